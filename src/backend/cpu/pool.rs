@@ -1,0 +1,190 @@
+//! The caching pool: buffers of the CPU backend are recycled, so that a training step that repeats itself makes no
+//! request to the system after its first round.
+
+use super::super::PoolStats;
+use crate::DType;
+use crate::error::DeviceFailure;
+use bytemuck::Pod;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+
+/// Every buffer starts on a cache line, which is also the widest vector's alignment.
+pub const ALIGN: usize = 64;
+
+/// A piece of the pool's memory, 64-byte aligned, returned to the pool on drop.
+///
+/// Memory fresh from the system is zeroed and recycled memory holds old values, so that a buffer is always
+/// initialised and plain slices of it are sound. Debug builds fill recycled buffers with NaN patterns to show
+/// kernels that leave elements unwritten.
+pub struct Buffer {
+    ptr: NonNull<u8>,
+    /// Bytes asked for.
+    len: usize,
+    /// Index of the size class the block belongs to.
+    class: usize,
+}
+
+// SAFETY: a Buffer owns its block exclusively; it hands out `&` and `&mut` under the usual borrowing rules.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; shared access is read-only.
+unsafe impl Sync for Buffer {}
+
+/// Free blocks by size class, and the counters.
+struct Pool {
+    free: Vec<Vec<NonNull<u8>>>,
+    stats: PoolStats,
+}
+
+// SAFETY: the pointers are to blocks nobody else holds.
+unsafe impl Send for Pool {}
+
+static POOL: Mutex<Pool> =
+    Mutex::new(Pool { free: Vec::new(), stats: PoolStats { misses: 0, hits: 0, in_use: 0, cached: 0 } });
+
+/// Size classes: 64 bytes times (4 + j) * 2^i / 4, that is four classes to each doubling, so that at most a fifth
+/// of a block is unused.
+fn class_of(len: usize) -> usize {
+    let units = len.div_ceil(ALIGN).max(1);
+    if units <= 4 {
+        return units - 1;
+    }
+    let log = (units - 1).ilog2() as usize;
+    // Quarter steps above 2^log.
+    let step = 1usize << (log - 2);
+    let j = (units - (1 << log)).div_ceil(step);
+    4 + (log - 2) * 4 + j - 1
+}
+
+/// Bytes of a class's blocks.
+fn class_size(class: usize) -> usize {
+    if class < 4 {
+        return (class + 1) * ALIGN;
+    }
+    let (i, j) = ((class - 4) / 4, (class - 4) % 4 + 1);
+    ((4 + j) << i) * ALIGN
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+impl Buffer {
+    /// A buffer of `len` bytes with arbitrary content.
+    ///
+    /// # Panics
+    /// With [`DeviceFailure`] if the system has no memory left.
+    pub fn new(len: usize) -> Buffer {
+        let class = class_of(len);
+        let size = class_size(class);
+        let mut pool = lock();
+        if pool.free.len() <= class {
+            pool.free.resize_with(class + 1, Vec::new);
+        }
+        pool.stats.in_use += size;
+        if let Some(ptr) = pool.free[class].pop() {
+            pool.stats.hits += 1;
+            pool.stats.cached -= size;
+            drop(pool);
+            if cfg!(debug_assertions) {
+                // SAFETY: the block has `size` bytes and is ours alone.
+                unsafe { ptr.as_ptr().write_bytes(0xFF, size) };
+            }
+            return Buffer { ptr, len, class };
+        }
+        pool.stats.misses += 1;
+        let in_use = pool.stats.in_use - size;
+        drop(pool);
+        match Self::from_system(size) {
+            Some(ptr) => Buffer { ptr, len, class },
+            None => {
+                lock().stats.in_use -= size;
+                DeviceFailure {
+                    op: "allocating a tensor on cpu".into(),
+                    reason: "out of memory".into(),
+                    wanted: size,
+                    in_use,
+                    remedy: "use a smaller batch or a smaller network".into(),
+                }
+                .raise()
+            }
+        }
+    }
+
+    fn from_system(size: usize) -> Option<NonNull<u8>> {
+        let layout = Layout::from_size_align(size, ALIGN).ok()?;
+        // SAFETY: `size` is at least ALIGN, so not zero.
+        NonNull::new(unsafe { alloc_zeroed(layout) })
+    }
+
+    /// A buffer of `len` elements of a dtype.
+    pub(crate) fn of(dtype: DType, len: usize) -> Buffer {
+        Buffer::new(len.checked_mul(dtype.size()).unwrap_or(usize::MAX / 4))
+    }
+
+    /// The content as elements of type T.
+    pub fn as_slice<T: Pod>(&self) -> &[T] {
+        // SAFETY: the block has at least `len` bytes, initialised since its birth (see the type's docs), and lives
+        // as long as self.
+        bytemuck::cast_slice(unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) })
+    }
+
+    /// The content as elements of type T, for writing.
+    pub fn as_mut_slice<T: Pod>(&mut self) -> &mut [T] {
+        // SAFETY: as in `as_slice`, and `&mut self` makes the access exclusive.
+        bytemuck::cast_slice_mut(unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) })
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let size = class_size(self.class);
+        let mut pool = lock();
+        pool.stats.in_use -= size;
+        pool.stats.cached += size;
+        pool.free[self.class].push(self.ptr);
+    }
+}
+
+pub(super) fn stats() -> PoolStats {
+    lock().stats
+}
+
+/// Returns all cached blocks to the system.
+pub(super) fn trim() {
+    let mut pool = lock();
+    pool.stats.cached = 0;
+    for (class, blocks) in pool.free.iter_mut().enumerate() {
+        for ptr in blocks.drain(..) {
+            // SAFETY: the block came from `alloc_zeroed` with this layout and nobody holds it.
+            unsafe { dealloc(ptr.as_ptr(), Layout::from_size_align_unchecked(class_size(class), ALIGN)) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_cover_every_length_with_little_waste() {
+        for len in (0..20_000).chain([1 << 20, (1 << 20) + 1, 3_211_264, 123_456_789]) {
+            let size = class_size(class_of(len));
+            assert!(size >= len && size % ALIGN == 0, "{len} -> {size}");
+            assert!(size <= (len + len / 4).max(len + ALIGN).max(ALIGN), "{len} -> {size}");
+            assert_eq!(class_of(size), class_of(len), "a block's size is in its own class");
+        }
+    }
+
+    #[test]
+    fn a_dropped_buffer_is_used_again() {
+        // A size no other test uses, so that parallel tests cannot take the block.
+        let n = 7_654_321;
+        let mut b = Buffer::new(n);
+        assert_eq!(b.as_slice::<u8>().as_ptr() as usize % ALIGN, 0);
+        b.as_mut_slice::<u8>()[n - 1] = 7;
+        let p = b.as_slice::<u8>().as_ptr();
+        drop(b);
+        assert_eq!(Buffer::new(n).as_slice::<u8>().as_ptr(), p);
+    }
+}

@@ -1,0 +1,56 @@
+//! The backend of tensors without values: every kernel does nothing.
+
+use super::*;
+use crate::rng::Key;
+
+pub(super) struct Meta;
+
+impl Backend for Meta {
+    fn device(&self) -> Device {
+        Device::Meta
+    }
+    fn describe(&self) -> String {
+        "meta (shapes only)".into()
+    }
+    fn alloc(&self, dtype: DType, len: usize) -> Storage {
+        Storage::new(dtype, len, Memory::Meta)
+    }
+    fn upload(&self, dtype: DType, bytes: &[u8]) -> Storage {
+        Storage::new(dtype, bytes.len() / dtype.size(), Memory::Meta)
+    }
+    fn download(&self, _: &Storage, _: usize, _: &mut [u8]) {
+        crate::error::misuse!("to_vec", "a tensor on device meta has a shape but no values; compute it on another device");
+    }
+    fn synchronize(&self) {}
+    fn pool_stats(&self) -> PoolStats {
+        PoolStats::default()
+    }
+    fn trim(&self) {}
+    fn fill(&self, _: f64, _: ViewMut) {}
+    fn copy(&self, _: View, _: ViewMut) {}
+    fn cast(&self, _: View, _: ViewMut) {}
+    fn unary(&self, _: Unary, _: View, _: ViewMut) {}
+    fn binary(&self, _: Binary, _: View, _: View, _: ViewMut) {}
+    fn compare(&self, _: Compare, _: View, _: View, _: ViewMut) {}
+    fn select(&self, _: View, _: View, _: View, _: ViewMut) {}
+    fn accumulate(&self, _: View, _: ViewMut) {}
+    fn reduce(&self, _: Reduce, _: View, _: &[bool], _: ViewMut) {}
+    fn gemm(&self, _: View, _: View, _: Option<View>, _: ViewMut) {}
+    fn index_select(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+        Ok(())
+    }
+    fn index_add(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+        Ok(())
+    }
+    fn gather(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+        Ok(())
+    }
+    fn scatter_add(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+        Ok(())
+    }
+    fn batch_norm_stats(&self, _: View, _: ViewMut, _: ViewMut) {}
+    fn batch_norm_apply(&self, _: View, _: View, _: View, _: View, _: View, _: ViewMut) {}
+    fn batch_norm_grad(&self, _: View, _: View, _: BatchNormStats, _: BatchNormGrads) {}
+    fn random(&self, _: Random, _: Key, _: u64, _: ViewMut) {}
+    fn update(&self, _: Update, _: &mut [UpdateRow]) {}
+}

@@ -1,0 +1,422 @@
+//! Shape, strides and offset: how a flat buffer is read as an n-dimensional array.
+//!
+//! Element `(i0, i1, ...)` lives at `offset + i0*strides[0] + i1*strides[1] + ...`. Views (permute, narrow,
+//! expand, ...) change only this. The logical shape of images is NCHW whatever the order in memory.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// The most dimensions a tensor may have.
+pub const MAX_RANK: usize = 8;
+
+/// A short list of sizes, strides or dimension numbers, kept inline.
+#[derive(Clone, Copy)]
+pub struct Dims<T = usize> {
+    len: u8,
+    data: [T; MAX_RANK],
+}
+
+impl<T: Copy + Default> Dims<T> {
+    /// No dimensions.
+    pub fn new() -> Self {
+        Dims { len: 0, data: [T::default(); MAX_RANK] }
+    }
+
+    /// A copy of a slice.
+    ///
+    /// # Panics
+    /// If it is longer than [`MAX_RANK`].
+    #[track_caller]
+    pub fn from_slice(s: &[T]) -> Self {
+        assert!(s.len() <= MAX_RANK, "a tensor has at most {MAX_RANK} dimensions, {} given", s.len());
+        let mut d = Self::new();
+        d.data[..s.len()].copy_from_slice(s);
+        d.len = s.len() as u8;
+        d
+    }
+
+    /// `n` times the same value.
+    #[track_caller]
+    pub fn filled(n: usize, v: T) -> Self {
+        assert!(n <= MAX_RANK, "a tensor has at most {MAX_RANK} dimensions, {n} given");
+        Dims { len: n as u8, data: [v; MAX_RANK] }
+    }
+
+    /// Appends a value.
+    #[track_caller]
+    pub fn push(&mut self, v: T) {
+        assert!((self.len as usize) < MAX_RANK, "a tensor has at most {MAX_RANK} dimensions");
+        self.data[self.len as usize] = v;
+        self.len += 1;
+    }
+
+    /// Inserts a value at a position, moving later ones up.
+    #[track_caller]
+    pub fn insert(&mut self, at: usize, v: T) {
+        self.push(v);
+        self[at..].rotate_right(1);
+    }
+
+    /// Removes and returns the value at a position.
+    pub fn remove(&mut self, at: usize) -> T {
+        self[at..].rotate_left(1);
+        self.len -= 1;
+        self.data[self.len as usize]
+    }
+}
+
+impl<T: Copy + Default> Default for Dims<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Deref for Dims<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.data[..self.len as usize]
+    }
+}
+
+impl<T> DerefMut for Dims<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.data[..self.len as usize]
+    }
+}
+
+impl<T: PartialEq> PartialEq for Dims<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self[..] == other[..]
+    }
+}
+
+impl<T: Eq> Eq for Dims<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for Dims<T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<T: Copy + Default> FromIterator<T> for Dims<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(iter: I) -> Self {
+        let mut d = Self::new();
+        iter.into_iter().for_each(|v| d.push(v));
+        d
+    }
+}
+
+/// Shape, strides (in elements) and offset of a view into a storage.
+///
+/// Strides are canonical: a dimension of size 1, and every dimension of an empty tensor, has the stride
+/// that row-major order would give it, so that layouts which address the same elements compare equal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    shape: Dims,
+    strides: Dims,
+    offset: usize,
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:?} strides {:?} offset {}", self.shape, self.strides, self.offset)
+    }
+}
+
+impl Layout {
+    /// Row-major order from offset 0.
+    #[track_caller]
+    pub fn contiguous(shape: &[usize]) -> Layout {
+        let shape = Dims::from_slice(shape);
+        let mut strides = Dims::filled(shape.len(), 1);
+        let mut step = 1;
+        for d in (0..shape.len()).rev() {
+            strides[d] = step;
+            step *= shape[d].max(1);
+        }
+        Layout { shape, strides, offset: 0 }
+    }
+
+    /// Given strides; those of size-1 dimensions are made canonical.
+    pub(crate) fn strided(shape: &[usize], strides: &[usize], offset: usize) -> Layout {
+        debug_assert_eq!(shape.len(), strides.len());
+        let mut l = Layout { shape: Dims::from_slice(shape), strides: Dims::from_slice(strides), offset };
+        if l.numel() == 0 {
+            return Layout { offset, ..Layout::contiguous(shape) };
+        }
+        // The stride a size-1 dimension would have in row-major order is the extent of what follows it.
+        let mut step = 1;
+        for d in (0..shape.len()).rev() {
+            if shape[d] == 1 {
+                l.strides[d] = step;
+            }
+            step = l.strides[d] * shape[d];
+            if step == 0 {
+                step = 1;
+            }
+        }
+        l
+    }
+
+    /// The size of each dimension.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The distance, in elements, between neighbours along each dimension.
+    pub fn strides(&self) -> &[usize] {
+        &self.strides
+    }
+
+    /// Where element `(0, 0, ...)` lives in the storage.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// Number of elements: 1 for no dimensions, 0 if any size is 0.
+    pub fn numel(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Row-major without gaps.
+    pub fn is_contiguous(&self) -> bool {
+        let mut step = 1;
+        if self.numel() == 0 {
+            return true;
+        }
+        for d in (0..self.rank()).rev() {
+            if self.shape[d] != 1 && self.strides[d] != step {
+                return false;
+            }
+            step *= self.shape[d];
+        }
+        true
+    }
+
+    /// The dimensions from the one with the largest stride to the one with the smallest; equal strides keep
+    /// their order. Row-major layouts give `0, 1, 2, ...`.
+    pub fn memory_order(&self) -> Dims {
+        let mut order: Dims = (0..self.rank()).collect();
+        order.sort_by_key(|&d| std::cmp::Reverse(self.strides[d]));
+        order
+    }
+
+    /// Whether the elements fill a range of memory without gap or repeat, in whatever order of dimensions.
+    pub fn is_dense(&self) -> bool {
+        self.is_contiguous() || self.permuted(&self.memory_order()).is_contiguous()
+    }
+
+    /// The range of storage indices a dense layout covers.
+    pub(crate) fn dense_range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.numel()
+    }
+
+    /// The layout a fresh result of the same shape gets: the order of dimensions in memory is kept if this
+    /// layout is dense, else row-major.
+    pub fn like(&self) -> Layout {
+        if self.is_dense() { Layout { offset: 0, ..*self } } else { Layout::contiguous(&self.shape) }
+    }
+
+    /// Dimensions reordered: dimension `d` of the result is dimension `dims[d]` of this.
+    pub fn permuted(&self, dims: &[usize]) -> Layout {
+        let shape: Dims = dims.iter().map(|&d| self.shape[d]).collect();
+        let strides: Dims = dims.iter().map(|&d| self.strides[d]).collect();
+        Layout::strided(&shape, &strides, self.offset)
+    }
+
+    /// `length` entries of dimension `dim` from `start`.
+    pub fn narrowed(&self, dim: usize, start: usize, length: usize) -> Layout {
+        let mut shape = self.shape;
+        shape[dim] = length;
+        let offset = if self.numel() == 0 || length == 0 { self.offset } else { self.offset + start * self.strides[dim] };
+        Layout::strided(&shape, &self.strides, offset)
+    }
+
+    /// Size-1 dimensions repeated (stride 0) and new leading ones added, or None if this shape does not
+    /// broadcast to the one wanted.
+    pub fn expanded(&self, shape: &[usize]) -> Option<Layout> {
+        let lead = shape.len().checked_sub(self.rank())?;
+        let mut strides: Dims = Dims::filled(shape.len(), 0);
+        for d in 0..self.rank() {
+            if self.shape[d] == shape[d + lead] {
+                strides[d + lead] = self.strides[d];
+            } else if self.shape[d] != 1 {
+                return None;
+            }
+        }
+        Some(Layout::strided(shape, &strides, self.offset))
+    }
+
+    /// The same elements in row-major order under another shape, if strides can express it.
+    pub fn reshaped(&self, shape: &[usize]) -> Option<Layout> {
+        if self.is_contiguous() {
+            return Some(Layout { offset: self.offset, ..Layout::contiguous(shape) });
+        }
+        // Match groups of old dimensions with groups of new ones of the same product.
+        let old: Vec<usize> = (0..self.rank()).filter(|&d| self.shape[d] != 1).collect();
+        let mut strides: Dims = Dims::filled(shape.len(), 1);
+        let (mut o, mut n) = (0, 0);
+        while o < old.len() {
+            let (o0, n0) = (o, n);
+            let mut po = self.shape[old[o]];
+            o += 1;
+            let mut pn = 1;
+            while pn != po {
+                if pn < po {
+                    pn *= shape[n];
+                    n += 1;
+                } else {
+                    po *= self.shape[old[o]];
+                    o += 1;
+                }
+            }
+            for i in o0..o - 1 {
+                if self.strides[old[i]] != self.strides[old[i + 1]] * self.shape[old[i + 1]] {
+                    return None;
+                }
+            }
+            let mut step = self.strides[old[o - 1]];
+            for d in (n0..n).rev() {
+                strides[d] = step;
+                step *= shape[d];
+            }
+        }
+        Some(Layout::strided(shape, &strides, self.offset))
+    }
+
+    /// The storage index of every element in logical row-major order.
+    pub fn indices(&self) -> Indices {
+        Indices { layout: *self, at: Dims::filled(self.rank(), 0), index: self.offset, left: self.numel() }
+    }
+}
+
+/// Iterator over storage indices; see [`Layout::indices`].
+pub struct Indices {
+    layout: Layout,
+    at: Dims,
+    index: usize,
+    left: usize,
+}
+
+impl Iterator for Indices {
+    type Item = usize;
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let index = self.index;
+        for d in (0..self.at.len()).rev() {
+            self.at[d] += 1;
+            self.index += self.layout.strides[d];
+            if self.at[d] < self.layout.shape[d] {
+                break;
+            }
+            self.index -= self.layout.strides[d] * self.layout.shape[d];
+            self.at[d] = 0;
+        }
+        Some(index)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// The shape two shapes broadcast to (NumPy's rule: aligned at the end, sizes equal or 1), or None.
+pub fn broadcast_shapes(a: &[usize], b: &[usize]) -> Option<Dims> {
+    let rank = a.len().max(b.len());
+    let at = |s: &[usize], d: usize| if d + s.len() >= rank { s[d + s.len() - rank] } else { 1 };
+    let mut out = Dims::new();
+    for d in 0..rank {
+        match (at(a, d), at(b, d)) {
+            (x, y) if x == y => out.push(x),
+            (1, y) => out.push(y),
+            (x, 1) => out.push(x),
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+/// The nested loops that visit several operands of one shape, in as few dimensions as their strides allow:
+/// neighbouring dimensions that all operands traverse without a gap are merged, size-1 ones dropped, and the
+/// order is that of the first operand's memory. The last dimension is the innermost.
+pub(crate) fn coalesce<const N: usize>(layouts: [&Layout; N]) -> (Dims, [Dims; N]) {
+    let order = layouts[0].memory_order();
+    let mut shape: Dims = Dims::new();
+    let mut strides = [Dims::new(); N];
+    for &d in order.iter() {
+        let size = layouts[0].shape[d];
+        if size == 1 {
+            continue;
+        }
+        let merges = !shape.is_empty()
+            && (0..N).all(|i| strides[i][shape.len() - 1] == layouts[i].strides[d] * size);
+        if merges {
+            let last = shape.len() - 1;
+            shape[last] *= size;
+            (0..N).for_each(|i| strides[i][last] = layouts[i].strides[d]);
+        } else {
+            shape.push(size);
+            (0..N).for_each(|i| strides[i].push(layouts[i].strides[d]));
+        }
+    }
+    if shape.is_empty() {
+        shape.push(1);
+        strides.iter_mut().for_each(|s| s.push(1));
+    }
+    (shape, strides)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_one_strides_are_canonical_so_one_channel_is_both_orders() {
+        let nchw = Layout::contiguous(&[4, 1, 5, 6]);
+        let nhwc = Layout::contiguous(&[4, 5, 6, 1]).permuted(&[0, 3, 1, 2]);
+        assert_eq!(nchw, nhwc);
+        assert!(nhwc.is_contiguous());
+    }
+
+    #[test]
+    fn channels_last_is_dense_but_not_contiguous() {
+        let l = Layout::contiguous(&[2, 5, 6, 3]).permuted(&[0, 3, 1, 2]);
+        assert!(!l.is_contiguous() && l.is_dense());
+        assert_eq!(l.like(), l);
+        assert!(!l.narrowed(3, 0, 2).is_dense());
+        assert!(!Layout::contiguous(&[1, 3]).expanded(&[4, 3]).unwrap().is_dense());
+    }
+
+    #[test]
+    fn reshape_of_views() {
+        let t = Layout::contiguous(&[4, 6]).permuted(&[1, 0]);
+        assert!(t.reshaped(&[24]).is_none());
+        assert_eq!(t.reshaped(&[2, 3, 4]).unwrap().strides(), &[3, 1, 6]);
+        let n = Layout::contiguous(&[4, 6]).narrowed(1, 2, 3);
+        assert_eq!(n.reshaped(&[2, 2, 3]).unwrap().indices().collect::<Vec<_>>(), n.indices().collect::<Vec<_>>());
+        assert!(n.reshaped(&[12]).is_none());
+        assert_eq!(Layout::contiguous(&[0, 3]).permuted(&[1, 0]).reshaped(&[7, 0]).unwrap().numel(), 0);
+        assert_eq!(Layout::contiguous(&[1, 1]).reshaped(&[]).unwrap().numel(), 1);
+    }
+
+    #[test]
+    fn coalescing_keeps_the_set_of_elements() {
+        let a = Layout::contiguous(&[2, 3, 4]);
+        assert_eq!(coalesce([&a, &a]).0[..], [24]);
+        let b = Layout::contiguous(&[3, 1]).expanded(&[2, 3, 4]).unwrap();
+        let (shape, strides) = coalesce([&a, &b]);
+        assert_eq!((&shape[..], &strides[1][..]), (&[2, 3, 4][..], &[0, 1, 0][..]));
+    }
+
+    #[test]
+    fn broadcasting() {
+        assert_eq!(broadcast_shapes(&[3, 1], &[2, 1, 4]).unwrap()[..], [2, 3, 4]);
+        assert_eq!(broadcast_shapes(&[], &[0]).unwrap()[..], [0]);
+        assert!(broadcast_shapes(&[2], &[3]).is_none());
+    }
+}

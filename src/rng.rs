@@ -1,0 +1,115 @@
+//! Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+//! SC 2011).
+//!
+//! A block of four 32-bit numbers is a function of a key and a counter and of nothing else, so that any element
+//! of any draw can be computed by any thread: element `i` of a tensor's call `c` comes from the block with counter
+//! `(i / 4, c)`. A stream's whole state is its key and the number of calls made.
+
+use rand::rand_core::{Infallible, TryRng};
+
+/// The key of a stream: a user's seed and what the numbers are for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Key([u32; 2]);
+
+impl Key {
+    /// Streams of one seed are independent of each other; streams of two seeds too.
+    pub fn new(seed: u64, stream: Stream) -> Key {
+        Key([seed as u32, (seed >> 32) as u32 ^ stream as u32])
+    }
+
+    /// The two words of the Philox key.
+    pub fn words(self) -> [u32; 2] {
+        self.0
+    }
+}
+
+/// What a stream of random numbers is for. Each purpose has its own, so that changing one (drawing more noise,
+/// say) leaves the others as they were.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u32)]
+pub enum Stream {
+    /// Anything without a purpose of its own.
+    General = 0,
+    /// Initial weights.
+    Init = 1,
+    /// The order of the training data.
+    Data = 2,
+    /// Latent vectors in training.
+    Noise = 3,
+    /// Dropout masks.
+    Dropout = 4,
+    /// The interpolation coefficients of gradient penalties.
+    Penalty = 5,
+    /// The fixed latent vectors of sample grids, and those of `ganvil sample`.
+    Samples = 6,
+}
+
+/// The block of random words for a 128-bit counter.
+#[inline(always)]
+pub fn philox4x32_10(counter: [u32; 4], key: Key) -> [u32; 4] {
+    const M0: u32 = 0xD251_1F53;
+    const M1: u32 = 0xCD9E_8D57;
+    const W0: u32 = 0x9E37_79B9;
+    const W1: u32 = 0xBB67_AE85;
+    let [mut k0, mut k1] = key.0;
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    for _ in 0..10 {
+        let p0 = M0 as u64 * c0 as u64;
+        let p1 = M1 as u64 * c2 as u64;
+        (c0, c1, c2, c3) = ((p1 >> 32) as u32 ^ c1 ^ k0, p1 as u32, (p0 >> 32) as u32 ^ c3 ^ k1, p0 as u32);
+        k0 = k0.wrapping_add(W0);
+        k1 = k1.wrapping_add(W1);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// The counter of block `block` of call `call`.
+#[inline(always)]
+pub fn counter(block: u64, call: u64) -> [u32; 4] {
+    [block as u32, (block >> 32) as u32, call as u32, (call >> 32) as u32]
+}
+
+/// One call's numbers as a sequential generator for rand and rand_distr, for what is drawn on the host: shuffles,
+/// initial weights, mixtures.
+#[derive(Clone, Debug)]
+pub struct Philox {
+    key: Key,
+    call: u64,
+    block: u64,
+    words: [u32; 4],
+    used: usize,
+}
+
+impl Philox {
+    /// The words of call `call` of a stream, from the first.
+    pub fn new(key: Key, call: u64) -> Philox {
+        Philox { key, call, block: 0, words: [0; 4], used: 4 }
+    }
+
+    fn word(&mut self) -> u32 {
+        if self.used == 4 {
+            self.words = philox4x32_10(counter(self.block, self.call), self.key);
+            self.block += 1;
+            self.used = 0;
+        }
+        self.used += 1;
+        self.words[self.used - 1]
+    }
+}
+
+// rand's core generator trait (`RngCore` up to rand 0.9) is implemented for every infallible `TryRng`.
+impl TryRng for Philox {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.word())
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.word() as u64 | (self.word() as u64) << 32)
+    }
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in dst.chunks_mut(4) {
+            chunk.copy_from_slice(&self.word().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}

@@ -379,7 +379,7 @@ pub struct BatchNormGrads<'a> {
 /// The backend of a device.
 pub fn of(device: Device) -> &'static dyn Backend {
     match device {
-        Device::Cpu => todo!(),
+        Device::Cpu => &cpu::Cpu,
         Device::Meta => &meta::Meta,
     }
 }

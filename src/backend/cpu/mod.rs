@@ -1,9 +1,316 @@
 //! The CPU backend.
+//!
+//! Each primitive picks the element type once and hands slices to a generic kernel. Kernels run in whatever rayon
+//! pool is current; see [`crate::threads`].
 
+mod elementwise;
+mod float;
 pub mod gemm;
+mod index;
+mod map;
+mod norm;
+mod par;
 mod pool;
 mod random;
+mod reduce;
 pub mod simd;
+mod update;
 pub(crate) mod vmath;
 
 pub use pool::Buffer;
+
+use super::trace::note;
+use super::*;
+use crate::dtype::{Element, dispatch};
+use crate::rng::Key;
+use norm::{Affine, Channels};
+use std::borrow::Cow;
+
+/// The CPU's kernels.
+pub struct Cpu;
+
+/// The elements of a CPU storage.
+fn slice<T: Element>(s: &Storage) -> &[T] {
+    match s.memory() {
+        Memory::Cpu(b) => b.as_slice(),
+        Memory::Meta => unreachable!("ops check that operands are on one device"),
+    }
+}
+
+fn slice_mut<T: Element>(s: &mut Storage) -> &mut [T] {
+    match s.memory_mut() {
+        Memory::Cpu(b) => b.as_mut_slice(),
+        Memory::Meta => unreachable!("ops check that operands are on one device"),
+    }
+}
+
+impl<'a> View<'a> {
+    fn slice<T: Element>(self) -> &'a [T] {
+        slice(self.storage)
+    }
+
+    /// Elements and layout, as the elementwise kernels take them.
+    fn parts<T: Element>(self) -> (&'a [T], &'a Layout) {
+        (self.slice(), self.layout)
+    }
+
+    /// The elements in row-major order, copied if they do not lie so.
+    fn contiguous<T: Element>(self) -> Cow<'a, [T]> {
+        let x = self.slice::<T>();
+        if self.layout.is_contiguous() {
+            return Cow::Borrowed(&x[self.layout.dense_range()]);
+        }
+        Cow::Owned(self.layout.indices().map(|i| x[i]).collect())
+    }
+}
+
+/// The written range of a contiguous result.
+fn dense_out<T: Element>(out: ViewMut) -> &mut [T] {
+    let range = out.layout.dense_range();
+    &mut slice_mut(out.storage)[range]
+}
+
+impl Backend for Cpu {
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    fn describe(&self) -> String {
+        format!("cpu, {} of {} supported tiers", simd::tier(), supported_tiers().join(" "))
+    }
+
+    fn alloc(&self, dtype: DType, len: usize) -> Storage {
+        Storage::new(dtype, len, Memory::Cpu(Buffer::of(dtype, len)))
+    }
+
+    fn upload(&self, dtype: DType, bytes: &[u8]) -> Storage {
+        let mut b = Buffer::new(bytes.len());
+        b.as_mut_slice().copy_from_slice(bytes);
+        Storage::new(dtype, bytes.len() / dtype.size(), Memory::Cpu(b))
+    }
+
+    fn download(&self, x: &Storage, first: usize, bytes: &mut [u8]) {
+        let size = x.dtype().size();
+        let Memory::Cpu(b) = x.memory() else { unreachable!("a storage goes to its own backend") };
+        bytes.copy_from_slice(&b.as_slice::<u8>()[first * size..][..bytes.len()]);
+    }
+
+    fn synchronize(&self) {}
+
+    fn pool_stats(&self) -> PoolStats {
+        pool::stats()
+    }
+
+    fn trim(&self) {
+        pool::trim();
+    }
+
+    fn fill(&self, value: f64, out: ViewMut) {
+        note("fill", out.layout.shape());
+        dispatch!(out.storage.dtype(), all, T => dense_out::<T>(out).fill(T::from_f64(value)))
+    }
+
+    fn copy(&self, x: View, out: ViewMut) {
+        note("copy", out.layout.shape());
+        dispatch!(out.storage.dtype(), all, T => map::copy::<T>(x.slice(), x.layout, slice_mut(out.storage), out.layout))
+    }
+
+    fn cast(&self, x: View, out: ViewMut) {
+        note("cast", out.layout.shape());
+        dispatch!(x.storage.dtype(), all, X => dispatch!(out.storage.dtype(), all, O => {
+            elementwise::cast::<X, O>(x.slice(), x.layout, slice_mut(out.storage), out.layout)
+        }))
+    }
+
+    fn unary(&self, f: Unary, x: View, out: ViewMut) {
+        note("unary", out.layout.shape());
+        dispatch!(x.storage.dtype(), float, T => {
+            elementwise::unary::<T>(f, x.slice(), x.layout, slice_mut(out.storage), out.layout)
+        })
+    }
+
+    fn binary(&self, f: Binary, a: View, b: View, out: ViewMut) {
+        note("binary", out.layout.shape());
+        dispatch!(a.storage.dtype(), float, T => {
+            elementwise::binary::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
+        })
+    }
+
+    fn compare(&self, f: Compare, a: View, b: View, out: ViewMut) {
+        note("compare", out.layout.shape());
+        dispatch!(a.storage.dtype(), all, T => {
+            elementwise::compare::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
+        })
+    }
+
+    fn select(&self, cond: View, a: View, b: View, out: ViewMut) {
+        note("select", out.layout.shape());
+        dispatch!(a.storage.dtype(), float, T => {
+            let o = slice_mut(out.storage);
+            match cond.storage.dtype() {
+                DType::U8 => map::select::<u8, T>(cond.parts(), a.parts(), b.parts(), o, out.layout),
+                _ => map::select::<i64, T>(cond.parts(), a.parts(), b.parts(), o, out.layout),
+            }
+        })
+    }
+
+    fn accumulate(&self, x: View, acc: ViewMut) {
+        note("accumulate", acc.layout.shape());
+        dispatch!(x.storage.dtype(), float, T => {
+            elementwise::accumulate::<T>(x.parts(), slice_mut(acc.storage), acc.layout)
+        })
+    }
+
+    fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut) {
+        note("reduce", x.layout.shape());
+        dispatch!(x.storage.dtype(), float, T => {
+            reduce::reduce::<T>(f, x.slice(), x.layout, over, slice_mut(out.storage), out.layout)
+        })
+    }
+
+    fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
+        let rank = out.layout.rank();
+        let (m, n) = (out.layout.shape()[rank - 2], out.layout.shape()[rank - 1]);
+        note("gemm", &[m, n, a.layout.shape()[rank - 1]]);
+        dispatch!(a.storage.dtype(), float, T => matmul::<T>(a, b, bias, out))
+    }
+
+    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+        note("index_select", out.layout.shape());
+        index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
+        dispatch!(x.storage.dtype(), all, T => {
+            index::index_select::<T>(&x.contiguous(), x.layout.shape(), dim, index.parts(), dense_out(out))
+        });
+        Ok(())
+    }
+
+    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+        note("index_add", acc.layout.shape());
+        index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
+        dispatch!(src.storage.dtype(), float, T => {
+            index::index_add::<T>(&src.contiguous(), acc.layout.shape(), dim, index.parts(), dense_out(acc))
+        });
+        Ok(())
+    }
+
+    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+        note("gather", out.layout.shape());
+        index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
+        dispatch!(x.storage.dtype(), all, T => {
+            index::gather::<T>(&x.contiguous(), x.layout.shape(), dim, index.parts(), dense_out(out))
+        });
+        Ok(())
+    }
+
+    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+        note("scatter_add", acc.layout.shape());
+        index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
+        dispatch!(src.storage.dtype(), float, T => {
+            index::scatter_add::<T>(&src.contiguous(), acc.layout.shape(), dim, index.parts(), dense_out(acc))
+        });
+        Ok(())
+    }
+
+    fn batch_norm_stats(&self, x: View, mean: ViewMut, var: ViewMut) {
+        note("batch_norm_stats", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let (shape, x) = channels::<T>(x);
+            norm::stats::<T>(shape, &x, dense_out(mean), dense_out(var))
+        })
+    }
+
+    fn batch_norm_apply(&self, x: View, mean: View, rstd: View, weight: View, bias: View, out: ViewMut) {
+        note("batch_norm_apply", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let (shape, x) = channels::<T>(x);
+            let (mean, rstd, weight) = (mean.contiguous(), rstd.contiguous(), weight.contiguous());
+            let p = Affine { mean: &mean, rstd: &rstd, weight: &weight };
+            norm::normalise::<T>(shape, &x, p, &bias.contiguous(), dense_out(out))
+        })
+    }
+
+    fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads) {
+        note("batch_norm_grad", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let (shape, x) = channels::<T>(x);
+            let (_, g) = channels::<T>(g);
+            let (mean, rstd, weight) =
+                (stats.mean.contiguous(), stats.rstd.contiguous(), stats.weight.contiguous());
+            let p = Affine { mean: &mean, rstd: &rstd, weight: &weight };
+            let (dx, dw, db) = (dense_out(out.x), dense_out(out.weight), dense_out(out.bias));
+            norm::gradient::<T>(shape, &g, &x, p, dx, dw, db)
+        })
+    }
+
+    fn random(&self, what: Random, key: Key, call: u64, out: ViewMut) {
+        note("random", out.layout.shape());
+        dispatch!(out.storage.dtype(), full, T => random::fill::<T>(what, key, call, dense_out(out)))
+    }
+
+    fn update(&self, rule: Update, rows: &mut [UpdateRow]) {
+        note("update", &[rows.iter().map(|r| r.param.len()).sum()]);
+        let Some(dtype) = rows.first().map(|r| r.param.dtype()) else { return };
+        dispatch!(dtype, full, T => update_rows::<T>(rule, rows))
+    }
+}
+
+/// A batch norm operand and its order in memory; the result of an op has the same order.
+fn channels<T: Element>(x: View<'_>) -> (Channels, &[T]) {
+    let shape = Channels::of(x.layout).expect("batch_norm makes its operand row-major or channels-last");
+    (shape, &x.slice()[x.layout.dense_range()])
+}
+
+fn supported_tiers() -> Vec<&'static str> {
+    simd::Tier::ALL.iter().filter(|t| t.is_supported()).map(|t| t.name()).collect()
+}
+
+fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewMut) {
+    let rank = out.layout.rank();
+    let batch = rank - 2;
+    let (m, n, k) = (out.layout.shape()[batch], out.layout.shape()[batch + 1], a.layout.shape()[batch + 1]);
+    let products: usize = out.layout.shape()[..batch].iter().product();
+    // Where each product of the batch starts in an operand.
+    let starts = |l: &Layout| -> Vec<usize> {
+        Layout::strided(&l.shape()[..batch], &l.strides()[..batch], l.offset()).indices().collect()
+    };
+    let strides = |l: &Layout| (l.strides()[batch], l.strides()[batch + 1]);
+    let (la, lb, lc) = (*a.layout, *b.layout, *out.layout);
+    let ((ars, acs), (brs, bcs), (crs, ccs)) = (strides(&la), strides(&lb), strides(&lc));
+    let bias = bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0]));
+    let (sa, sb, sc) = (starts(&la), starts(&lb), starts(&lc));
+    gemm::gemm_batch(
+        products,
+        (m, n, k),
+        gemm::MatRef { data: a.slice::<T>(), rs: ars, cs: acs },
+        gemm::MatRef { data: b.slice::<T>(), rs: brs, cs: bcs },
+        bias,
+        gemm::MatMut { data: slice_mut::<T>(out.storage), rs: crs, cs: ccs },
+        |p| (sa[p], sb[p], sc[p]),
+    );
+}
+
+fn update_rows<T: float::Wide>(rule: Update, rows: &mut [UpdateRow]) {
+    let mut pieces: Vec<update::Piece<T>> = Vec::new();
+    for row in rows {
+        let grad = row.grad.slice::<T>()[row.grad.layout.dense_range()].chunks(update::CHUNK);
+        let mut moments = row.moments.iter_mut().map(|m| slice_mut::<T>(m).chunks_mut(update::CHUNK));
+        let (mut first, mut second) = (moments.next(), moments.next());
+        let (mut ema, decay) = match &mut row.ema {
+            Some((e, decay)) => (Some(slice_mut::<T>(e).chunks_mut(update::CHUNK)), *decay),
+            None => (None, 0.0),
+        };
+        for (param, grad) in slice_mut::<T>(row.param).chunks_mut(update::CHUNK).zip(grad) {
+            pieces.push(update::Piece {
+                param,
+                grad,
+                first: first.as_mut().and_then(|c| c.next()),
+                second: second.as_mut().and_then(|c| c.next()),
+                ema: ema.as_mut().and_then(|c| c.next()).map(|e| (e, decay)),
+            });
+        }
+    }
+    let threads = par::pieces(pieces.len() * update::CHUNK, 2 * update::CHUNK);
+    par::split(&mut pieces, 1, threads, &|_, part: &mut [update::Piece<T>]| {
+        part.iter_mut().for_each(|p| update::piece(rule, p));
+    });
+}

@@ -1,0 +1,77 @@
+//! Reading and adding at indices.
+
+use super::float::Float;
+use crate::backend::BadIndex;
+use crate::layout::{Dims, Layout};
+use std::ops::Range;
+
+/// Checks every index before anything is read or written.
+pub(super) fn check(index: &[i64], il: &Layout, size: usize) -> Result<(), BadIndex> {
+    match il.indices().map(|i| index[i]).find(|&i| i < 0 || i as usize >= size) {
+        Some(index) => Err(BadIndex { index, size }),
+        None => Ok(()),
+    }
+}
+
+/// The flat ranges that a dense `[outer, n, inner]` source pairs with in `[outer, size, inner]` when entry j of the
+/// middle dimension stands for `index[j]`: (position in the indexed tensor, range in the list-long one).
+fn pairs(
+    shape: &[usize],
+    dim: usize,
+    index: &[i64],
+    il: &Layout,
+) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let outer: usize = shape[..dim].iter().product();
+    let inner: usize = shape[dim + 1..].iter().product();
+    let size = shape[dim];
+    let picks: Vec<usize> = il.indices().map(|i| index[i] as usize).collect();
+    let n = picks.len();
+    (0..outer).flat_map(move |o| {
+        let picks = picks.clone();
+        (0..n).map(move |j| ((o * size + picks[j]) * inner, (o * n + j) * inner..(o * n + j + 1) * inner))
+    })
+}
+
+/// out [.., n, ..] = the entries of dimension `dim` of the contiguous `x` (of this shape) listed in `index`.
+pub(super) fn index_select<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), out: &mut [T]) {
+    for (at, range) in pairs(shape, dim, index.0, index.1) {
+        let n = range.len();
+        out[range].copy_from_slice(&x[at..at + n]);
+    }
+}
+
+/// acc (contiguous, of this shape) += src (contiguous) at the listed entries, repeats in order.
+pub(super) fn index_add<T: Float>(src: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), acc: &mut [T]) {
+    for (at, range) in pairs(shape, dim, index.0, index.1) {
+        let n = range.len();
+        acc[at..at + n].iter_mut().zip(&src[range]).for_each(|(a, &s)| *a = T::narrow(a.widen() + s.widen()));
+    }
+}
+
+/// For every element of the index, in row-major order: the position it stands for in a contiguous tensor of `shape`.
+fn positions<'a>(
+    shape: &'a [usize],
+    dim: usize,
+    index: &'a [i64],
+    il: &'a Layout,
+) -> impl Iterator<Item = usize> + 'a {
+    // The index's coordinates address the tensor in every dimension but `dim`.
+    let full = Layout::contiguous(shape);
+    let mut strides = Dims::from_slice(full.strides());
+    let step = strides[dim];
+    strides[dim] = 0;
+    let base = Layout::strided(il.shape(), &strides, 0);
+    il.indices().zip(base.indices()).map(move |(i, at)| at + index[i] as usize * step)
+}
+
+/// out (contiguous, of the index's shape) = the indexed elements of the contiguous `x` of this shape.
+pub(super) fn gather<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), out: &mut [T]) {
+    out.iter_mut().zip(positions(shape, dim, index.0, index.1)).for_each(|(o, p)| *o = x[p]);
+}
+
+/// acc (contiguous, of this shape) += src (contiguous, of the index's shape) at the indexed elements, in order.
+pub(super) fn scatter_add<T: Float>(src: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), acc: &mut [T]) {
+    for (&s, p) in src.iter().zip(positions(shape, dim, index.0, index.1)) {
+        acc[p] = T::narrow(acc[p].widen() + s.widen());
+    }
+}

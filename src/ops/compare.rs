@@ -1,0 +1,93 @@
+//! Comparisons and selection.
+
+use super::{broadcast, check_devices, constant, elementwise_layout, expand_layout};
+use crate::backend::{Compare, View};
+use crate::error::misuse;
+use crate::tensor::node::{Context, NonDifferentiable, Op, Save};
+use crate::{DType, Tensor};
+
+impl Tensor {
+    #[track_caller]
+    fn compare(&self, name: &'static str, f: Compare, other: &Tensor) -> Tensor {
+        self.check_with(name, other);
+        let shape = broadcast(name, self.shape(), other.shape());
+        let (la, lb) = (expand_layout(self, &shape), expand_layout(other, &shape));
+        let a = View { layout: &la, ..self.view() };
+        let b = View { layout: &lb, ..other.view() };
+        let layout = elementwise_layout(&shape, [self, other]);
+        Tensor::build(layout, DType::U8, self.device(), |out| self.backend().compare(f, a, b, out)).record(
+            NonDifferentiable(name),
+            &[self, other],
+            &[],
+        )
+    }
+}
+
+macro_rules! comparisons {
+    ($($name:ident, $scalar:ident, $kind:ident, $sign:literal;)*) => {
+        impl Tensor {
+            $(
+                #[doc = concat!("`a ", $sign, " b`, broadcast: a u8 mask with 1 where it holds. No derivative.")]
+                #[track_caller]
+                pub fn $name(&self, other: &Tensor) -> Tensor {
+                    self.compare(stringify!($name), Compare::$kind, other)
+                }
+
+                #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative.")]
+                #[track_caller]
+                pub fn $scalar(&self, c: f64) -> Tensor {
+                    self.compare(stringify!($name), Compare::$kind, &constant(self, c))
+                }
+            )*
+        }
+    };
+}
+comparisons! {
+    eq, eq_scalar, Eq, "==";
+    ne, ne_scalar, Ne, "!=";
+    lt, lt_scalar, Lt, "<";
+    le, le_scalar, Le, "<=";
+    gt, gt_scalar, Gt, ">";
+    ge, ge_scalar, Ge, ">=";
+}
+
+struct Where;
+impl Op for Where {
+    fn name(&self) -> &'static str {
+        "where"
+    }
+    /// The gradient goes to whichever side was chosen.
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (cond, zero) = (c.saved(0), constant(g, 0.0));
+        vec![c.needs(0).then(|| cond.where_(g, &zero)), c.needs(1).then(|| cond.where_(&zero, g))]
+    }
+}
+
+impl Tensor {
+    /// `a` where this mask is not 0, else `b`; all three broadcast. The mask is u8 or i64 and has no derivative.
+    ///
+    /// # Panics
+    /// If the mask is of another dtype, shapes do not broadcast, or `a` and `b` differ in dtype.
+    #[track_caller]
+    pub fn where_(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        if !matches!(self.dtype(), DType::U8 | DType::I64) {
+            misuse!("where", "the condition must be u8 or i64, got {}; compare first, as in x.gt_scalar(0.0)", self.dtype());
+        }
+        check_devices("where", self, a);
+        a.check_with("where", b);
+        a.check_float("where");
+        let shape = broadcast("where", &broadcast("where", a.shape(), b.shape()), self.shape());
+        let [lc, la, lb] = [self, a, b].map(|t| expand_layout(t, &shape));
+        let value = Tensor::build(elementwise_layout(&shape, [a, b]), a.dtype(), a.device(), |out| {
+            self.backend().select(
+                View { layout: &lc, ..self.view() },
+                View { layout: &la, ..a.view() },
+                View { layout: &lb, ..b.view() },
+                out,
+            )
+        });
+        let (a, b) = (a.to_result(&shape), b.to_result(&shape));
+        let cond = self.detach();
+        value.record(Where, &[&a, &b], &[Save::Value(&cond)])
+    }
+}

@@ -1,0 +1,147 @@
+//! Matrix products.
+
+use super::broadcast;
+use crate::backend::View;
+use crate::error::misuse;
+use crate::tensor::node::{Context, Op, Save};
+use crate::{Dims, Layout, Tensor};
+
+struct Matmul;
+impl Op for Matmul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    /// dA = G B^T, dB = A^T G, summed over the batch dimensions that were broadcast
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (a, b) = (c.saved(0), c.saved(1));
+        let da = c.needs(0).then(|| g.matmul(&b.t()).sum_to(a.shape()));
+        let db = c.needs(1).then(|| {
+            if b.rank() == 2 && a.rank() > 2 && g.rank() == a.rank() {
+                // One product over all rows of the batch, in place of a sum of products.
+                a.flatten_rows().t().matmul(&g.flatten_rows())
+            } else {
+                a.t().matmul(g).sum_to(b.shape())
+            }
+        });
+        vec![da, db]
+    }
+}
+
+struct Linear {
+    bias: bool,
+}
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    /// The composition of its parts' rules: dx = G W, dW = G^T x, db = sum of G over rows
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (x, w) = (c.saved(0), c.saved(1));
+        let rows = g.flatten_rows();
+        let dx = c.needs(0).then(|| rows.matmul(w).reshape(x.shape()));
+        let dw = c.needs(1).then(|| rows.t().matmul(&x.flatten_rows()));
+        let mut grads = vec![dx, dw];
+        if self.bias {
+            grads.push(c.needs(2).then(|| rows.sum(&[0], false)));
+        }
+        grads
+    }
+}
+
+impl Tensor {
+    /// All dimensions but the last merged into one: `[.., n]` as `[rows, n]`.
+    fn flatten_rows(&self) -> Tensor {
+        let n = self.shape().last().copied().unwrap_or(1);
+        let rows = self.shape()[..self.rank().saturating_sub(1)].iter().product();
+        self.reshape(&[rows, n])
+    }
+
+    /// The last two dimensions exchanged.
+    ///
+    /// # Panics
+    /// With fewer than two dimensions.
+    #[track_caller]
+    pub fn t(&self) -> Tensor {
+        if self.rank() < 2 {
+            misuse!("t", "needs at least 2 dimensions, got shape {:?}", self.shape());
+        }
+        self.transpose(-2, -1)
+    }
+
+    /// Matrix product `[.., m, k] [.., k, n] = [.., m, n]`; batch dimensions broadcast. Operands may be views of any
+    /// strides (transposed ones are not copied). Derivatives: G B^T and A^T G.
+    ///
+    /// # Panics
+    /// With fewer than two dimensions, if the inner sizes differ or the batch dimensions do not broadcast.
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Tensor {
+        self.check_with("matmul", other);
+        self.check_float("matmul");
+        let (sa, sb) = (self.shape(), other.shape());
+        if sa.len() < 2 || sb.len() < 2 {
+            misuse!("matmul", "needs at least 2 dimensions each, got shapes {sa:?} and {sb:?}; unsqueeze a vector");
+        }
+        let ([ba @ .., m, ka], [bb @ .., kb, n]) = (sa, sb) else { unreachable!("ranks were checked") };
+        if ka != kb {
+            misuse!("matmul", "the inner sizes differ: {sa:?} has {ka} columns, {sb:?} has {kb} rows");
+        }
+        let batch = broadcast("matmul", ba, bb);
+        let with = |d0: usize, d1: usize| -> Dims { batch.iter().copied().chain([d0, d1]).collect() };
+        let shape = with(*m, *n);
+        let y = match self.layout().reshaped(&[ba.iter().product::<usize>() * m, *ka]) {
+            // A shared right operand: the whole batch is one tall matrix.
+            Some(rows) if bb.is_empty() => {
+                self.viewed(rows).gemm_value(other, &rows, other.layout(), None, &[rows.shape()[0], *n])
+            }
+            _ => {
+                let la = super::expand_layout(self, &with(*m, *ka));
+                let lb = super::expand_layout(other, &with(*ka, *n));
+                self.gemm_value(other, &la, &lb, None, &shape)
+            }
+        };
+        y.viewed(Layout::contiguous(&shape)).record(
+            Matmul,
+            &[self, other],
+            &[Save::Value(self), Save::Value(other)],
+        )
+    }
+
+    fn gemm_value(&self, b: &Tensor, la: &Layout, lb: &Layout, bias: Option<&Tensor>, shape: &[usize]) -> Tensor {
+        Tensor::build(Layout::contiguous(shape), self.dtype(), self.device(), |out| {
+            let a = View { layout: la, ..self.view() };
+            let b = View { layout: lb, ..b.view() };
+            self.backend().gemm(a, b, bias.map(|t| t.view()), out)
+        })
+    }
+
+    /// `y = x W^T + b` for x `[.., in]`, W `[out, in]` and b `[out]`: y `[.., out]`. The bias is added as the
+    /// product is written back. Derivatives: G W, G^T x, and the sum of G over rows.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    #[track_caller]
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        self.check_with("linear", weight);
+        self.check_float("linear");
+        let (sx, sw) = (self.shape(), weight.shape());
+        if sw.len() != 2 || sx.last() != sw.last() {
+            misuse!("linear", "needs x [.., in] and weight [out, in], got x {sx:?} and weight {sw:?}");
+        }
+        if let Some(b) = bias {
+            self.check_with("linear", b);
+            if b.shape() != [sw[0]] {
+                misuse!("linear", "needs bias [out] = [{}], got {:?}", sw[0], b.shape());
+            }
+        }
+        let x = self.detach().flatten_rows();
+        let shape: Dims = sx[..sx.len() - 1].iter().copied().chain([sw[0]]).collect();
+        let wt = weight.detach().t();
+        let y = x.gemm_value(&wt, x.layout(), wt.layout(), bias, &[x.shape()[0], sw[0]]);
+        let y = y.viewed(Layout::contiguous(&shape));
+        let saves = [Save::Value(self), Save::Value(weight)];
+        match bias {
+            Some(b) => y.record(Linear { bias: true }, &[self, weight, b], &saves),
+            None => y.record(Linear { bias: false }, &[self, weight], &saves),
+        }
+    }
+}

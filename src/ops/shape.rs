@@ -1,0 +1,288 @@
+//! Views and rearrangements: no arithmetic, mostly no copying.
+
+use super::one;
+use crate::backend::ViewMut;
+use crate::error::misuse;
+use crate::tensor::node::{Context, Op};
+use crate::{Dims, Layout, Tensor};
+
+impl Tensor {
+    /// A fresh copy in the given layout.
+    pub(crate) fn copied_to(&self, layout: Layout) -> Tensor {
+        Tensor::build(layout, self.dtype(), self.device(), |out| self.backend().copy(self.view(), out))
+    }
+}
+
+/// Reshape, squeeze, unsqueeze, and copies to row-major order.
+struct Reshape {
+    shape: Dims,
+}
+impl Op for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+    /// Back to the input's shape.
+    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        one(g.reshape(&self.shape))
+    }
+}
+
+struct Permute {
+    inverse: Dims<isize>,
+}
+impl Op for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+    /// The inverse permutation.
+    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        one(g.permute(&self.inverse))
+    }
+}
+
+struct Expand {
+    shape: Dims,
+}
+impl Op for Expand {
+    fn name(&self) -> &'static str {
+        "expand"
+    }
+    /// Repetitions add up.
+    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        one(g.sum_to(&self.shape))
+    }
+}
+
+struct Narrow {
+    dim: isize,
+    start: usize,
+    full: usize,
+}
+impl Op for Narrow {
+    fn name(&self) -> &'static str {
+        "narrow"
+    }
+    /// Zeros outside of the part that was taken.
+    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        one(g.unnarrow(self.dim, self.start, self.full))
+    }
+}
+
+/// The adjoint of narrow.
+struct Unnarrow {
+    dim: isize,
+    start: usize,
+    length: usize,
+}
+impl Op for Unnarrow {
+    fn name(&self) -> &'static str {
+        "unnarrow"
+    }
+    /// The part that is not zero.
+    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        one(g.narrow(self.dim, self.start, self.length))
+    }
+}
+
+struct Cat {
+    dim: isize,
+    /// Where each input starts, and how long it is.
+    parts: Vec<(usize, usize)>,
+}
+impl Op for Cat {
+    fn name(&self) -> &'static str {
+        "cat"
+    }
+    /// Each input gets its part.
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let part = |i: usize, (start, length): (usize, usize)| c.needs(i).then(|| g.narrow(self.dim, start, length));
+        self.parts.iter().enumerate().map(|(i, &p)| part(i, p)).collect()
+    }
+}
+
+impl Tensor {
+    /// The same elements in row-major order under another shape; a view if strides allow, else a copy.
+    ///
+    /// # Panics
+    /// If the number of elements differs.
+    #[track_caller]
+    pub fn reshape(&self, shape: &[usize]) -> Tensor {
+        if shape == self.shape() {
+            return self.clone();
+        }
+        if shape.iter().product::<usize>() != self.numel() {
+            misuse!(
+                "reshape",
+                "shape {:?} has {} elements and {shape:?} has {}",
+                self.shape(),
+                self.numel(),
+                shape.iter().product::<usize>()
+            );
+        }
+        let y = match self.layout().reshaped(shape) {
+            Some(layout) => self.viewed(layout),
+            None => self.copied_to(Layout::contiguous(self.shape())).viewed(Layout::contiguous(shape)),
+        };
+        y.record(Reshape { shape: Dims::from_slice(self.shape()) }, &[self], &[])
+    }
+
+    /// The same values in row-major order without gaps; itself if they lie so already.
+    pub fn contiguous(&self) -> Tensor {
+        if self.layout().is_contiguous() {
+            return self.clone();
+        }
+        let y = self.copied_to(Layout::contiguous(self.shape()));
+        y.record(Reshape { shape: Dims::from_slice(self.shape()) }, &[self], &[])
+    }
+
+    /// The same values without gaps or repeats, in whatever order of dimensions; itself if they lie so already.
+    pub(crate) fn dense(&self) -> Tensor {
+        if self.layout().is_dense() { self.clone() } else { self.contiguous() }
+    }
+
+    /// Dimensions reordered: dimension i of the result is dimension `dims[i]` of this. A view.
+    ///
+    /// # Panics
+    /// If `dims` is not a permutation of all dimensions.
+    #[track_caller]
+    pub fn permute(&self, dims: &[isize]) -> Tensor {
+        if dims.len() != self.rank() {
+            misuse!("permute", "needs all {} dimensions of shape {:?} once, got {dims:?}", self.rank(), self.shape());
+        }
+        let resolved: Dims = dims.iter().map(|&d| self.dim("permute", d)).collect();
+        if !dims.is_empty() {
+            self.dim_mask("permute", dims);
+        }
+        let mut inverse: Dims<isize> = Dims::filled(self.rank(), 0);
+        resolved.iter().enumerate().for_each(|(i, &d)| inverse[d] = i as isize);
+        self.viewed(self.layout().permuted(&resolved)).record(Permute { inverse }, &[self], &[])
+    }
+
+    /// Two dimensions exchanged. A view.
+    #[track_caller]
+    pub fn transpose(&self, a: isize, b: isize) -> Tensor {
+        let (a, b) = (self.dim("transpose", a), self.dim("transpose", b));
+        let mut dims: Dims<isize> = (0..self.rank() as isize).collect();
+        dims.swap(a, b);
+        self.permute(&dims)
+    }
+
+    /// Size-1 dimensions repeated and new leading ones added, to a shape that this one broadcasts to. A view.
+    ///
+    /// # Panics
+    /// If the shape does not broadcast to the one wanted.
+    #[track_caller]
+    pub fn expand(&self, shape: &[usize]) -> Tensor {
+        let Some(layout) = self.layout().expanded(shape) else {
+            misuse!(
+                "expand",
+                "shape {:?} does not broadcast to {shape:?}; only sizes of 1 can be repeated and new dimensions come first",
+                self.shape()
+            );
+        };
+        if shape == self.shape() {
+            return self.clone();
+        }
+        self.viewed(layout).record(Expand { shape: Dims::from_slice(self.shape()) }, &[self], &[])
+    }
+
+    /// [`Tensor::expand`] for shapes known to fit.
+    pub(crate) fn expand_to(&self, shape: &[usize]) -> Tensor {
+        self.expand(shape)
+    }
+
+    /// Without dimension `dim`, which must have size 1. A view.
+    #[track_caller]
+    pub fn squeeze(&self, dim: isize) -> Tensor {
+        let d = self.dim("squeeze", dim);
+        if self.shape()[d] != 1 {
+            misuse!("squeeze", "dimension {dim} of shape {:?} has size {}, not 1", self.shape(), self.shape()[d]);
+        }
+        let mut shape = Dims::from_slice(self.shape());
+        shape.remove(d);
+        self.reshape(&shape)
+    }
+
+    /// With a new dimension of size 1 at `dim` (negative: counted from behind the last). A view.
+    #[track_caller]
+    pub fn unsqueeze(&self, dim: isize) -> Tensor {
+        let d = super::resolve_dim("unsqueeze", self.shape(), self.rank() + 1, dim);
+        let mut shape = Dims::from_slice(self.shape());
+        shape.insert(d, 1);
+        self.reshape(&shape)
+    }
+
+    /// `length` entries of dimension `dim` from `start`. A view.
+    ///
+    /// # Panics
+    /// If they do not exist.
+    #[track_caller]
+    pub fn narrow(&self, dim: isize, start: usize, length: usize) -> Tensor {
+        let d = self.dim("narrow", dim);
+        let full = self.shape()[d];
+        if start.checked_add(length).is_none_or(|end| end > full) {
+            misuse!(
+                "narrow",
+                "entries {start}..{} of dimension {dim} do not exist in shape {:?}",
+                start.saturating_add(length),
+                self.shape()
+            );
+        }
+        if length == full {
+            return self.clone();
+        }
+        self.viewed(self.layout().narrowed(d, start, length)).record(
+            Narrow { dim: d as isize, start, full },
+            &[self],
+            &[],
+        )
+    }
+
+    /// Zeros with this tensor written over the entries of `dim` from `start`; the adjoint of narrow.
+    fn unnarrow(&self, dim: isize, start: usize, full: usize) -> Tensor {
+        let d = self.dim("unnarrow", dim);
+        let length = self.shape()[d];
+        let mut shape = Dims::from_slice(self.shape());
+        shape[d] = full;
+        let y = Tensor::build(Layout::contiguous(&shape), self.dtype(), self.device(), |mut out| {
+            self.backend().fill(0.0, out.reborrow());
+            let part = out.layout.narrowed(d, start, length);
+            self.backend().copy(self.view(), ViewMut { storage: out.storage, layout: &part });
+        });
+        y.record(Unnarrow { dim, start, length }, &[self], &[])
+    }
+
+    /// Tensors joined along a dimension in which alone they may differ.
+    ///
+    /// # Panics
+    /// If there is none, or ranks, other sizes, dtypes or devices differ.
+    #[track_caller]
+    pub fn cat(tensors: &[&Tensor], dim: isize) -> Tensor {
+        let Some(&first) = tensors.first() else { misuse!("cat", "needs at least one tensor") };
+        let d = first.dim("cat", dim);
+        let mut shape = Dims::from_slice(first.shape());
+        let mut parts = Vec::with_capacity(tensors.len());
+        shape[d] = 0;
+        for t in tensors {
+            first.check_with("cat", t);
+            let fits = t.rank() == first.rank() && (0..t.rank()).all(|i| i == d || t.shape()[i] == shape[i]);
+            if !fits {
+                misuse!(
+                    "cat",
+                    "shapes {:?} and {:?} differ in more than dimension {dim}",
+                    first.shape(),
+                    t.shape()
+                );
+            }
+            parts.push((shape[d], t.shape()[d]));
+            shape[d] += t.shape()[d];
+        }
+        let y = Tensor::build(Layout::contiguous(&shape), first.dtype(), first.device(), |out| {
+            for (t, &(start, length)) in tensors.iter().zip(&parts) {
+                let part = out.layout.narrowed(d, start, length);
+                t.backend().copy(t.view(), ViewMut { storage: out.storage, layout: &part });
+            }
+        });
+        y.record(Cat { dim: d as isize, parts }, tensors, &[])
+    }
+}

@@ -1,0 +1,100 @@
+//! Making tensors.
+
+use super::Tensor;
+use crate::backend::{self, ViewMut};
+use crate::dtype::Element;
+use crate::error::misuse;
+use crate::{DType, Device, Layout};
+use std::sync::Arc;
+
+impl Tensor {
+    /// A CPU tensor with these elements in row-major order.
+    ///
+    /// # Panics
+    /// If the number of elements is not the product of the shape.
+    #[track_caller]
+    pub fn new<T: Element>(data: &[T], shape: &[usize]) -> Tensor {
+        if data.len() != shape.iter().product::<usize>() {
+            misuse!(
+                "new",
+                "{} elements do not fill the shape {shape:?}, which has {}",
+                data.len(),
+                shape.iter().product::<usize>()
+            );
+        }
+        let storage = backend::of(Device::Cpu).upload(T::DTYPE, bytemuck::cast_slice(data));
+        Tensor::from_parts(Arc::new(storage), Layout::contiguous(shape))
+    }
+
+    /// A tensor of shape `[]`.
+    pub fn scalar(value: f64, dtype: DType, device: Device) -> Tensor {
+        Tensor::full(&[], value, dtype, device)
+    }
+
+    /// Every element is `value`.
+    #[track_caller]
+    pub fn full(shape: &[usize], value: f64, dtype: DType, device: Device) -> Tensor {
+        Tensor::build(Layout::contiguous(shape), dtype, device, |out| backend::of(device).fill(value, out))
+    }
+
+    /// Zeros.
+    #[track_caller]
+    pub fn zeros(shape: &[usize], dtype: DType, device: Device) -> Tensor {
+        Tensor::full(shape, 0.0, dtype, device)
+    }
+
+    /// Ones.
+    #[track_caller]
+    pub fn ones(shape: &[usize], dtype: DType, device: Device) -> Tensor {
+        Tensor::full(shape, 1.0, dtype, device)
+    }
+
+    /// Zeros of this tensor's shape, dtype, device and order in memory.
+    pub fn zeros_like(&self) -> Tensor {
+        self.full_like(0.0)
+    }
+
+    /// Ones of this tensor's shape, dtype, device and order in memory.
+    pub fn ones_like(&self) -> Tensor {
+        self.full_like(1.0)
+    }
+
+    /// A constant of this tensor's shape, dtype, device and order in memory.
+    pub fn full_like(&self, value: f64) -> Tensor {
+        Tensor::build(self.layout().like(), self.dtype(), self.device(), |out| self.backend().fill(value, out))
+    }
+
+    /// `0, 1, ..., n-1` as a vector.
+    pub fn arange(n: usize, dtype: DType, device: Device) -> Tensor {
+        let values: Vec<i64> = (0..n as i64).collect();
+        Tensor::new(&values, &[n]).to_dtype(dtype).to_device(device)
+    }
+
+    /// The n x n identity matrix.
+    pub fn eye(n: usize, dtype: DType, device: Device) -> Tensor {
+        let mut values = vec![0u8; n * n];
+        values.iter_mut().step_by(n + 1).for_each(|v| *v = 1);
+        Tensor::new(&values, &[n, n]).to_dtype(dtype).to_device(device)
+    }
+
+    /// A fresh value: allocates for a layout from offset 0 that covers its storage, and has `write` fill it.
+    pub(crate) fn build(layout: Layout, dtype: DType, device: Device, write: impl FnOnce(ViewMut)) -> Tensor {
+        let mut storage = backend::of(device).alloc(dtype, layout.numel());
+        write(ViewMut { storage: &mut storage, layout: &layout });
+        Tensor::from_parts(Arc::new(storage), layout)
+    }
+}
+
+/// A vector of these values.
+impl<T: Element> From<&[T]> for Tensor {
+    fn from(data: &[T]) -> Tensor {
+        Tensor::new(data, &[data.len()])
+    }
+}
+
+/// A matrix with these rows.
+impl<T: Element, const M: usize, const N: usize> From<[[T; N]; M]> for Tensor {
+    fn from(rows: [[T; N]; M]) -> Tensor {
+        Tensor::new(rows.as_flattened(), &[M, N])
+    }
+}

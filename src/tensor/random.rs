@@ -1,0 +1,72 @@
+//! Random tensors.
+
+use super::Tensor;
+use crate::backend::{self, Random};
+use crate::error::misuse;
+use crate::rng::{Key, Philox, Stream};
+use crate::{DType, Device, Layout};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A stream of random tensors: a Philox key and the number of draws made so far, which is its whole state.
+///
+/// Draw number `c` of a stream is a function of seed, stream and `c` alone: the same on any number of threads, on
+/// every SIMD tier and device.
+#[derive(Debug)]
+pub struct Generator {
+    key: Key,
+    calls: AtomicU64,
+}
+
+impl Generator {
+    /// A stream at its beginning.
+    pub fn new(seed: u64, stream: Stream) -> Generator {
+        Generator::at(seed, stream, 0)
+    }
+
+    /// A stream from which `calls` draws have been taken.
+    pub fn at(seed: u64, stream: Stream, calls: u64) -> Generator {
+        Generator { key: Key::new(seed, stream), calls: AtomicU64::new(calls) }
+    }
+
+    /// The number of draws made: what a checkpoint keeps.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// A sequential generator for rand and rand_distr; counts as one draw.
+    pub fn host(&self) -> Philox {
+        Philox::new(self.key, self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
+    #[track_caller]
+    fn draw(&self, what: Random, shape: &[usize], dtype: DType, device: Device) -> Tensor {
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            misuse!("random", "draws f32 or f64, not {dtype}; convert the result with to_dtype");
+        }
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        Tensor::build(Layout::contiguous(shape), dtype, device, |out| {
+            backend::of(device).random(what, self.key, call, out)
+        })
+    }
+
+    /// Independent uniform numbers in `[lo, hi)`.
+    #[track_caller]
+    pub fn uniform(&self, shape: &[usize], lo: f64, hi: f64, dtype: DType, device: Device) -> Tensor {
+        self.draw(Random::Uniform { lo, hi }, shape, dtype, device)
+    }
+
+    /// Independent normal numbers.
+    #[track_caller]
+    pub fn normal(&self, shape: &[usize], mean: f64, std: f64, dtype: DType, device: Device) -> Tensor {
+        self.draw(Random::Normal { mean, std }, shape, dtype, device)
+    }
+
+    /// `value` with probability `p`, else 0, independently.
+    #[track_caller]
+    pub fn bernoulli(&self, shape: &[usize], p: f64, value: f64, dtype: DType, device: Device) -> Tensor {
+        if !(0.0..=1.0).contains(&p) {
+            misuse!("bernoulli", "the probability must lie in [0, 1], got {p}");
+        }
+        self.draw(Random::Bernoulli { p, value }, shape, dtype, device)
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::super::simd::mul_add;
 use super::exp::{exp, power_of_two, split};
-use super::log::log1p;
+use super::log::log_normal;
 
 /// tanh x.
 ///
@@ -41,5 +41,8 @@ pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 /// At most 2.5 ulp off on every tier, also where the result is as small as e^x; NaN for NaN.
 #[inline(always)]
 pub(crate) fn softplus<const FMA: bool>(x: f32) -> f32 {
-    (if x > 0.0 { x } else { 0.0 }) + log1p::<FMA>(exp::<FMA>(-x.abs()))
+    let e = exp::<FMA>(-x.abs());
+    // As in log1p, without what only arguments outside of [0, 1] need. A NaN arrives through the quotient.
+    let u = 1.0 + e;
+    (if x > 0.0 { x } else { 0.0 }) + log_normal::<FMA>(u, 0.0, (e - (u - 1.0)) / u)
 }

@@ -113,3 +113,65 @@ impl TryRng for Philox {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngExt;
+    use rand::seq::SliceRandom;
+    use rand_distr::{Distribution, StandardNormal};
+
+    /// The vectors for philox4x32 with 10 rounds in `kat_vectors` of Random123, the authors' distribution.
+    #[test]
+    fn known_answers() {
+        let answers = [
+            ([0; 4], [0; 2], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
+            ([u32::MAX; 4], [u32::MAX; 2], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]),
+            (
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+                [0xa409_3822, 0x299f_31d0],
+                [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
+            ),
+        ];
+        for (counter, key, words) in answers {
+            assert_eq!(philox4x32_10(counter, Key(key)), words);
+        }
+    }
+
+    #[test]
+    fn the_generator_yields_the_words_of_consecutive_blocks() {
+        let key = Key::new(7 << 32 | 1, Stream::Data);
+        let mut rng = Philox::new(key, 5);
+        let words: Vec<u32> = (0..10).map(|_| rng.random()).collect();
+        let blocks = (0..3).flat_map(|b| philox4x32_10(counter(b, 5), key));
+        assert_eq!(words, blocks.take(10).collect::<Vec<_>>());
+        let mut rng = Philox::new(key, 5);
+        assert_eq!(rng.random::<u64>(), words[0] as u64 | (words[1] as u64) << 32);
+        let mut bytes = [0; 6];
+        rng.fill(&mut bytes);
+        assert_eq!(bytes[..4], words[2].to_le_bytes());
+        assert_eq!(bytes[4..], words[3].to_le_bytes()[..2]);
+    }
+
+    #[test]
+    fn rand_shuffles_and_samples_with_it() {
+        let shuffled = |call| {
+            let mut order: Vec<usize> = (0..1000).collect();
+            order.shuffle(&mut Philox::new(Key::new(3, Stream::Data), call));
+            order
+        };
+        assert_eq!(shuffled(0), shuffled(0));
+        assert_ne!(shuffled(0), shuffled(1));
+        let mut sorted = shuffled(0);
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(0..1000));
+
+        let rng = Philox::new(Key::new(3, Stream::Init), 0);
+        let n = 100_000;
+        let z: Vec<f64> = StandardNormal.sample_iter(rng).take(n).collect();
+        let mean = z.iter().sum::<f64>() / n as f64;
+        let variance = z.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / n as f64;
+        assert!(mean.abs() < 4.0 / (n as f64).sqrt(), "mean {mean}");
+        assert!((variance - 1.0).abs() < 4.0 * (2.0 / n as f64).sqrt(), "variance {variance}");
+    }
+}

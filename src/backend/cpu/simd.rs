@@ -111,6 +111,25 @@ pub(crate) trait Kernel {
 /// Runs a kernel with the current tier's instructions.
 #[inline]
 pub(crate) fn vectorize<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: `tier` returns only tiers whose features were detected on this machine.
+    unsafe { run_on(tier(), kernel) }
+}
+
+/// Runs a kernel with the instructions of a tier that need not be the current one, which is left as it is.
+///
+/// # Panics
+/// If this machine cannot execute the tier.
+#[inline]
+pub(crate) fn vectorize_on<K: Kernel>(tier: Tier, kernel: K) -> K::Output {
+    assert!(tier.is_supported(), "this machine has no {tier}");
+    // SAFETY: just checked.
+    unsafe { run_on(tier, kernel) }
+}
+
+/// # Safety
+/// This machine must be able to execute the tier.
+#[inline]
+unsafe fn run_on<K: Kernel>(tier: Tier, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -121,14 +140,16 @@ pub(crate) fn vectorize<K: Kernel>(kernel: K) -> K::Output {
         fn avx2<K: Kernel>(kernel: K) -> K::Output {
             kernel.run::<true>()
         }
-        match tier() {
-            // SAFETY: `tier` returns only tiers whose features were detected on this machine.
+        match tier {
+            // SAFETY: the caller's promise covers these features.
             Tier::Avx512 => return unsafe { avx512(kernel) },
             // SAFETY: as above.
             Tier::Avx2 => return unsafe { avx2(kernel) },
             Tier::Portable => {}
         }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = tier;
     kernel.run::<false>()
 }
 

@@ -49,7 +49,11 @@ fn moved(inputs: &[Tensor], i: usize, j: usize, by: f64) -> Vec<Tensor> {
 /// # Panics
 /// If an input is not f64.
 #[track_caller]
-pub fn gradcheck(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], options: &CheckOptions) -> Result<(), String> {
+pub fn gradcheck(
+    f: impl Fn(&[Tensor]) -> Tensor,
+    inputs: &[Tensor],
+    options: &CheckOptions,
+) -> Result<(), String> {
     for (i, x) in inputs.iter().enumerate() {
         assert_eq!(x.dtype(), DType::F64, "gradcheck: input {i} must be f64");
     }
@@ -66,13 +70,18 @@ pub fn gradcheck(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], options: &C
     for (i, x) in inputs.iter().enumerate() {
         let got = match &analytic[i] {
             Some(g) if g.shape() != x.shape() => {
-                return Err(format!("the gradient of input {i} has shape {:?}, not {:?}", g.shape(), x.shape()));
+                return Err(format!(
+                    "the gradient of input {i} has shape {:?}, not {:?}",
+                    g.shape(),
+                    x.shape()
+                ));
             }
             Some(g) => g.to_vec::<f64>(),
             None => vec![0.0; x.numel()],
         };
         for (j, &a) in got.iter().enumerate() {
-            let n = (objective(&moved(inputs, i, j, options.eps)) - objective(&moved(inputs, i, j, -options.eps)))
+            let n = (objective(&moved(inputs, i, j, options.eps))
+                - objective(&moved(inputs, i, j, -options.eps)))
                 / (2.0 * options.eps);
             if !((a - n).abs() <= options.atol + options.rtol * n.abs()) {
                 return Err(format!(
@@ -94,7 +103,11 @@ pub fn gradcheck(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], options: &C
 /// # Panics
 /// If an input is not f64.
 #[track_caller]
-pub fn gradgradcheck(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], options: &CheckOptions) -> Result<(), String> {
+pub fn gradgradcheck(
+    f: impl Fn(&[Tensor]) -> Tensor,
+    inputs: &[Tensor],
+    options: &CheckOptions,
+) -> Result<(), String> {
     let random = Generator::new(options.seed + 1, Stream::General);
     let shape = no_grad(|| f(inputs)).shape().to_vec();
     let mut extended = inputs.to_vec();
@@ -104,8 +117,10 @@ pub fn gradgradcheck(f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], options
             let (v, inputs) = xs.split_last().expect("the upstream gradient was appended");
             // A second walk needs leaves of its own when the caller records nothing.
             crate::tensor::with_recording(true, || {
-                let leaves: Vec<Tensor> =
-                    inputs.iter().map(|x| if x.is_tracked() { x.clone() } else { x.clone().requires_grad() }).collect();
+                let leaves: Vec<Tensor> = inputs
+                    .iter()
+                    .map(|x| if x.is_tracked() { x.clone() } else { x.clone().requires_grad() })
+                    .collect();
                 let y = f(&leaves);
                 let grads = if y.is_tracked() {
                     grad(&[&y], &leaves.iter().collect::<Vec<_>>(), std::slice::from_ref(v), true)

@@ -37,7 +37,12 @@ pub struct GradOptions<'a> {
 /// assert_eq!((dy.item(), d2y.item()), (27.0, 18.0));
 /// ```
 #[track_caller]
-pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], grad_outputs: &[Tensor], create_graph: bool) -> Vec<Option<Tensor>> {
+pub fn grad(
+    outputs: &[&Tensor],
+    inputs: &[&Tensor],
+    grad_outputs: &[Tensor],
+    create_graph: bool,
+) -> Vec<Option<Tensor>> {
     grad_with(outputs, inputs, &GradOptions { grad_outputs, create_graph, retain_graph: create_graph })
 }
 
@@ -85,7 +90,9 @@ impl Tensor {
             if node.op().is_none() {
                 let total = match node.take_grad() {
                     None => g.clone(),
-                    Some(old) => with_recording(options.create_graph, || accumulate(old, g.clone(), !options.create_graph)),
+                    Some(old) => with_recording(options.create_graph, || {
+                        accumulate(old, g.clone(), !options.create_graph)
+                    }),
                 };
                 node.set_grad(total);
             }
@@ -104,11 +111,18 @@ fn seeds(outputs: &[&Tensor], options: &GradOptions) -> Vec<(Arc<Node>, Tensor)>
     for (i, y) in outputs.iter().enumerate() {
         let Some(node) = y.node() else { continue };
         let g = match given.get(i) {
-            Some(g) if g.shape() == y.shape() && g.dtype() == y.dtype() && g.device() == y.device() => g.clone(),
+            Some(g) if g.shape() == y.shape() && g.dtype() == y.dtype() && g.device() == y.device() => {
+                g.clone()
+            }
             Some(g) => misuse!(
                 "grad",
                 "the gradient given for output {i} is {:?} {} on {}, the output is {:?} {} on {}",
-                g.shape(), g.dtype(), g.device(), y.shape(), y.dtype(), y.device()
+                g.shape(),
+                g.dtype(),
+                g.device(),
+                y.shape(),
+                y.dtype(),
+                y.device()
             ),
             None if y.numel() == 1 => y.ones_like(),
             None => misuse!(
@@ -160,7 +174,12 @@ impl Walk {
     /// Visits the nodes, newest first, calling `visit` with each node's complete gradient and its rule for those of
     /// its inputs that are on a path.
     #[track_caller]
-    fn run(self, seeds: Vec<(Arc<Node>, Tensor)>, options: &GradOptions, mut visit: impl FnMut(&Node, &Tensor)) {
+    fn run(
+        self,
+        seeds: Vec<(Arc<Node>, Tensor)>,
+        options: &GradOptions,
+        mut visit: impl FnMut(&Node, &Tensor),
+    ) {
         let (create, retain) = (options.create_graph, options.create_graph || options.retain_graph);
         let mut grads: Vec<Option<Tensor>> = vec![None; self.nodes.len()];
         with_recording(create, || {
@@ -173,8 +192,11 @@ impl Walk {
                 let Some(g) = grads[i].take() else { continue };
                 visit(node, &g);
                 let Some(op) = node.op() else { continue };
-                let needs: Vec<bool> =
-                    node.inputs().iter().map(|n| n.as_ref().is_some_and(|n| self.at.contains_key(&n.id()))).collect();
+                let needs: Vec<bool> = node
+                    .inputs()
+                    .iter()
+                    .map(|n| n.as_ref().is_some_and(|n| self.at.contains_key(&n.id())))
+                    .collect();
                 if !needs.contains(&true) {
                     continue;
                 }
@@ -190,7 +212,12 @@ impl Walk {
                 for (input, grad) in node.inputs().iter().zip(input_grads) {
                     let (Some(input), Some(grad)) = (input, grad) else { continue };
                     let Some(&j) = self.at.get(&input.id()) else { continue };
-                    debug_assert_eq!(grad.shape(), input.shape(), "{}: a gradient has its input's shape", op.name());
+                    debug_assert_eq!(
+                        grad.shape(),
+                        input.shape(),
+                        "{}: a gradient has its input's shape",
+                        op.name()
+                    );
                     debug_assert_eq!(
                         (grad.dtype(), grad.device()),
                         (input.dtype(), input.device()),

@@ -71,7 +71,11 @@ impl Tensor {
     #[track_caller]
     pub fn where_(&self, a: &Tensor, b: &Tensor) -> Tensor {
         if !matches!(self.dtype(), DType::U8 | DType::I64) {
-            misuse!("where", "the condition must be u8 or i64, got {}; compare first, as in x.gt_scalar(0.0)", self.dtype());
+            misuse!(
+                "where",
+                "the condition must be u8 or i64, got {}; compare first, as in x.gt_scalar(0.0)",
+                self.dtype()
+            );
         }
         check_devices("where", self, a);
         a.check_with("where", b);

@@ -17,7 +17,11 @@ fn check_index(op: &str, x: &Tensor, index: &Tensor) {
 #[track_caller]
 fn check_range(op: &str, shape: &[usize], dim: usize, result: Result<(), BadIndex>) {
     if let Err(BadIndex { index, size }) = result {
-        misuse!(op, "index {index} is out of range for dimension {dim} of shape {shape:?}; valid are 0 to {}", size as i64 - 1);
+        misuse!(
+            op,
+            "index {index} is out of range for dimension {dim} of shape {shape:?}; valid are 0 to {}",
+            size as i64 - 1
+        );
     }
 }
 
@@ -169,7 +173,8 @@ impl Tensor {
 
     #[track_caller]
     fn check_index_shape(&self, op: &str, d: usize, index: &Tensor) {
-        let fits = index.rank() == self.rank() && (0..self.rank()).all(|i| i == d || index.shape()[i] <= self.shape()[i]);
+        let fits = index.rank() == self.rank()
+            && (0..self.rank()).all(|i| i == d || index.shape()[i] <= self.shape()[i]);
         if !fits {
             misuse!(
                 op,

@@ -79,7 +79,10 @@ impl Tensor {
         self.check_float("matmul");
         let (sa, sb) = (self.shape(), other.shape());
         if sa.len() < 2 || sb.len() < 2 {
-            misuse!("matmul", "needs at least 2 dimensions each, got shapes {sa:?} and {sb:?}; unsqueeze a vector");
+            misuse!(
+                "matmul",
+                "needs at least 2 dimensions each, got shapes {sa:?} and {sb:?}; unsqueeze a vector"
+            );
         }
         let ([ba @ .., m, ka], [bb @ .., kb, n]) = (sa, sb) else { unreachable!("ranks were checked") };
         if ka != kb {
@@ -106,7 +109,14 @@ impl Tensor {
         )
     }
 
-    fn gemm_value(&self, b: &Tensor, la: &Layout, lb: &Layout, bias: Option<&Tensor>, shape: &[usize]) -> Tensor {
+    fn gemm_value(
+        &self,
+        b: &Tensor,
+        la: &Layout,
+        lb: &Layout,
+        bias: Option<&Tensor>,
+        shape: &[usize],
+    ) -> Tensor {
         Tensor::build(Layout::contiguous(shape), self.dtype(), self.device(), |out| {
             let a = View { layout: la, ..self.view() };
             let b = View { layout: lb, ..b.view() };

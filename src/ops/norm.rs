@@ -139,8 +139,18 @@ impl Tensor {
     /// # Panics
     /// If shapes do not fit.
     #[track_caller]
-    pub fn batch_norm_eval(&self, weight: &Tensor, bias: &Tensor, mean: &Tensor, var: &Tensor, eps: f64) -> Tensor {
-        self.check_channels("batch_norm", &[("weight", weight), ("bias", bias), ("mean", mean), ("var", var)]);
+    pub fn batch_norm_eval(
+        &self,
+        weight: &Tensor,
+        bias: &Tensor,
+        mean: &Tensor,
+        var: &Tensor,
+        eps: f64,
+    ) -> Tensor {
+        self.check_channels(
+            "batch_norm",
+            &[("weight", weight), ("bias", bias), ("mean", mean), ("var", var)],
+        );
         let mut shape: Dims = Dims::filled(self.rank(), 1);
         shape[1] = self.shape()[1];
         let scale = var.add_scalar(eps).pow(-0.5).mul(weight).reshape(&shape);

@@ -15,7 +15,11 @@ impl Tensor {
         let kept = self.reduced_shape(&over);
         let squeezed: Dims = (0..self.rank()).filter(|&d| !over[d]).map(|d| kept[d]).collect();
         if f == Reduce::Max && self.numel() == 0 && squeezed.iter().product::<usize>() > 0 {
-            misuse!(op, "the largest of no elements does not exist (shape {:?}, dims {dims:?})", self.shape());
+            misuse!(
+                op,
+                "the largest of no elements does not exist (shape {:?}, dims {dims:?})",
+                self.shape()
+            );
         }
         let y = Tensor::build(Layout::contiguous(&squeezed), self.dtype(), self.device(), |out| {
             self.backend().reduce(f, self.view(), &over, out)

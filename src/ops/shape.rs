@@ -95,7 +95,8 @@ impl Op for Cat {
     }
     /// Each input gets its part.
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        let part = |i: usize, (start, length): (usize, usize)| c.needs(i).then(|| g.narrow(self.dim, start, length));
+        let part =
+            |i: usize, (start, length): (usize, usize)| c.needs(i).then(|| g.narrow(self.dim, start, length));
         self.parts.iter().enumerate().map(|(i, &p)| part(i, p)).collect()
     }
 }
@@ -147,7 +148,12 @@ impl Tensor {
     #[track_caller]
     pub fn permute(&self, dims: &[isize]) -> Tensor {
         if dims.len() != self.rank() {
-            misuse!("permute", "needs all {} dimensions of shape {:?} once, got {dims:?}", self.rank(), self.shape());
+            misuse!(
+                "permute",
+                "needs all {} dimensions of shape {:?} once, got {dims:?}",
+                self.rank(),
+                self.shape()
+            );
         }
         let resolved: Dims = dims.iter().map(|&d| self.dim("permute", d)).collect();
         if !dims.is_empty() {
@@ -196,7 +202,12 @@ impl Tensor {
     pub fn squeeze(&self, dim: isize) -> Tensor {
         let d = self.dim("squeeze", dim);
         if self.shape()[d] != 1 {
-            misuse!("squeeze", "dimension {dim} of shape {:?} has size {}, not 1", self.shape(), self.shape()[d]);
+            misuse!(
+                "squeeze",
+                "dimension {dim} of shape {:?} has size {}, not 1",
+                self.shape(),
+                self.shape()[d]
+            );
         }
         let mut shape = Dims::from_slice(self.shape());
         shape.remove(d);

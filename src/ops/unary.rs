@@ -159,6 +159,10 @@ impl Tensor {
         if !(lo <= hi) {
             crate::error::misuse!("clamp", "the lower bound {lo} is above the upper bound {hi}; swap them");
         }
-        self.unary_value("clamp", Unary::Clamp { lo, hi }).record(Clamp { lo, hi }, &[self], &[Save::Value(self)])
+        self.unary_value("clamp", Unary::Clamp { lo, hi }).record(
+            Clamp { lo, hi },
+            &[self],
+            &[Save::Value(self)],
+        )
     }
 }

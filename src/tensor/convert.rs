@@ -14,7 +14,12 @@ impl Tensor {
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Vec<T> {
         if T::DTYPE != self.dtype() {
-            misuse!("to_vec", "the tensor's dtype is {}, not {}; convert it with to_dtype", self.dtype(), T::DTYPE);
+            misuse!(
+                "to_vec",
+                "the tensor's dtype is {}, not {}; convert it with to_dtype",
+                self.dtype(),
+                T::DTYPE
+            );
         }
         let x = if self.layout().is_contiguous() { self.detach() } else { self.detach().contiguous() };
         let mut out = vec![T::zeroed(); x.numel()];
@@ -29,7 +34,11 @@ impl Tensor {
     #[track_caller]
     pub fn item(&self) -> f64 {
         if self.numel() != 1 {
-            misuse!("item", "needs a tensor of one element, got shape {:?}; reduce or index it first", self.shape());
+            misuse!(
+                "item",
+                "needs a tensor of one element, got shape {:?}; reduce or index it first",
+                self.shape()
+            );
         }
         self.to_f64_vec()[0]
     }

@@ -61,7 +61,9 @@ impl Tensor {
 
     /// A constant of this tensor's shape, dtype, device and order in memory.
     pub fn full_like(&self, value: f64) -> Tensor {
-        Tensor::build(self.layout().like(), self.dtype(), self.device(), |out| self.backend().fill(value, out))
+        Tensor::build(self.layout().like(), self.dtype(), self.device(), |out| {
+            self.backend().fill(value, out)
+        })
     }
 
     /// `0, 1, ..., n-1` as a vector.

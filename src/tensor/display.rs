@@ -103,7 +103,11 @@ impl Printer<'_> {
         let mut previous = None;
         for i in kept(n, self.summarise) {
             if let Some(p) = previous {
-                if innermost { f.write_str(", ")? } else { newline(f)? }
+                if innermost {
+                    f.write_str(", ")?
+                } else {
+                    newline(f)?
+                }
                 if i > p + 1 {
                     f.write_str("...")?;
                     if innermost { f.write_str(", ")? } else { newline(f)? }

@@ -6,8 +6,8 @@ mod display;
 pub(crate) mod node;
 mod random;
 
-pub use node::{NonDifferentiable, is_recording, live_nodes, no_grad};
 pub(crate) use node::{Node, with_recording};
+pub use node::{is_recording, live_nodes, no_grad};
 pub use random::Generator;
 
 use crate::backend::{self, Backend, Storage, View};

@@ -30,7 +30,10 @@ impl Op for NonDifferentiable {
         self.0
     }
     fn vjp(&self, _: &Context, _: &Tensor) -> Vec<Option<Tensor>> {
-        misuse!(self.0, "has no derivative, but a gradient was asked for through it; detach its input, or do not ask")
+        misuse!(
+            self.0,
+            "has no derivative, but a gradient was asked for through it; detach its input, or do not ask"
+        )
     }
 }
 
@@ -43,7 +46,9 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The i-th value that was saved.
     pub fn saved(&self, i: usize) -> &Tensor {
-        self.saved[i].as_ref().expect("a rule asked for a value that its op saved only for another input's sake")
+        self.saved[i]
+            .as_ref()
+            .expect("a rule asked for a value that its op saved only for another input's sake")
     }
 
     /// Whether input `i` needs a gradient.
@@ -136,7 +141,12 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Node {
-    fn new(op: Option<Box<dyn Op>>, inputs: Vec<Option<Arc<Node>>>, saves: Vec<Saved>, of: &Tensor) -> Arc<Node> {
+    fn new(
+        op: Option<Box<dyn Op>>,
+        inputs: Vec<Option<Arc<Node>>>,
+        saves: Vec<Saved>,
+        of: &Tensor,
+    ) -> Arc<Node> {
         if op.is_some() {
             LIVE.fetch_add(1, Ordering::Relaxed);
         }

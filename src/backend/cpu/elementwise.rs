@@ -49,7 +49,7 @@ unary! {
         let curved = unscale * Math::softplus::<FMA>(bx);
         if bx > linear { x } else { curved }
     };
-    Unary::Affine { mul, add } if add == 0.0 => Scale(mul = mul) |x, FMA| mul * x;
+    Unary::Affine { mul, add: 0.0 } => Scale(mul = mul) |x, FMA| mul * x;
     Unary::Affine { mul, add } => Affine(mul = mul, add = add) |x, FMA| mul * x + add;
     Unary::Pow(2.0) => Square() |x, FMA| x * x;
     Unary::Pow(3.0) => Cube() |x, FMA| x * x * x;
@@ -119,7 +119,13 @@ binary! {
 }
 
 /// out = 1 where a ? b, else 0.
-pub(super) fn compare<T: Element>(f: Compare, a: (&[T], &Layout), b: (&[T], &Layout), out: &mut [u8], ol: &Layout) {
+pub(super) fn compare<T: Element>(
+    f: Compare,
+    a: (&[T], &Layout),
+    b: (&[T], &Layout),
+    out: &mut [u8],
+    ol: &Layout,
+) {
     macro_rules! comparison {
         ($($name:ident => $op:tt),*) => {
             match f {

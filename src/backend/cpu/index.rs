@@ -33,7 +33,13 @@ fn pairs(
 }
 
 /// out [.., n, ..] = the entries of dimension `dim` of the contiguous `x` (of this shape) listed in `index`.
-pub(super) fn index_select<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), out: &mut [T]) {
+pub(super) fn index_select<T: Copy>(
+    x: &[T],
+    shape: &[usize],
+    dim: usize,
+    index: (&[i64], &Layout),
+    out: &mut [T],
+) {
     for (at, range) in pairs(shape, dim, index.0, index.1) {
         let n = range.len();
         out[range].copy_from_slice(&x[at..at + n]);
@@ -41,7 +47,13 @@ pub(super) fn index_select<T: Copy>(x: &[T], shape: &[usize], dim: usize, index:
 }
 
 /// acc (contiguous, of this shape) += src (contiguous) at the listed entries, repeats in order.
-pub(super) fn index_add<T: Float>(src: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), acc: &mut [T]) {
+pub(super) fn index_add<T: Float>(
+    src: &[T],
+    shape: &[usize],
+    dim: usize,
+    index: (&[i64], &Layout),
+    acc: &mut [T],
+) {
     for (at, range) in pairs(shape, dim, index.0, index.1) {
         let n = range.len();
         acc[at..at + n].iter_mut().zip(&src[range]).for_each(|(a, &s)| *a = T::narrow(a.widen() + s.widen()));
@@ -70,7 +82,13 @@ pub(super) fn gather<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i6
 }
 
 /// acc (contiguous, of this shape) += src (contiguous, of the index's shape) at the indexed elements, in order.
-pub(super) fn scatter_add<T: Float>(src: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), acc: &mut [T]) {
+pub(super) fn scatter_add<T: Float>(
+    src: &[T],
+    shape: &[usize],
+    dim: usize,
+    index: (&[i64], &Layout),
+    acc: &mut [T],
+) {
     for (&s, p) in src.iter().zip(positions(shape, dim, index.0, index.1)) {
         acc[p] = T::narrow(acc[p].widen() + s.widen());
     }

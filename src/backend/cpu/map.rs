@@ -65,7 +65,10 @@ impl<const N: usize> Rows<N> {
 }
 
 /// The loop over a dense result and its operands, and the result's flat range.
-fn rows<const N: usize, const M: usize>(out: &Layout, operands: [&Layout; N]) -> (Rows<N>, std::ops::Range<usize>) {
+fn rows<const N: usize, const M: usize>(
+    out: &Layout,
+    operands: [&Layout; N],
+) -> (Rows<N>, std::ops::Range<usize>) {
     debug_assert!(M == N + 1 && out.is_dense());
     let mut all = [out; M];
     all[1..].copy_from_slice(&operands);
@@ -160,7 +163,10 @@ impl<A: Copy, B: Copy, O, F: Map2<A, B, O>> Kernel for Loop2<'_, A, B, O, F> {
                     let a = a[p];
                     o.iter_mut().zip(&b[q..][..n]).for_each(|(o, &b)| *o = f.call::<FMA>(a, b));
                 }
-                _ => o.iter_mut().enumerate().for_each(|(i, o)| *o = f.call::<FMA>(a[p + i * sa], b[q + i * sb])),
+                _ => o
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(i, o)| *o = f.call::<FMA>(a[p + i * sa], b[q + i * sb])),
             }
         });
     }

@@ -65,7 +65,7 @@ impl<'a> View<'a> {
 }
 
 /// The written range of a contiguous result.
-fn dense_out<T: Element>(out: ViewMut) -> &mut [T] {
+fn dense_out<T: Element>(out: ViewMut<'_>) -> &mut [T] {
     let range = out.layout.dense_range();
     &mut slice_mut(out.storage)[range]
 }
@@ -265,27 +265,26 @@ fn supported_tiers() -> Vec<&'static str> {
 }
 
 fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewMut) {
-    let rank = out.layout.rank();
-    let batch = rank - 2;
-    let (m, n, k) = (out.layout.shape()[batch], out.layout.shape()[batch + 1], a.layout.shape()[batch + 1]);
-    let products: usize = out.layout.shape()[..batch].iter().product();
-    // Where each product of the batch starts in an operand.
-    let starts = |l: &Layout| -> Vec<usize> {
-        Layout::strided(&l.shape()[..batch], &l.strides()[..batch], l.offset()).indices().collect()
-    };
+    let batch = out.layout.rank() - 2;
+    let (la, lb, lc) = (a.layout, b.layout, out.layout);
+    let dims: Vec<gemm::BatchDim> = (0..batch)
+        .map(|d| gemm::BatchDim {
+            size: lc.shape()[d],
+            a: la.strides()[d],
+            b: lb.strides()[d],
+            c: lc.strides()[d],
+        })
+        .collect();
+    let size = [lc.shape()[batch], lc.shape()[batch + 1], la.shape()[batch + 1]];
     let strides = |l: &Layout| (l.strides()[batch], l.strides()[batch + 1]);
-    let (la, lb, lc) = (*a.layout, *b.layout, *out.layout);
-    let ((ars, acs), (brs, bcs), (crs, ccs)) = (strides(&la), strides(&lb), strides(&lc));
-    let bias = bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0]));
-    let (sa, sb, sc) = (starts(&la), starts(&lb), starts(&lc));
+    let ((ars, acs), (brs, bcs), (crs, ccs)) = (strides(la), strides(lb), strides(lc));
     gemm::gemm_batch(
-        products,
-        (m, n, k),
-        gemm::MatRef { data: a.slice::<T>(), rs: ars, cs: acs },
-        gemm::MatRef { data: b.slice::<T>(), rs: brs, cs: bcs },
-        bias,
-        gemm::MatMut { data: slice_mut::<T>(out.storage), rs: crs, cs: ccs },
-        |p| (sa[p], sb[p], sc[p]),
+        &dims,
+        size,
+        gemm::MatRef { data: &a.slice::<T>()[la.offset()..], rs: ars, cs: acs },
+        gemm::MatRef { data: &b.slice::<T>()[lb.offset()..], rs: brs, cs: bcs },
+        bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
+        gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
     );
 }
 

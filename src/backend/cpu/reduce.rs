@@ -190,7 +190,11 @@ fn reduce_dense<T: Float, F: Fold<T::Wide>>(x: &[T], l: &Layout, over: &[bool], 
 }
 
 /// Removes the last reduced group: along rows if it is the last group, else down columns.
-fn step<T: Float, F: Fold<T::Wide>>(x: &[T], groups: &mut Vec<Group>, wide: impl Fn(usize) -> Buffer) -> Buffer {
+fn step<T: Float, F: Fold<T::Wide>>(
+    x: &[T],
+    groups: &mut Vec<Group>,
+    wide: impl Fn(usize) -> Buffer,
+) -> Buffer {
     let at = groups.iter().rposition(|g| g.reduced).expect("the caller saw a reduced group");
     let n = groups.remove(at).size;
     let inner: usize = groups[at..].iter().map(|g| g.size).product();

@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod data;
 mod device;
 mod dtype;
 mod error;

@@ -7,6 +7,7 @@ mod device;
 mod dtype;
 mod error;
 mod layout;
+pub mod report;
 pub mod rng;
 
 pub use device::Device;

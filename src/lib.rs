@@ -3,11 +3,13 @@
 
 pub mod autograd;
 pub mod backend;
+pub mod data;
 mod device;
 mod dtype;
 mod error;
 mod layout;
 mod ops;
+pub mod report;
 pub mod rng;
 mod tensor;
 

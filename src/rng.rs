@@ -12,9 +12,11 @@ use rand::rand_core::{Infallible, TryRng};
 pub struct Key([u32; 2]);
 
 impl Key {
-    /// Streams of one seed are independent of each other; streams of two seeds too.
+    /// Streams of one seed are independent of each other, and so are those of two seeds below 2^32, whose key is
+    /// (seed, stream). The upper half of a larger seed is mixed into the lower.
     pub fn new(seed: u64, stream: Stream) -> Key {
-        Key([seed as u32, (seed >> 32) as u32 ^ stream as u32])
+        let upper = ((seed >> 32) as u32).wrapping_mul(0x9E37_79B9);
+        Key([seed as u32 ^ upper, stream as u32])
     }
 
     /// The two words of the Philox key.

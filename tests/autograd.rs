@@ -124,6 +124,7 @@ fn checks_find_a_wrong_rule() {
     let message = gradcheck(wrong, std::slice::from_ref(&x), &o).unwrap_err();
     assert!(message.contains("input 0 (shape [2]), element 0"), "{message}");
     // Right first derivative, wrong second: x tanh'(x) with the slope taken as a constant.
-    let half = |v: &[Tensor]| v[0].relu().mul(&v[0].relu()).add(&v[0].exp().detach().mul(&(&v[0] - &v[0].detach())));
+    let half =
+        |v: &[Tensor]| v[0].relu().mul(&v[0].relu()).add(&v[0].exp().detach().mul(&(&v[0] - &v[0].detach())));
     assert!(gradgradcheck(half, &[x], &o).is_err());
 }

@@ -1,10 +1,10 @@
 //! The elementwise functions, one expression each; `map` has the loops.
 
-use super::float::{Float, Wide};
+use super::float::Float;
 use super::map::{Map1, Map2, map1, map2};
 use super::vmath::Math;
+use crate::Layout;
 use crate::backend::{Binary, Compare, Unary};
-use crate::{Element, Layout};
 
 /// Defines elementwise functions of one value, each a type that the loop is compiled for, and the function that
 /// picks the one a [`Unary`] names. Constants are rounded once, to the type that is computed in.
@@ -12,13 +12,13 @@ macro_rules! unary {
     ($($pattern:pat => $name:ident($($c:ident = $value:expr),*) |$x:ident, $fma:ident| $body:expr;)*) => {
         $(
             #[derive(Clone, Copy)]
-            struct $name<W> { $($c: W,)* _wide: std::marker::PhantomData<W> }
-            impl<T: Float> Map1<T, T> for $name<T::Wide> {
+            struct $name<T> { $($c: T,)* _type: std::marker::PhantomData<T> }
+            impl<T: Float> Map1<T, T> for $name<T> {
                 #[inline(always)]
                 fn call<const $fma: bool>(self, x: T) -> T {
                     $(let $c = self.$c;)*
-                    let $x = x.widen();
-                    T::narrow($body)
+                    let $x = x;
+                    $body
                 }
             }
         )*
@@ -26,7 +26,7 @@ macro_rules! unary {
         pub(super) fn unary<T: Float>(f: Unary, x: &[T], xl: &Layout, out: &mut [T], ol: &Layout) {
             match f {
                 $($pattern => {
-                    let f = $name::<T::Wide> { $($c: Wide::c($value),)* _wide: std::marker::PhantomData };
+                    let f = $name::<T> { $($c: Float::c($value),)* _type: std::marker::PhantomData };
                     map1(f, x, xl, out, ol)
                 })*
             }
@@ -41,8 +41,8 @@ unary! {
     Unary::Sqrt => Sqrt() |x, FMA| Math::sqrt(x);
     Unary::Tanh => Tanh() |x, FMA| Math::tanh::<FMA>(x);
     Unary::Sigmoid => Sigmoid() |x, FMA| Math::sigmoid::<FMA>(x);
-    Unary::Relu => Relu() |x, FMA| if x <= Wide::ZERO { Wide::ZERO } else { x };
-    Unary::LeakyRelu(s) => LeakyRelu(slope = s) |x, FMA| if x > Wide::ZERO { x } else { slope * x };
+    Unary::Relu => Relu() |x, FMA| if x <= Float::ZERO { Float::ZERO } else { x };
+    Unary::LeakyRelu(s) => LeakyRelu(slope = s) |x, FMA| if x > Float::ZERO { x } else { slope * x };
     // For the usual beta of 1 both factors are exact.
     Unary::Softplus { beta, threshold } => Softplus(beta = beta, unscale = 1.0 / beta, linear = threshold) |x, FMA| {
         let bx = beta * x;
@@ -54,8 +54,8 @@ unary! {
     Unary::Pow(2.0) => Square() |x, FMA| x * x;
     Unary::Pow(3.0) => Cube() |x, FMA| x * x * x;
     Unary::Pow(0.5) => Root() |x, FMA| Math::sqrt(x);
-    Unary::Pow(-0.5) => InverseRoot() |x, FMA| T::Wide::ONE / Math::sqrt(x);
-    Unary::Pow(-1.0) => Inverse() |x, FMA| T::Wide::ONE / x;
+    Unary::Pow(-0.5) => InverseRoot() |x, FMA| T::ONE / Math::sqrt(x);
+    Unary::Pow(-1.0) => Inverse() |x, FMA| T::ONE / x;
     Unary::Pow(p) => Pow(p = p) |x, FMA| Math::powf(x, p);
     Unary::Clamp { lo, hi } => Clamp(lo = lo, hi = hi) |x, FMA| {
         let x = if x < lo { lo } else { x };
@@ -68,13 +68,13 @@ macro_rules! binary {
     ($($pattern:pat => $name:ident($($c:ident = $value:expr),*) |$a:ident, $b:ident, $fma:ident| $body:expr;)*) => {
         $(
             #[derive(Clone, Copy)]
-            struct $name<W> { $($c: W,)* _wide: std::marker::PhantomData<W> }
-            impl<T: Float> Map2<T, T, T> for $name<T::Wide> {
+            struct $name<T> { $($c: T,)* _type: std::marker::PhantomData<T> }
+            impl<T: Float> Map2<T, T, T> for $name<T> {
                 #[inline(always)]
                 fn call<const $fma: bool>(self, a: T, b: T) -> T {
                     $(let $c = self.$c;)*
-                    let ($a, $b) = (a.widen(), b.widen());
-                    T::narrow($body)
+                    let ($a, $b) = (a, b);
+                    $body
                 }
             }
         )*
@@ -88,7 +88,7 @@ macro_rules! binary {
         ) {
             match f {
                 $($pattern => {
-                    let f = $name::<T::Wide> { $($c: Wide::c($value),)* _wide: std::marker::PhantomData };
+                    let f = $name::<T> { $($c: Float::c($value),)* _type: std::marker::PhantomData };
                     map2(f, a.0, a.1, b.0, b.1, out, ol)
                 })*
             }
@@ -102,64 +102,50 @@ binary! {
     Binary::Mul => Mul() |a, b, FMA| a * b;
     Binary::Div => Div() |a, b, FMA| a / b;
     Binary::Bce => Bce(floor = -100.0) |p, t, FMA| {
-        let at_least = |x: T::Wide| if x < floor { floor } else { x };
-        let one = T::Wide::ONE;
+        let at_least = |x: T| if x < floor { floor } else { x };
+        let one = T::ONE;
         -(t * at_least(Math::log::<FMA>(p)) + (one - t) * at_least(Math::log1p::<FMA>(-p)))
     };
     Binary::BceWithLogits => BceWithLogits() |a, t, FMA| {
-        let positive = if a > Wide::ZERO { a } else { Wide::ZERO };
-        positive - a * t + Math::softplus::<FMA>(-Wide::abs(a))
+        let positive = if a > Float::ZERO { a } else { Float::ZERO };
+        positive - a * t + Math::softplus::<FMA>(-Float::abs(a))
     };
-    Binary::LeakyReluGrad(s) => LeakyReluGrad(slope = s) |g, y, FMA| if y > Wide::ZERO { g } else { slope * g };
+    Binary::LeakyReluGrad(s) => LeakyReluGrad(slope = s) |g, y, FMA| if y > Float::ZERO { g } else { slope * g };
     Binary::ClampGrad { lo, hi } => ClampGrad(lo = lo, hi = hi) |g, x, FMA| {
-        if x >= lo && x <= hi { g } else { Wide::ZERO }
+        if x >= lo && x <= hi { g } else { Float::ZERO }
     };
-    Binary::TanhGrad => TanhGrad() |g, y, FMA| g * (T::Wide::ONE - y * y);
-    Binary::SigmoidGrad => SigmoidGrad() |g, y, FMA| g * (y * (T::Wide::ONE - y));
+    Binary::TanhGrad => TanhGrad() |g, y, FMA| g * (T::ONE - y * y);
+    Binary::SigmoidGrad => SigmoidGrad() |g, y, FMA| g * (y * (T::ONE - y));
 }
 
-/// out = 1 where a ? b, else 0.
-pub(super) fn compare<T: Element>(
+/// out = 1 where a ? b, else 0. One loop serves all comparisons: it tells less, equal, greater and unordered apart
+/// and looks the answer up.
+pub(super) fn compare<T: PartialOrd + Copy + Sync>(
     f: Compare,
     a: (&[T], &Layout),
     b: (&[T], &Layout),
     out: &mut [u8],
     ol: &Layout,
 ) {
-    macro_rules! comparison {
-        ($($name:ident => $op:tt),*) => {
-            match f {
-                $(Compare::$name => {
-                    #[derive(Clone, Copy)]
-                    struct $name;
-                    impl<T: Element> Map2<T, T, u8> for $name {
-                        #[inline(always)]
-                        fn call<const FMA: bool>(self, a: T, b: T) -> u8 {
-                            (a $op b) as u8
-                        }
-                    }
-                    map2($name, a.0, a.1, b.0, b.1, out, ol)
-                })*
-            }
+    const LESS: u8 = 1;
+    const EQUAL: u8 = 2;
+    const GREATER: u8 = 4;
+    const UNORDERED: u8 = 8;
+    let holds = match f {
+        Compare::Eq => EQUAL,
+        Compare::Ne => LESS | GREATER | UNORDERED,
+        Compare::Lt => LESS,
+        Compare::Le => LESS | EQUAL,
+        Compare::Gt => GREATER,
+        Compare::Ge => GREATER | EQUAL,
+    };
+    super::map::zip(a, b, out, ol, |a: T, b: T| {
+        let case = match a.partial_cmp(&b) {
+            Some(std::cmp::Ordering::Less) => LESS,
+            Some(std::cmp::Ordering::Equal) => EQUAL,
+            Some(std::cmp::Ordering::Greater) => GREATER,
+            None => UNORDERED,
         };
-    }
-    comparison!(Eq => ==, Ne => !=, Lt => <, Le => <=, Gt => >, Ge => >=)
-}
-
-/// out = x in another type.
-pub(super) fn cast<X: Element, O: Element>(x: &[X], xl: &Layout, out: &mut [O], ol: &Layout) {
-    #[derive(Clone, Copy)]
-    struct Cast;
-    impl<X: Element, O: Element> Map1<X, O> for Cast {
-        #[inline(always)]
-        fn call<const FMA: bool>(self, x: X) -> O {
-            O::from_f64(x.to_f64())
-        }
-    }
-    map1(Cast, x, xl, out, ol)
-}
-
-/// acc += x.
-pub(super) fn accumulate<T: Float>(x: (&[T], &Layout), acc: &mut [T], al: &Layout) {
-    super::map::update1(x.0, x.1, acc, al, |a: T, x: T| T::narrow(a.widen() + x.widen()));
+        (case & holds != 0) as u8
+    });
 }

@@ -56,7 +56,7 @@ pub(super) fn index_add<T: Float>(
 ) {
     for (at, range) in pairs(shape, dim, index.0, index.1) {
         let n = range.len();
-        acc[at..at + n].iter_mut().zip(&src[range]).for_each(|(a, &s)| *a = T::narrow(a.widen() + s.widen()));
+        acc[at..at + n].iter_mut().zip(&src[range]).for_each(|(a, &s)| *a += s);
     }
 }
 
@@ -90,6 +90,6 @@ pub(super) fn scatter_add<T: Float>(
     acc: &mut [T],
 ) {
     for (&s, p) in src.iter().zip(positions(shape, dim, index.0, index.1)) {
-        acc[p] = T::narrow(acc[p].widen() + s.widen());
+        acc[p] += s;
     }
 }

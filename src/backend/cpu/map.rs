@@ -3,6 +3,7 @@
 //! Results are dense, so every loop runs through the result's memory in order; operands that lie the same way are
 //! walked as flat slices, broadcast ones row by row.
 
+use super::float::Float;
 use super::par;
 use super::simd::{Kernel, vectorize};
 use crate::layout::{Dims, Layout, coalesce};
@@ -81,6 +82,65 @@ fn rows<const N: usize, const M: usize>(
     (rows, out.dense_range())
 }
 
+/// Elements of a row that are worked on at a time: operands that do not lie next to each other are first brought
+/// together in a block of this size, so that each function needs one vector loop only.
+const BLOCK: usize = 256;
+
+/// `n` elements from `at` with a stride, as a slice: in place if the stride is 1, else brought together in `block`.
+#[inline]
+fn together<'a, T: Copy>(
+    x: &'a [T],
+    at: usize,
+    stride: usize,
+    n: usize,
+    block: &'a mut [T; BLOCK],
+) -> &'a [T] {
+    match stride {
+        1 => return &x[at..at + n],
+        0 => block[..n].fill(x[at]),
+        _ => block[..n].iter_mut().enumerate().for_each(|(i, b)| *b = x[at + i * stride]),
+    }
+    &block[..n]
+}
+
+/// Calls `f(first of the piece in out, positions, length)` for every piece of at most [`BLOCK`] elements of the rows
+/// that start with `first` and fill `len` elements of the result.
+#[inline(always)]
+fn blocks<const N: usize>(
+    rows: &Rows<N>,
+    first: usize,
+    len: usize,
+    mut f: impl FnMut(usize, [usize; N], usize),
+) {
+    let n = rows.inner();
+    let strides: [usize; N] = std::array::from_fn(|i| rows.inner_stride(i));
+    let block = if strides.iter().all(|&s| s == 1) { n } else { BLOCK };
+    rows.each(first, len / n, |row, at| {
+        let mut done = 0;
+        while done < n {
+            let step = block.min(n - done);
+            f(row * n + done, std::array::from_fn(|i| at[i] + done * strides[i]), step);
+            done += step;
+        }
+    });
+}
+
+/// The pieces of a result that are worth a thread each. Rows of one dense block are cut anywhere.
+fn split<T: Send, const N: usize>(
+    rows: &Rows<N>,
+    out: &mut [T],
+    f: &(impl Fn(&Rows<N>, usize, &mut [T]) + Sync),
+) {
+    let pieces = par::pieces(out.len(), par::GRAIN);
+    if rows.shape.len() > 1 || pieces == 1 {
+        return par::split(out, rows.inner(), pieces, &|first, out: &mut [T]| f(rows, first, out));
+    }
+    par::split(out, BLOCK, pieces, &|unit, out: &mut [T]| {
+        let offsets = std::array::from_fn(|i| rows.offsets[i] + unit * BLOCK * rows.inner_stride(i));
+        f(&Rows { shape: Dims::filled(1, out.len()), strides: rows.strides, offsets }, 0, out);
+    });
+}
+
 struct Loop1<'a, X, O, F> {
     rows: &'a Rows<1>,
     first: usize,
@@ -89,19 +149,15 @@ struct Loop1<'a, X, O, F> {
     f: F,
 }
 
-impl<X: Copy, O, F: Map1<X, O>> Kernel for Loop1<'_, X, O, F> {
+impl<X: Copy + Default, O, F: Map1<X, O>> Kernel for Loop1<'_, X, O, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Loop1 { rows, first, x, out, f } = self;
-        let (n, s) = (rows.inner(), rows.inner_stride(0));
-        rows.each(first, out.len() / n, |row, [p]| {
-            let o = &mut out[row * n..][..n];
-            match s {
-                1 => o.iter_mut().zip(&x[p..][..n]).for_each(|(o, &x)| *o = f.call::<FMA>(x)),
-                0 => o.fill_with(|| f.call::<FMA>(x[p])),
-                _ => o.iter_mut().enumerate().for_each(|(i, o)| *o = f.call::<FMA>(x[p + i * s])),
-            }
+        let mut block = [X::default(); BLOCK];
+        blocks(rows, first, out.len(), |at, [p], n| {
+            let x = together(x, p, rows.inner_stride(0), n, &mut block);
+            out[at..at + n].iter_mut().zip(x).for_each(|(o, &x)| *o = f.call::<FMA>(x));
         });
     }
 }
@@ -109,27 +165,14 @@ impl<X: Copy, O, F: Map1<X, O>> Kernel for Loop1<'_, X, O, F> {
 /// out = f(x) over a dense result.
 pub(super) fn map1<X, O, F>(f: F, x: &[X], xl: &Layout, out: &mut [O], ol: &Layout)
 where
-    X: Copy + Sync,
+    X: Copy + Sync + Default,
     O: Send,
     F: Map1<X, O>,
 {
-    if ol.numel() == 0 {
-        return;
+    if ol.numel() > 0 {
+        let (rows, range) = rows::<1, 2>(ol, [xl]);
+        split(&rows, &mut out[range], &|rows, first, out| vectorize(Loop1 { rows, first, x, out, f }));
     }
-    let (rows, range) = rows::<1, 2>(ol, [xl]);
-    let out = &mut out[range];
-    let flat = rows.shape.len() == 1 && rows.inner_stride(0) == 1;
-    if flat {
-        let x = &x[xl.offset()..][..out.len()];
-        return par::split(out, 64, par::pieces(out.len(), par::GRAIN), &|unit, out: &mut [O]| {
-            let len = out.len();
-            let rows = Rows { shape: Dims::filled(1, len), strides: [Dims::filled(1, 1)], offsets: [0] };
-            vectorize(Loop1 { rows: &rows, first: 0, x: &x[unit * 64..][..len], out, f });
-        });
-    }
-    par::split(out, rows.inner(), par::pieces(out.len(), par::GRAIN), &|first, out: &mut [O]| {
-        vectorize(Loop1 { rows: &rows, first, x, out, f });
-    });
 }
 
 struct Loop2<'a, A, B, O, F> {
@@ -141,33 +184,19 @@ struct Loop2<'a, A, B, O, F> {
     f: F,
 }
 
-impl<A: Copy, B: Copy, O, F: Map2<A, B, O>> Kernel for Loop2<'_, A, B, O, F> {
+impl<A: Copy + Default, B: Copy + Default, O, F: Map2<A, B, O>> Kernel for Loop2<'_, A, B, O, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Loop2 { rows, first, a, b, out, f } = self;
-        let n = rows.inner();
-        let (sa, sb) = (rows.inner_stride(0), rows.inner_stride(1));
-        rows.each(first, out.len() / n, |row, [p, q]| {
-            let o = &mut out[row * n..][..n];
-            match (sa, sb) {
-                (1, 1) => {
-                    let ab = a[p..][..n].iter().zip(&b[q..][..n]);
-                    o.iter_mut().zip(ab).for_each(|(o, (&a, &b))| *o = f.call::<FMA>(a, b));
-                }
-                (1, 0) => {
-                    let b = b[q];
-                    o.iter_mut().zip(&a[p..][..n]).for_each(|(o, &a)| *o = f.call::<FMA>(a, b));
-                }
-                (0, 1) => {
-                    let a = a[p];
-                    o.iter_mut().zip(&b[q..][..n]).for_each(|(o, &b)| *o = f.call::<FMA>(a, b));
-                }
-                _ => o
-                    .iter_mut()
-                    .enumerate()
-                    .for_each(|(i, o)| *o = f.call::<FMA>(a[p + i * sa], b[q + i * sb])),
-            }
+        let (mut block_a, mut block_b) = ([A::default(); BLOCK], [B::default(); BLOCK]);
+        blocks(rows, first, out.len(), |at, [p, q], n| {
+            let a = together(a, p, rows.inner_stride(0), n, &mut block_a);
+            let b = together(b, q, rows.inner_stride(1), n, &mut block_b);
+            out[at..at + n]
+                .iter_mut()
+                .zip(a.iter().zip(b))
+                .for_each(|(o, (&a, &b))| *o = f.call::<FMA>(a, b));
         });
     }
 }
@@ -175,28 +204,36 @@ impl<A: Copy, B: Copy, O, F: Map2<A, B, O>> Kernel for Loop2<'_, A, B, O, F> {
 /// out = f(a, b) over a dense result.
 pub(super) fn map2<A, B, O, F>(f: F, a: &[A], al: &Layout, b: &[B], bl: &Layout, out: &mut [O], ol: &Layout)
 where
-    A: Copy + Sync,
-    B: Copy + Sync,
+    A: Copy + Sync + Default,
+    B: Copy + Sync + Default,
     O: Send,
     F: Map2<A, B, O>,
 {
+    if ol.numel() > 0 {
+        let (rows, range) = rows::<2, 3>(ol, [al, bl]);
+        split(&rows, &mut out[range], &|rows, first, out| vectorize(Loop2 { rows, first, a, b, out, f }));
+    }
+}
+
+/// out = f(a, b) over a dense result, without a version per SIMD tier: for cheap loops over many element types.
+pub(super) fn zip<T: Copy + Sync, O: Send>(
+    a: (&[T], &Layout),
+    b: (&[T], &Layout),
+    out: &mut [O],
+    ol: &Layout,
+    f: impl Fn(T, T) -> O + Sync,
+) {
     if ol.numel() == 0 {
         return;
     }
-    let (rows, range) = rows::<2, 3>(ol, [al, bl]);
-    let out = &mut out[range];
-    let flat = rows.shape.len() == 1 && rows.inner_stride(0) == 1 && rows.inner_stride(1) == 1;
-    if flat {
-        let (a, b) = (&a[al.offset()..][..out.len()], &b[bl.offset()..][..out.len()]);
-        return par::split(out, 64, par::pieces(out.len(), par::GRAIN), &|unit, out: &mut [O]| {
-            let (at, len) = (unit * 64, out.len());
-            let one = Dims::filled(1, 1);
-            let rows = Rows { shape: Dims::filled(1, len), strides: [one, one], offsets: [0, 0] };
-            vectorize(Loop2 { rows: &rows, first: 0, a: &a[at..][..len], b: &b[at..][..len], out, f });
+    let (rows, range) = rows::<2, 3>(ol, [a.1, b.1]);
+    let (sa, sb) = (rows.inner_stride(0), rows.inner_stride(1));
+    split(&rows, &mut out[range], &|rows, first, out: &mut [O]| {
+        blocks(rows, first, out.len(), |at, [p, q], n| {
+            for (i, o) in out[at..at + n].iter_mut().enumerate() {
+                *o = f(a.0[p + i * sa], b.0[q + i * sb]);
+            }
         });
-    }
-    par::split(out, rows.inner(), par::pieces(out.len(), par::GRAIN), &|first, out: &mut [O]| {
-        vectorize(Loop2 { rows: &rows, first, a, b, out, f });
     });
 }
 
@@ -215,80 +252,73 @@ pub(super) fn select<C, T>(
         return;
     }
     let (rows, range) = rows::<3, 4>(ol, [cond.1, a.1, b.1]);
-    let out = &mut out[range];
-    let n = rows.inner();
     let [sc, sa, sb] = std::array::from_fn(|i| rows.inner_stride(i));
-    par::split(out, n, par::pieces(out.len(), par::GRAIN), &|first, out: &mut [T]| {
-        rows.each(first, out.len() / n, |row, [p, q, r]| {
-            for (i, o) in out[row * n..][..n].iter_mut().enumerate() {
+    split(&rows, &mut out[range], &|rows, first, out: &mut [T]| {
+        blocks(rows, first, out.len(), |at, [p, q, r], n| {
+            for (i, o) in out[at..at + n].iter_mut().enumerate() {
                 *o = if cond.0[p + i * sc] != C::default() { a.0[q + i * sa] } else { b.0[r + i * sb] };
             }
         });
     });
 }
 
-/// Copies between any two layouts of one shape, the result's not necessarily dense.
-pub(super) fn copy<T: Copy + Sync + Send>(x: &[T], xl: &Layout, out: &mut [T], ol: &Layout) {
-    #[derive(Clone, Copy)]
-    struct Identity;
-    impl<T: Copy> Map1<T, T> for Identity {
-        #[inline(always)]
-        fn call<const FMA: bool>(self, x: T) -> T {
-            x
-        }
+/// out = f(x) between any two layouts of one shape, the result's not necessarily dense.
+pub(super) fn copy<X: Copy + Sync, O: Send>(
+    x: &[X],
+    xl: &Layout,
+    out: &mut [O],
+    ol: &Layout,
+    f: impl Fn(X) -> O + Sync,
+) {
+    if ol.numel() == 0 {
+        return;
     }
-    if ol.is_dense() {
-        return map1(Identity, x, xl, out, ol);
+    if !ol.is_dense() {
+        let (shape, [so, sx]) = coalesce([ol, xl]);
+        let rows = Rows { shape, strides: [so, sx], offsets: [ol.offset(), xl.offset()] };
+        let (n, so, sx) = (rows.inner(), rows.inner_stride(0), rows.inner_stride(1));
+        return rows
+            .each(0, ol.numel() / n, |_, [p, q]| (0..n).for_each(|i| out[p + i * so] = f(x[q + i * sx])));
     }
-    let (shape, [so, sx]) = coalesce([ol, xl]);
-    let rows = Rows { shape, strides: [so, sx], offsets: [ol.offset(), xl.offset()] };
-    let n = rows.inner();
-    let (so, sx) = (rows.inner_stride(0), rows.inner_stride(1));
-    rows.each(0, ol.numel() / n.max(1), |_, [p, q]| {
-        if (so, sx) == (1, 1) {
-            out[p..][..n].copy_from_slice(&x[q..][..n]);
-        } else {
-            (0..n).for_each(|i| out[p + i * so] = x[q + i * sx]);
-        }
+    let (rows, range) = rows::<1, 2>(ol, [xl]);
+    let s = rows.inner_stride(0);
+    split(&rows, &mut out[range], &|rows, first, out: &mut [O]| {
+        blocks(rows, first, out.len(), |at, [p], n| {
+            let out = &mut out[at..at + n];
+            if s == 1 {
+                out.iter_mut().zip(&x[p..p + n]).for_each(|(o, &x)| *o = f(x));
+            } else {
+                out.iter_mut().enumerate().for_each(|(i, o)| *o = f(x[p + i * s]));
+            }
+        });
     });
 }
 
-struct Accumulate<'a, T, F> {
-    rows: &'a Rows<1>,
-    first: usize,
-    x: &'a [T],
-    acc: &'a mut [T],
-    f: F,
-}
-
-impl<T: Copy, F: Fn(T, T) -> T + Copy> Kernel for Accumulate<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Accumulate { rows, first, x, acc, f } = self;
-        let (n, s) = (rows.inner(), rows.inner_stride(0));
-        rows.each(first, acc.len() / n, |row, [p]| {
-            let a = &mut acc[row * n..][..n];
-            match s {
-                1 => a.iter_mut().zip(&x[p..][..n]).for_each(|(a, &x)| *a = f(*a, x)),
-                _ => a.iter_mut().enumerate().for_each(|(i, a)| *a = f(*a, x[p + i * s])),
-            }
-        });
-    }
-}
-
-/// acc = f(acc, x) over a dense accumulator.
-pub(super) fn update1<T, F>(x: &[T], xl: &Layout, acc: &mut [T], al: &Layout, f: F)
-where
-    T: Copy + Send + Sync,
-    F: Fn(T, T) -> T + Copy + Sync,
-{
+/// acc += x over a dense accumulator.
+pub(super) fn accumulate<T: Float>(x: &[T], xl: &Layout, acc: &mut [T], al: &Layout) {
     if al.numel() == 0 {
         return;
     }
     let (rows, range) = rows::<1, 2>(al, [xl]);
-    let acc = &mut acc[range];
-    par::split(acc, rows.inner(), par::pieces(acc.len(), par::GRAIN), &|first, acc: &mut [T]| {
-        vectorize(Accumulate { rows: &rows, first, x, acc, f });
-    });
+    split(&rows, &mut acc[range], &|rows, first, acc| vectorize(Accumulate { rows, first, x, acc }));
+}
+
+struct Accumulate<'a, T> {
+    rows: &'a Rows<1>,
+    first: usize,
+    x: &'a [T],
+    acc: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Accumulate<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Accumulate { rows, first, x, acc } = self;
+        let mut block = [T::default(); BLOCK];
+        blocks(rows, first, acc.len(), |at, [p], n| {
+            let x = together(x, p, rows.inner_stride(0), n, &mut block);
+            acc[at..at + n].iter_mut().zip(x).for_each(|(a, &x)| *a += x);
+        });
+    }
 }

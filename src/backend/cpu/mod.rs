@@ -44,7 +44,28 @@ fn slice_mut<T: Element>(s: &mut Storage) -> &mut [T] {
     }
 }
 
+/// Unsigned integers that stand for elements of their size where only bits move.
+trait Word: bytemuck::Pod + Send + Sync {}
+impl Word for u8 {}
+impl Word for u16 {}
+impl Word for u32 {}
+impl Word for u64 {}
+
+fn words_mut<T: Word>(s: &mut Storage) -> &mut [T] {
+    match s.memory_mut() {
+        Memory::Cpu(b) => b.as_mut_slice(),
+        Memory::Meta => unreachable!("ops check that operands are on one device"),
+    }
+}
+
 impl<'a> View<'a> {
+    fn words<T: Word>(self) -> &'a [T] {
+        match self.storage.memory() {
+            Memory::Cpu(b) => b.as_slice(),
+            Memory::Meta => unreachable!("ops check that operands are on one device"),
+        }
+    }
+
     fn slice<T: Element>(self) -> &'a [T] {
         slice(self.storage)
     }
@@ -112,28 +133,39 @@ impl Backend for Cpu {
 
     fn copy(&self, x: View, out: ViewMut) {
         note("copy", out.layout.shape());
-        dispatch!(out.storage.dtype(), all, T => map::copy::<T>(x.slice(), x.layout, slice_mut(out.storage), out.layout))
+        // Only bits move, so only the size of the elements matters.
+        match out.storage.dtype().size() {
+            1 => copy_words::<u8>(x, out),
+            2 => copy_words::<u16>(x, out),
+            4 => copy_words::<u32>(x, out),
+            _ => copy_words::<u64>(x, out),
+        }
     }
 
     fn cast(&self, x: View, out: ViewMut) {
         note("cast", out.layout.shape());
         dispatch!(x.storage.dtype(), all, X => dispatch!(out.storage.dtype(), all, O => {
-            elementwise::cast::<X, O>(x.slice(), x.layout, slice_mut(out.storage), out.layout)
+            let o = slice_mut::<O>(out.storage);
+            map::copy(x.slice::<X>(), x.layout, o, out.layout, |x| O::from_f64(x.to_f64()))
         }))
     }
 
     fn unary(&self, f: Unary, x: View, out: ViewMut) {
         note("unary", out.layout.shape());
-        dispatch!(x.storage.dtype(), float, T => {
-            elementwise::unary::<T>(f, x.slice(), x.layout, slice_mut(out.storage), out.layout)
-        })
+        in_float([x], out, |[x], out| {
+            dispatch!(x.storage.dtype(), full, T => {
+                elementwise::unary::<T>(f, x.slice(), x.layout, slice_mut(out.storage), out.layout)
+            })
+        });
     }
 
     fn binary(&self, f: Binary, a: View, b: View, out: ViewMut) {
         note("binary", out.layout.shape());
-        dispatch!(a.storage.dtype(), float, T => {
-            elementwise::binary::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
-        })
+        in_float([a, b], out, |[a, b], out| {
+            dispatch!(a.storage.dtype(), full, T => {
+                elementwise::binary::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
+            })
+        });
     }
 
     fn compare(&self, f: Compare, a: View, b: View, out: ViewMut) {
@@ -145,27 +177,30 @@ impl Backend for Cpu {
 
     fn select(&self, cond: View, a: View, b: View, out: ViewMut) {
         note("select", out.layout.shape());
-        dispatch!(a.storage.dtype(), float, T => {
-            let o = slice_mut(out.storage);
-            match cond.storage.dtype() {
-                DType::U8 => map::select::<u8, T>(cond.parts(), a.parts(), b.parts(), o, out.layout),
-                _ => map::select::<i64, T>(cond.parts(), a.parts(), b.parts(), o, out.layout),
-            }
-        })
+        match out.storage.dtype().size() {
+            1 => select_words::<u8>(cond, a, b, out),
+            2 => select_words::<u16>(cond, a, b, out),
+            4 => select_words::<u32>(cond, a, b, out),
+            _ => select_words::<u64>(cond, a, b, out),
+        }
     }
 
     fn accumulate(&self, x: View, acc: ViewMut) {
         note("accumulate", acc.layout.shape());
-        dispatch!(x.storage.dtype(), float, T => {
-            elementwise::accumulate::<T>(x.parts(), slice_mut(acc.storage), acc.layout)
-        })
+        in_float_accumulating([x], acc, |[x], acc| {
+            dispatch!(x.storage.dtype(), full, T => {
+                map::accumulate::<T>(x.slice(), x.layout, slice_mut(acc.storage), acc.layout)
+            })
+        });
     }
 
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut) {
         note("reduce", x.layout.shape());
-        dispatch!(x.storage.dtype(), float, T => {
-            reduce::reduce::<T>(f, x.slice(), x.layout, over, slice_mut(out.storage), out.layout)
-        })
+        in_float([x], out, |[x], out| {
+            dispatch!(x.storage.dtype(), full, T => {
+                reduce::reduce::<T>(f, x.slice(), x.layout, over, slice_mut(out.storage), out.layout)
+            })
+        });
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
@@ -187,8 +222,10 @@ impl Backend for Cpu {
     fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
-        dispatch!(src.storage.dtype(), float, T => {
-            index::index_add::<T>(&src.contiguous(), acc.layout.shape(), dim, index.parts(), dense_out(acc))
+        in_float_accumulating([src], acc, |[src], acc| {
+            dispatch!(src.storage.dtype(), full, T => {
+                index::index_add::<T>(&src.contiguous(), acc.layout.shape(), dim, index.parts(), dense_out(acc))
+            })
         });
         Ok(())
     }
@@ -205,8 +242,10 @@ impl Backend for Cpu {
     fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
-        dispatch!(src.storage.dtype(), float, T => {
-            index::scatter_add::<T>(&src.contiguous(), acc.layout.shape(), dim, index.parts(), dense_out(acc))
+        in_float_accumulating([src], acc, |[src], acc| {
+            dispatch!(src.storage.dtype(), full, T => {
+                index::scatter_add::<T>(&src.contiguous(), acc.layout.shape(), dim, index.parts(), dense_out(acc))
+            })
         });
         Ok(())
     }
@@ -254,6 +293,56 @@ impl Backend for Cpu {
     }
 }
 
+fn copy_words<T: Word>(x: View, out: ViewMut) {
+    map::copy::<T, T>(x.words(), x.layout, words_mut(out.storage), out.layout, |x| x)
+}
+
+fn select_words<T: Word>(cond: View, a: View, b: View, out: ViewMut) {
+    let (a, b) = ((a.words(), a.layout), (b.words(), b.layout));
+    let o = words_mut::<T>(out.storage);
+    match cond.storage.dtype() {
+        DType::U8 => map::select::<u8, T>(cond.parts(), a, b, o, out.layout),
+        _ => map::select::<i64, T>(cond.parts(), a, b, o, out.layout),
+    }
+}
+
+/// Runs a kernel for f32 and f64 on operands of any float type: half types are widened to f32 before and rounded
+/// after.
+fn in_float<const N: usize>(operands: [View; N], out: ViewMut, kernel: impl FnOnce([View; N], ViewMut)) {
+    if out.storage.dtype().size() > 2 {
+        return kernel(operands, out);
+    }
+    let mut wide = Cpu.alloc(DType::F32, out.storage.len());
+    in_widened(operands, ViewMut { storage: &mut wide, layout: out.layout }, kernel);
+    Cpu.cast(View { storage: &wide, layout: out.layout }, out);
+}
+
+/// [`in_float`] for kernels that add to their result.
+fn in_float_accumulating<const N: usize>(
+    operands: [View; N],
+    acc: ViewMut,
+    kernel: impl FnOnce([View; N], ViewMut),
+) {
+    if acc.storage.dtype().size() > 2 {
+        return kernel(operands, acc);
+    }
+    let mut wide = Cpu.alloc(DType::F32, acc.storage.len());
+    let old = View { storage: acc.storage, layout: acc.layout };
+    Cpu.cast(old, ViewMut { storage: &mut wide, layout: acc.layout });
+    in_widened(operands, ViewMut { storage: &mut wide, layout: acc.layout }, kernel);
+    Cpu.cast(View { storage: &wide, layout: acc.layout }, acc);
+}
+
+fn in_widened<const N: usize>(operands: [View; N], out: ViewMut, kernel: impl FnOnce([View; N], ViewMut)) {
+    let layouts = operands.map(|v| v.layout.like());
+    let storages: [Storage; N] = std::array::from_fn(|i| {
+        let mut s = Cpu.alloc(DType::F32, layouts[i].numel());
+        Cpu.cast(operands[i], ViewMut { storage: &mut s, layout: &layouts[i] });
+        s
+    });
+    kernel(std::array::from_fn(|i| View { storage: &storages[i], layout: &layouts[i] }), out);
+}
+
 /// A batch norm operand and its order in memory; the result of an op has the same order.
 fn channels<T: Element>(x: View<'_>) -> (Channels, &[T]) {
     let shape = Channels::of(x.layout).expect("batch_norm makes its operand row-major or channels-last");
@@ -288,7 +377,7 @@ fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewM
     );
 }
 
-fn update_rows<T: float::Wide>(rule: Update, rows: &mut [UpdateRow]) {
+fn update_rows<T: float::Float>(rule: Update, rows: &mut [UpdateRow]) {
     let mut pieces: Vec<update::Piece<T>> = Vec::new();
     for row in rows {
         let grad = row.grad.slice::<T>()[row.grad.layout.dense_range()].chunks(update::CHUNK);

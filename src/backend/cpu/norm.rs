@@ -4,7 +4,7 @@
 //! planes (images in NCHW order). Sums over the batch go over chunks of a fixed number of rows or over whole
 //! planes, in order, whatever the number of threads.
 
-use super::float::Wide;
+use super::float::Float;
 use super::par;
 use super::pool::Buffer;
 use super::reduce::{Sum, columns};
@@ -63,7 +63,7 @@ struct Apply<'a, W, F> {
     out: &'a mut [W],
     f: F,
 }
-impl<W: Wide, F: PerElement<W>> Kernel for Apply<'_, W, F> {
+impl<W: Float, F: PerElement<W>> Kernel for Apply<'_, W, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -80,7 +80,7 @@ impl<W: Wide, F: PerElement<W>> Kernel for Apply<'_, W, F> {
 }
 
 /// out = f(channel, x, g) everywhere.
-fn apply<W: Wide>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerElement<W>) {
+fn apply<W: Float>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerElement<W>) {
     let unit = if shape.inner == 1 { shape.channels } else { shape.inner };
     par::split(out, unit, par::pieces(shape.numel(), par::GRAIN), &|first, out: &mut [W]| {
         let range = first * unit..first * unit + out.len();
@@ -89,7 +89,7 @@ fn apply<W: Wide>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerE
 }
 
 /// out[c] = the sum of f(c, x, g) over channel c.
-fn sums<W: Wide>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerElement<W>) {
+fn sums<W: Float>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerElement<W>) {
     let mut terms = Buffer::of(W::DTYPE, shape.numel());
     let terms = terms.as_mut_slice::<W>();
     apply(shape, x, g, terms, f);
@@ -108,7 +108,7 @@ fn sums<W: Wide>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerEl
 }
 
 /// Mean and biased variance of every channel, in two passes: the second sums squared deviations from the mean.
-pub(super) fn stats<W: Wide>(shape: Channels, x: &[W], mean: &mut [W], var: &mut [W]) {
+pub(super) fn stats<W: Float>(shape: Channels, x: &[W], mean: &mut [W], var: &mut [W]) {
     let scale = W::ONE / W::c(shape.count() as f64);
     sums(shape, x, x, mean, |_, x, _| x);
     mean.iter_mut().for_each(|m| *m = *m * scale);
@@ -129,14 +129,14 @@ pub(super) struct Affine<'a, W> {
 }
 
 /// out = (x - mean) * rstd * weight + bias.
-pub(super) fn normalise<W: Wide>(shape: Channels, x: &[W], p: Affine<W>, bias: &[W], out: &mut [W]) {
+pub(super) fn normalise<W: Float>(shape: Channels, x: &[W], p: Affine<W>, bias: &[W], out: &mut [W]) {
     let scale: Vec<W> = p.rstd.iter().zip(p.weight).map(|(&r, &w)| r * w).collect();
     let (mean, scale, bias) = (&p.mean[..shape.channels], &scale[..shape.channels], &bias[..shape.channels]);
     apply(shape, x, x, out, |c: usize, x: W, _| (x - mean[c]) * scale[c] + bias[c]);
 }
 
 /// The gradients of training-mode batch norm: db = sum g, dw = sum g x^, dx = w rstd (g - db/n - x^ dw/n).
-pub(super) fn gradient<W: Wide>(
+pub(super) fn gradient<W: Float>(
     shape: Channels,
     g: &[W],
     x: &[W],

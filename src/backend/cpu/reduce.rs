@@ -5,7 +5,7 @@
 //! number of rows whose results are added in order). What is added to what depends on the shape and strides only,
 //! never on threads or SIMD tier; sums of single samples do not depend on the batch.
 
-use super::float::{Float, Wide};
+use super::float::Float;
 use super::par;
 use super::pool::Buffer;
 use super::simd::{Kernel, vectorize};
@@ -29,7 +29,7 @@ pub(super) trait Fold<W>: Copy + Sync {
 
 #[derive(Clone, Copy)]
 pub(super) struct Sum;
-impl<W: Wide> Fold<W> for Sum {
+impl<W: Float> Fold<W> for Sum {
     const IDENTITY: W = W::ZERO;
     #[inline(always)]
     fn fold(a: W, b: W) -> W {
@@ -40,7 +40,7 @@ impl<W: Wide> Fold<W> for Sum {
 /// The larger, or NaN if either is.
 #[derive(Clone, Copy)]
 pub(super) struct Max;
-impl<W: Wide> Fold<W> for Max {
+impl<W: Float> Fold<W> for Max {
     const IDENTITY: W = W::NEG_INFINITY;
     #[inline(always)]
     #[allow(clippy::eq_op)] // x != x is the test for NaN that vectorises
@@ -51,19 +51,19 @@ impl<W: Wide> Fold<W> for Max {
 
 /// Folds one row of at most [`ROW_CHUNK`] elements.
 struct FoldRow<'a, T, F>(&'a [T], std::marker::PhantomData<F>);
-impl<T: Float, F: Fold<T::Wide>> Kernel for FoldRow<'_, T, F> {
-    type Output = T::Wide;
+impl<T: Float, F: Fold<T>> Kernel for FoldRow<'_, T, F> {
+    type Output = T;
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> T::Wide {
+    fn run<const FMA: bool>(self) -> T {
         let mut acc = [F::IDENTITY; LANES];
         let (blocks, tail) = self.0.as_chunks::<LANES>();
         for block in blocks {
             for (a, x) in acc.iter_mut().zip(block) {
-                *a = F::fold(*a, x.widen());
+                *a = F::fold(*a, *x);
             }
         }
         for (a, x) in acc.iter_mut().zip(tail) {
-            *a = F::fold(*a, x.widen());
+            *a = F::fold(*a, *x);
         }
         let mut n = LANES;
         while n > 1 {
@@ -77,13 +77,13 @@ impl<T: Float, F: Fold<T::Wide>> Kernel for FoldRow<'_, T, F> {
 }
 
 /// The fold of a row of any length.
-pub(super) fn row<T: Float, F: Fold<T::Wide>>(x: &[T]) -> T::Wide {
+pub(super) fn row<T: Float, F: Fold<T>>(x: &[T]) -> T {
     let fold = |x| vectorize(FoldRow::<T, F>(x, std::marker::PhantomData));
     if x.len() <= ROW_CHUNK {
         return fold(x);
     }
     let mut partial = vec![F::IDENTITY; x.len().div_ceil(ROW_CHUNK)];
-    par::split(&mut partial, 1, par::pieces(x.len(), par::GRAIN), &|first, part: &mut [T::Wide]| {
+    par::split(&mut partial, 1, par::pieces(x.len(), par::GRAIN), &|first, part: &mut [T]| {
         for (i, p) in part.iter_mut().enumerate() {
             let at = (first + i) * ROW_CHUNK;
             *p = fold(&x[at..x.len().min(at + ROW_CHUNK)]);
@@ -97,10 +97,10 @@ struct FoldColumns<'a, T: Float, F> {
     x: &'a [T],
     rows: usize,
     stride: usize,
-    out: &'a mut [T::Wide],
+    out: &'a mut [T],
     f: std::marker::PhantomData<F>,
 }
-impl<T: Float, F: Fold<T::Wide>> Kernel for FoldColumns<'_, T, F> {
+impl<T: Float, F: Fold<T>> Kernel for FoldColumns<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -112,39 +112,39 @@ impl<T: Float, F: Fold<T::Wide>> Kernel for FoldColumns<'_, T, F> {
         while r + 4 <= self.rows {
             let (a, b, c, d) = (row(r), row(r + 1), row(r + 2), row(r + 3));
             for (j, o) in self.out.iter_mut().enumerate() {
-                let s = F::fold(F::fold(*o, a[j].widen()), b[j].widen());
-                *o = F::fold(F::fold(s, c[j].widen()), d[j].widen());
+                let s = F::fold(F::fold(*o, a[j]), b[j]);
+                *o = F::fold(F::fold(s, c[j]), d[j]);
             }
             r += 4;
         }
         while r < self.rows {
-            self.out.iter_mut().zip(row(r)).for_each(|(o, x)| *o = F::fold(*o, x.widen()));
+            self.out.iter_mut().zip(row(r)).for_each(|(o, x)| *o = F::fold(*o, *x));
             r += 1;
         }
     }
 }
 
 /// Folds the rows of a dense matrix `x` [rows, out.len()].
-pub(super) fn columns<T: Float, F: Fold<T::Wide>>(x: &[T], rows: usize, out: &mut [T::Wide]) {
+pub(super) fn columns<T: Float, F: Fold<T>>(x: &[T], rows: usize, out: &mut [T]) {
     let width = out.len();
     if rows <= COLUMN_CHUNK {
         return column_chunk::<T, F>(x, rows, out);
     }
     let chunks = rows.div_ceil(COLUMN_CHUNK);
-    let mut partial = Buffer::of(<T::Wide as crate::Element>::DTYPE, chunks * width);
-    let partial = partial.as_mut_slice::<T::Wide>();
-    par::split(partial, width, par::pieces(rows * width, par::GRAIN), &|first, part: &mut [T::Wide]| {
+    let mut partial = Buffer::of(T::DTYPE, chunks * width);
+    let partial = partial.as_mut_slice::<T>();
+    par::split(partial, width, par::pieces(rows * width, par::GRAIN), &|first, part: &mut [T]| {
         for (i, p) in part.chunks_mut(width).enumerate() {
             let at = (first + i) * COLUMN_CHUNK;
             column_chunk::<T, F>(&x[at * width..], COLUMN_CHUNK.min(rows - at), p);
         }
     });
-    columns::<T::Wide, F>(partial, chunks, out)
+    columns::<T, F>(partial, chunks, out)
 }
 
-fn column_chunk<T: Float, F: Fold<T::Wide>>(x: &[T], rows: usize, out: &mut [T::Wide]) {
+fn column_chunk<T: Float, F: Fold<T>>(x: &[T], rows: usize, out: &mut [T]) {
     let stride = out.len();
-    par::split(out, COLUMN_BLOCK, par::pieces(rows * stride, par::GRAIN), &|first, part: &mut [T::Wide]| {
+    par::split(out, COLUMN_BLOCK, par::pieces(rows * stride, par::GRAIN), &|first, part: &mut [T]| {
         for (i, out) in part.chunks_mut(COLUMN_BLOCK).enumerate() {
             let x = &x[(first + i) * COLUMN_BLOCK..];
             vectorize(FoldColumns { x, rows, stride, out, f: std::marker::PhantomData::<F> });
@@ -172,29 +172,21 @@ fn groups(l: &Layout, over: &[bool]) -> Vec<Group> {
 
 /// Reduces a dense operand over the marked dimensions. The kept ones are left in the order of memory; see
 /// [`kept_layout`].
-fn reduce_dense<T: Float, F: Fold<T::Wide>>(x: &[T], l: &Layout, over: &[bool], out: &mut [T]) {
+fn reduce_dense<T: Float, F: Fold<T>>(x: &[T], l: &Layout, over: &[bool], out: &mut [T]) {
     let mut groups = groups(l, over);
     let x = &x[l.dense_range()];
-    let store = |from: &[T::Wide], out: &mut [T]| {
-        out.iter_mut().zip(from).for_each(|(o, &w)| *o = T::narrow(w));
-    };
-    let wide = |len: usize| Buffer::of(<T::Wide as crate::Element>::DTYPE, len);
     if !groups.iter().any(|g| g.reduced) {
         return out.copy_from_slice(x);
     }
-    let mut work = step::<T, F>(x, &mut groups, wide);
+    let mut work = step::<T, F>(x, &mut groups);
     while groups.iter().any(|g| g.reduced) {
-        work = step::<T::Wide, F>(work.as_slice(), &mut groups, wide);
+        work = step::<T, F>(work.as_slice(), &mut groups);
     }
-    store(work.as_slice(), out);
+    out.copy_from_slice(work.as_slice());
 }
 
 /// Removes the last reduced group: along rows if it is the last group, else down columns.
-fn step<T: Float, F: Fold<T::Wide>>(
-    x: &[T],
-    groups: &mut Vec<Group>,
-    wide: impl Fn(usize) -> Buffer,
-) -> Buffer {
+fn step<T: Float, F: Fold<T>>(x: &[T], groups: &mut Vec<Group>) -> Buffer {
     let at = groups.iter().rposition(|g| g.reduced).expect("the caller saw a reduced group");
     let n = groups.remove(at).size;
     let inner: usize = groups[at..].iter().map(|g| g.size).product();
@@ -204,10 +196,10 @@ fn step<T: Float, F: Fold<T::Wide>>(
         let right = groups.remove(at).size;
         groups[at - 1].size *= right;
     }
-    let mut buffer = wide(outer * inner);
-    let out = buffer.as_mut_slice::<T::Wide>();
+    let mut buffer = Buffer::of(T::DTYPE, outer * inner);
+    let out = buffer.as_mut_slice::<T>();
     let pieces = par::pieces(x.len(), par::GRAIN).min(outer);
-    par::split(out, inner, pieces, &|first, part: &mut [T::Wide]| {
+    par::split(out, inner, pieces, &|first, part: &mut [T]| {
         for (i, o) in part.chunks_mut(inner).enumerate() {
             let x = &x[(first + i) * n * inner..][..n * inner];
             if inner == 1 { o[0] = row::<T, F>(x) } else { columns::<T, F>(x, n, o) }
@@ -235,16 +227,16 @@ pub(super) fn reduce<T: Float>(f: Reduce, x: &[T], xl: &Layout, over: &[bool], o
     }
 }
 
-fn reduce_by<T: Float, F: Fold<T::Wide>>(x: &[T], xl: &Layout, over: &[bool], out: &mut [T], ol: &Layout) {
+fn reduce_by<T: Float, F: Fold<T>>(x: &[T], xl: &Layout, over: &[bool], out: &mut [T], ol: &Layout) {
     debug_assert!(ol.is_contiguous());
     let out = &mut out[ol.dense_range()];
     if xl.numel() == 0 {
-        return out.fill(T::narrow(F::IDENTITY));
+        return out.fill(F::IDENTITY);
     }
     if !xl.is_dense() {
         let dense = Layout::contiguous(xl.shape());
         let mut copy = Buffer::of(T::DTYPE, xl.numel());
-        super::map::copy(x, xl, copy.as_mut_slice(), &dense);
+        super::map::copy::<T, T>(x, xl, copy.as_mut_slice(), &dense, |x| x);
         return reduce_by::<T, F>(copy.as_slice(), &dense, over, out, ol);
     }
     let kept = kept_layout(xl, over);
@@ -253,5 +245,5 @@ fn reduce_by<T: Float, F: Fold<T::Wide>>(x: &[T], xl: &Layout, over: &[bool], ou
     }
     let mut ordered = Buffer::of(T::DTYPE, out.len());
     reduce_dense::<T, F>(x, xl, over, ordered.as_mut_slice());
-    super::map::copy(ordered.as_slice(), &kept, out, &Layout::contiguous(kept.shape()));
+    super::map::copy::<T, T>(ordered.as_slice(), &kept, out, &Layout::contiguous(kept.shape()), |x| x);
 }

@@ -1,6 +1,6 @@
 //! Optimiser steps: one pass over all parameters, moments and averages.
 
-use super::float::Wide;
+use super::float::Float;
 use super::simd::{Kernel, vectorize};
 use crate::backend::Update;
 
@@ -17,7 +17,7 @@ pub(super) struct Piece<'a, W> {
 }
 
 /// Applies a rule to a piece, then moves the average.
-pub(super) fn piece<W: Wide>(rule: Update, p: &mut Piece<W>) {
+pub(super) fn piece<W: Float>(rule: Update, p: &mut Piece<W>) {
     match rule {
         Update::Sgd { lr, momentum, dampening, nesterov, weight_decay, first } => {
             let h = Sgd { lr: W::c(lr), weight_decay: W::c(weight_decay) };
@@ -85,7 +85,7 @@ struct SgdPlain<'a, W> {
     p: &'a mut [W],
     g: &'a [W],
 }
-impl<W: Wide> Kernel for SgdPlain<'_, W> {
+impl<W: Float> Kernel for SgdPlain<'_, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -105,7 +105,7 @@ struct SgdMomentum<'a, W> {
     g: &'a [W],
     buf: &'a mut [W],
 }
-impl<W: Wide> Kernel for SgdMomentum<'_, W> {
+impl<W: Float> Kernel for SgdMomentum<'_, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -131,7 +131,7 @@ struct Adam<'a, W> {
     m: &'a mut [W],
     v: &'a mut [W],
 }
-impl<W: Wide> Kernel for Adam<'_, W> {
+impl<W: Float> Kernel for Adam<'_, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -156,7 +156,7 @@ struct RmsProp<'a, W> {
     square: &'a mut [W],
     buf: Option<&'a mut [W]>,
 }
-impl<W: Wide> Kernel for RmsProp<'_, W> {
+impl<W: Float> Kernel for RmsProp<'_, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
@@ -182,7 +182,7 @@ struct Ema<'a, W> {
     ema: &'a mut [W],
     p: &'a [W],
 }
-impl<W: Wide> Kernel for Ema<'_, W> {
+impl<W: Float> Kernel for Ema<'_, W> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {

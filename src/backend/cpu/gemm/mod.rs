@@ -1,9 +1,7 @@
 //! Matrix multiplication.
 #![allow(missing_docs)]
-use super::float::Float;
-use super::float::Wide;
-pub(crate) trait GemmElement: super::float::Float {}
-impl<T: Float> GemmElement for T {}
+pub trait GemmElement: crate::Element {}
+impl<T: crate::Element> GemmElement for T {}
 pub struct MatRef<'a, T> {
     pub data: &'a [T],
     pub rs: usize,
@@ -20,7 +18,7 @@ pub struct BatchDim {
     pub b: usize,
     pub c: usize,
 }
-pub(crate) fn gemm_batch<T: GemmElement>(
+pub fn gemm_batch<T: GemmElement>(
     dims: &[BatchDim],
     [m, n, k]: [usize; 3],
     a: MatRef<T>,
@@ -41,14 +39,15 @@ pub(crate) fn gemm_batch<T: GemmElement>(
         }
         for i in 0..m {
             for j in 0..n {
-                let mut s = <T as Float>::Wide::ZERO;
+                let mut s = 0.0;
                 for q in 0..k {
-                    s += a.data[pa + i * a.rs + q * a.cs].widen() * b.data[pb + q * b.rs + j * b.cs].widen();
+                    s +=
+                        a.data[pa + i * a.rs + q * a.cs].to_f64() * b.data[pb + q * b.rs + j * b.cs].to_f64();
                 }
                 if let Some((v, st)) = bias {
-                    s += v[j * st].widen();
+                    s += v[j * st].to_f64();
                 }
-                c.data[pc + i * c.rs + j * c.cs] = T::narrow(s);
+                c.data[pc + i * c.rs + j * c.cs] = T::from_f64(s);
             }
         }
     }

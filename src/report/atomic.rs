@@ -1,0 +1,117 @@
+//! Files that are there whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Error, Result};
+
+/// Replaces the file at `path` with `bytes`, so that whoever opens it at whatever moment, after a crash or a power
+/// failure too, finds all of the old contents or all of the new.
+///
+/// The bytes go to a temporary file in the same folder, to the disk, and only then take the name; then the folder
+/// goes to the disk. A kill in between leaves `.NAME.PID-N.tmp` behind, which nothing reads.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = temporary(path).map_err(Error::io("write", path))?;
+    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if let Err(source) = written {
+        // The first failure is the one to report.
+        fs::remove_file(&temporary).ok();
+        return Err(Error::io("write", path)(source));
+    }
+    sync_folder(folder(path)).map_err(Error::io("write", path))
+}
+
+/// A name beside `path` that no other process or thread uses.
+fn temporary(path: &Path) -> io::Result<PathBuf> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().ok_or_else(|| io::Error::other("the path has no file name"))?;
+    let mut unique = OsString::from(".");
+    unique.push(name);
+    unique.push(format!(".{}-{}.tmp", process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    Ok(path.with_file_name(unique))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// A rename is durable once the folder is. Only Unix lets a folder be opened for it.
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A folder of its own, removed on drop.
+    pub(crate) struct Folder(pub PathBuf);
+    impl Folder {
+        pub(crate) fn new(name: &str) -> Folder {
+            let dir = std::env::temp_dir().join(format!("ganvil-report-{name}-{}", process::id()));
+            fs::create_dir_all(&dir).unwrap();
+            Folder(dir)
+        }
+        fn names(&self) -> Vec<OsString> {
+            fs::read_dir(&self.0).unwrap().map(|e| e.unwrap().file_name()).collect()
+        }
+    }
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    #[test]
+    fn contents_are_replaced_and_nothing_is_left_over() {
+        let f = Folder::new("atomic");
+        let path = f.0.join("a.bin");
+        write_atomic(&path, b"a longer first version").unwrap();
+        write_atomic(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(f.names(), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_failure_names_the_file_and_leaves_nothing() {
+        let f = Folder::new("atomic-failure");
+        // A folder that is not empty cannot be replaced by a file.
+        let path = f.0.join("taken");
+        fs::create_dir_all(path.join("inner")).unwrap();
+        let text = write_atomic(&path, b"x").unwrap_err().to_string();
+        assert!(text.contains("cannot write") && text.contains("taken"), "{text}");
+        assert_eq!(f.names(), ["taken"]);
+
+        let text = write_atomic(&f.0.join("no/such/folder"), b"x").unwrap_err().to_string();
+        assert!(text.contains("no/such/folder"), "{text}");
+        assert!(write_atomic(Path::new("/"), b"x").is_err());
+    }
+
+    /// While one thread replaces a file over and over, readers see one version or another, never a mixture.
+    #[test]
+    fn readers_never_see_a_part() {
+        let f = Folder::new("atomic-readers");
+        let path = f.0.join("b.bin");
+        write_atomic(&path, &[0; 5000]).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (1..40).for_each(|i| write_atomic(&path, &[i; 5000]).unwrap()));
+            while !writer.is_finished() {
+                let bytes = fs::read(&path).unwrap();
+                assert!(bytes.len() == 5000 && bytes.iter().all(|&b| b == bytes[0]));
+            }
+        });
+    }
+}

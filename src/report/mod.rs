@@ -1,0 +1,13 @@
+//! What a run leaves for people to look at: sample grids, plots and the log.
+
+pub(crate) mod atomic;
+mod canvas;
+mod chart;
+mod curve;
+mod grid;
+mod log;
+mod plot;
+
+pub use grid::{GridStyle, encode_grid, save_grid};
+pub use log::{RunLog, read as read_log};
+pub use plot::{Line, LossHistory, Panel, encode_plot_png, encode_plot_svg, plot_losses, save_plot};

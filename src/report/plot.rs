@@ -1,0 +1,290 @@
+//! Plots of what happened during training, as PNG or SVG.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+use image::ExtendedColorType;
+use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
+
+use super::atomic::write_atomic;
+use super::canvas::{BITMAP, Canvas, SVG, UNITS};
+use super::chart;
+use super::grid::encode_png;
+use crate::{Error, Result};
+
+/// A curve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// Its name, drawn at its end.
+    pub label: String,
+    /// `(step, value)` in order of the steps. A value that is not finite leaves a gap.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// One pair of axes with its curves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Panel {
+    /// Drawn above the axes.
+    pub title: String,
+    /// The name of the y axis.
+    pub y_label: String,
+    /// The ends of the y axis. `None` takes in every value but rare spikes, which the panel then mentions.
+    pub y_range: Option<(f64, f64)>,
+    /// The curves.
+    pub lines: Vec<Line>,
+    /// Values to compare them with and their names, drawn as dashed lines.
+    pub reference: Vec<(f64, String)>,
+}
+
+/// Saves a plot of panels one above the other, with a common axis of steps. The file appears whole or not at all.
+///
+/// The path's extension says whether it is a PNG (1920 pixels wide) or an SVG. A curve of more than 100 points is
+/// drawn faint under its moving average over 4% of its points; one of more than 750 is thinned to the extremes of each
+/// column. Empty curves and values that are not finite are no error.
+///
+/// Fails if the file cannot be written or has another extension.
+pub fn save_plot(path: impl AsRef<Path>, title: &str, panels: &[Panel]) -> Result<()> {
+    let path = path.as_ref();
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let bytes = match extension.as_deref() {
+        Some("png") => encode_plot_png(title, panels),
+        Some("svg") => encode_plot_svg(title, panels).map(String::into_bytes),
+        _ => {
+            let remedy = "give a name that ends in .png or .svg".into();
+            return Err(Error::Argument {
+                what: "file name of a plot",
+                value: path.display().to_string(),
+                remedy,
+            });
+        }
+    };
+    write_atomic(path, &bytes.map_err(Error::io("draw", path))?)
+}
+
+/// The PNG of [`save_plot`] in memory.
+pub fn encode_plot_png(title: &str, panels: &[Panel]) -> io::Result<Vec<u8>> {
+    // Drawn at twice the size of the result and averaged, since plotters does not smooth the edges of thick lines.
+    const SHRINK: usize = 2;
+    let (width, height) = chart::size(panels.len());
+    let (width, height) = ((width * UNITS) as usize, (height * UNITS) as usize);
+    let mut pixels = vec![0; width * height * 3];
+    let area = BitMapBackend::with_buffer(&mut pixels, (width as u32, height as u32)).into_drawing_area();
+    chart::draw(&Canvas::new(area, BITMAP), title, panels).map_err(io_error)?;
+    let (small, narrow) = (shrink(&pixels, width, SHRINK), (width / SHRINK) as u32);
+    encode_png(&small, narrow, (height / SHRINK) as u32, ExtendedColorType::Rgb8).map_err(io_error)
+}
+
+/// The SVG of [`save_plot`] in memory, to be written to a file or into a page.
+pub fn encode_plot_svg(title: &str, panels: &[Panel]) -> io::Result<String> {
+    let (width, height) = chart::size(panels.len());
+    let (wide, high) = (width * UNITS, height * UNITS);
+    let mut svg = String::new();
+    let area = SVGBackend::with_string(&mut svg, (wide, high)).into_drawing_area();
+    chart::draw(&Canvas::new(area, SVG), title, panels).map_err(io_error)?;
+    // The drawing's units are finer than the page's.
+    let fine = format!("width=\"{wide}\" height=\"{high}\"");
+    Ok(svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1))
+}
+
+fn io_error(e: impl Display) -> io::Error {
+    io::Error::other(e.to_string())
+}
+
+/// Means over squares of `factor * factor` pixels of `(height, width, 3)` bytes.
+fn shrink(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
+    let narrow = width / factor * 3;
+    let area = (factor * factor) as u32;
+    let mut sums = vec![0u32; narrow];
+    let mut out = Vec::with_capacity(pixels.len() / area as usize);
+    for lines in pixels.chunks_exact(width * 3 * factor) {
+        sums.fill(0);
+        for (i, square) in lines.chunks_exact(3 * factor).enumerate() {
+            let sum = &mut sums[i * 3 % narrow..][..3];
+            for pixel in square.chunks_exact(3) {
+                sum.iter_mut().zip(pixel).for_each(|(s, &v)| *s += v as u32);
+            }
+        }
+        out.extend(sums.iter().map(|&s| ((s + area / 2) / area) as u8));
+    }
+    out
+}
+
+/// What a training run records for its plot; the series have one value per entry of `step`, or none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LossHistory {
+    /// The steps at which the values were taken.
+    pub step: Vec<f64>,
+    /// The discriminator's loss.
+    pub d_loss: Vec<f64>,
+    /// The generator's loss.
+    pub g_loss: Vec<f64>,
+    /// The mean of D over real images.
+    pub d_real: Vec<f64>,
+    /// The mean of D over generated images.
+    pub d_fake: Vec<f64>,
+    /// Losses where neither player can gain and their names, such as `(1.386, "2 ln 2")`.
+    pub equilibrium: Vec<(f64, String)>,
+    /// Whether D gives probabilities, which are shown from 0 to 1 with a line at 1/2, or unbounded scores.
+    pub probabilities: bool,
+}
+
+impl LossHistory {
+    /// The panels that [`plot_losses`] draws: the losses, and D's outputs if there are any.
+    pub fn panels(&self) -> Vec<Panel> {
+        let line = |label: &str, values: &[f64]| Line {
+            label: label.into(),
+            points: self.step.iter().copied().zip(values.iter().copied()).collect(),
+        };
+        let losses = Panel {
+            title: "Losses".into(),
+            y_label: "loss".into(),
+            y_range: None,
+            lines: vec![line("D", &self.d_loss), line("G", &self.g_loss)],
+            reference: self.equilibrium.clone(),
+        };
+        let outputs = Panel {
+            title: "Discriminator output".into(),
+            y_label: if self.probabilities { "probability of real" } else { "mean score" }.into(),
+            y_range: self.probabilities.then_some((0.0, 1.0)),
+            lines: vec![line("D(x)", &self.d_real), line("D(G(z))", &self.d_fake)],
+            reference: if self.probabilities { vec![(0.5, "undecided, 1/2".into())] } else { Vec::new() },
+        };
+        if self.d_real.is_empty() && self.d_fake.is_empty() { vec![losses] } else { vec![losses, outputs] }
+    }
+}
+
+/// Saves the plot of a run's losses and of D's outputs, headed by the recipe's name; see [`save_plot`].
+pub fn plot_losses(path: impl AsRef<Path>, recipe: &str, history: &LossHistory) -> Result<()> {
+    save_plot(path, recipe, &history.panels())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::atomic::tests::Folder;
+    use super::*;
+    use std::fs;
+
+    fn history(n: usize) -> LossHistory {
+        let series = |f: fn(f64) -> f64| (0..n).map(|i| f(i as f64)).collect::<Vec<f64>>();
+        LossHistory {
+            step: series(|i| i + 1.0),
+            d_loss: series(|i| 1.4 + 0.3 * (i * 1.7).sin()),
+            g_loss: series(|i| 0.7 + 0.3 * (i * 2.3).cos()),
+            d_real: series(|i| 0.6 + 0.1 * (i * 1.1).sin()),
+            d_fake: series(|i| 0.4 + 0.1 * (i * 1.3).sin()),
+            equilibrium: vec![(1.386, "2 ln 2 & <so on>".into())],
+            probabilities: true,
+        }
+    }
+
+    /// How many pixels of a PNG are close to a colour.
+    fn count(png: &[u8], colour: [u8; 3]) -> usize {
+        let close = |p: &&image::Rgb<u8>| p.0.iter().zip(colour).all(|(&a, b)| a.abs_diff(b) < 8);
+        image::load_from_memory(png).unwrap().into_rgb8().pixels().filter(close).count()
+    }
+    const BLUE: [u8; 3] = [0x00, 0x72, 0xB2];
+    const VERMILION: [u8; 3] = [0xD5, 0x5E, 0x00];
+
+    #[test]
+    fn a_png_shows_both_curves_on_white() {
+        let f = Folder::new("plot-png");
+        let path = f.0.join("losses.PNG");
+        for n in [2, 50, 5000] {
+            plot_losses(&path, "dcgan", &history(n)).unwrap();
+            let png = fs::read(&path).unwrap();
+            let size = image::load_from_memory(&png).unwrap().into_rgb8().dimensions();
+            assert_eq!(size, (1920, 1416));
+            // Two curves cross about 1700 pixels each, three and a half pixels thick.
+            for colour in [BLUE, VERMILION] {
+                assert!(count(&png, colour) > 3000, "{n} points: {} pixels", count(&png, colour));
+            }
+            assert!(count(&png, [255; 3]) > 1920 * 1416 / 2);
+        }
+        assert_eq!(
+            encode_plot_png("a", &history(300).panels()).unwrap(),
+            encode_plot_png("a", &history(300).panels()).unwrap()
+        );
+    }
+
+    #[test]
+    fn an_svg_holds_the_words() {
+        let f = Folder::new("plot-svg");
+        let path = f.0.join("losses.svg");
+        plot_losses(&path, "wgan <gp>", &history(500)).unwrap();
+        let svg = fs::read_to_string(&path).unwrap();
+        assert!(svg.starts_with("<svg width=\"960\" height=\"708\" viewBox=\"0 0 3840 2832\""));
+        assert!(svg.trim_end().ends_with("</svg>"));
+        for words in
+            ["wgan &lt;gp&gt;", "Losses", "D(G(z))", "2 ln 2 &amp; &lt;so on&gt;", "undecided", "step", "0.8"]
+        {
+            assert!(svg.lines().any(|line| line == words || line.contains(words)), "{words}");
+        }
+        assert!(svg.contains("#0072B2") && svg.contains("#D55E00"));
+    }
+
+    #[test]
+    fn the_panels_follow_what_was_recorded() {
+        let mut h = history(10);
+        assert_eq!(h.panels()[1].y_range, Some((0.0, 1.0)));
+        h.probabilities = false;
+        assert_eq!((h.panels()[1].y_range, h.panels()[1].reference.len()), (None, 0));
+        (h.d_real, h.d_fake) = (Vec::new(), Vec::new());
+        assert_eq!(h.panels().len(), 1);
+        assert_eq!(h.panels()[0].lines[1].points[3], (4.0, h.g_loss[3]));
+    }
+
+    #[test]
+    fn odd_values_are_drawn_or_mentioned_and_never_panic() {
+        let odd = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN,
+            0.0,
+            -0.0,
+            f64::MIN_POSITIVE,
+            1e29,
+        ];
+        let points =
+            |n: usize, shift: usize| (0..n).map(|i| (i as f64, odd[(i + shift) % odd.len()])).collect();
+        for n in [0, 1, 2, 9, 2000] {
+            for y_range in
+                [None, Some((0.0, 1.0)), Some((1.0, 1.0)), Some((f64::NAN, 1.0)), Some((0.0, f64::INFINITY))]
+            {
+                let lines =
+                    (0..6).map(|i| Line { label: format!("line {i}"), points: points(n, i) }).collect();
+                let reference = odd.iter().map(|&y| (y, format!("{y}"))).collect();
+                let panel = Panel { title: "odd".into(), y_label: "y".into(), y_range, lines, reference };
+                let svg = encode_plot_svg("odd", &[panel]).unwrap();
+                assert_eq!(svg.contains("not finite"), n > 0);
+                assert_eq!(svg.contains("no data"), n == 0);
+            }
+        }
+        let everywhere = |x| Panel {
+            lines: vec![Line { label: "x".into(), points: vec![(x, 1.0); 3] }],
+            ..Panel::default()
+        };
+        for x in odd {
+            encode_plot_png("odd", &[everywhere(x)]).unwrap();
+        }
+        encode_plot_png("no panels", &[]).unwrap();
+    }
+
+    #[test]
+    fn rare_spikes_are_mentioned() {
+        let mut h = history(1000);
+        h.d_loss[400] = 1e4;
+        let svg = encode_plot_svg("spike", &h.panels()).unwrap();
+        assert!(svg.contains("1 of 2000 points beyond the axis"));
+    }
+
+    #[test]
+    fn other_extensions_are_refused() {
+        for name in ["losses.jpg", "losses"] {
+            let text = plot_losses(name, "", &history(3)).unwrap_err().to_string();
+            assert!(text.contains(name) && text.contains(".png or .svg"), "{text}");
+        }
+    }
+}

@@ -6,7 +6,8 @@ use super::log::log_normal;
 
 /// tanh x.
 ///
-/// At most 1.5 ulp off on every tier (over all floats: 1.332); +-1 from |x| = 9.02 on; tanh(+-0) = +-0; NaN for NaN.
+/// At most 1.5 ulp off on every tier (over all floats: 1.332); +-1 from |x| = 9.02 on; tanh(+-0) = +-0;
+/// NaN for NaN.
 ///
 /// Below 0.6 it is x + x^3 P(x^2) with P of degree 4 (relative error 2.8e-9), where 1 - 2 / (e^2|x| + 1), used
 /// above, would cancel. Both are computed and one selected.

@@ -14,8 +14,10 @@
 //!
 //! f32() rounds to nearest even, and so does every operation, each for itself: a product is never fused with a
 //! sum. ln is [`log_normal`] without FMA, k0 = c = 0. The polynomials are evaluated by Horner's rule; S and C are
-//! minimax for relative errors of 2.8e-8 (of which 2.5e-8 is the rounding of pi / 4) and 4.4e-10. Each z is within
-//! 4 ulp of r cos and r sin computed exactly from u and b.
+//! minimax for relative errors of 2.8e-8 (of which 2.5e-8 is the rounding of pi / 4) and 4.4e-10.
+//!
+//! Relative errors, against exact functions of u and b: r 9.4e-8, cos and sin 1.71e-7 (the largest over all words),
+//! hence z at most 3.3e-7.
 
 use super::super::vmath::log_normal;
 use std::f32::consts::FRAC_PI_4;

@@ -76,6 +76,7 @@ struct Uniform {
 
 impl Uniform {
     fn new(lo: f32, hi: f32) -> Uniform {
+        debug_assert!((hi - lo).is_finite(), "uniform numbers from {lo} to {hi}");
         Uniform { lo, width: hi - lo, below: hi.next_down().max(lo) }
     }
 }
@@ -116,6 +117,7 @@ struct Bernoulli {
 
 impl Bernoulli {
     fn new(p: f64, value: f32) -> Bernoulli {
+        debug_assert!((0.0..=1.0).contains(&p), "a probability of {p}");
         // 0 to 2^32 words give `value`; for none of them there is no last word, but a value of 0 does.
         match (p * 4_294_967_296.0).round() as u64 {
             0 => Bernoulli { last: 0, value: 0.0 },

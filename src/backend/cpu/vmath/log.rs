@@ -32,8 +32,8 @@ pub(crate) fn log_normal<const FMA: bool>(x: f32, k0: f32, c: f32) -> f32 {
 
 /// ln x.
 ///
-/// At most 1 ulp off on every tier, denormal x included. -inf for 0 of either sign, NaN for x < 0 and for NaN,
-/// inf for inf.
+/// At most 1 ulp off on every tier (over all floats: 0.876 with FMA, 0.923 without), denormal x included. -inf for
+/// 0 of either sign, NaN for x < 0 and for NaN, inf for inf.
 #[inline(always)]
 pub(crate) fn log<const FMA: bool>(x: f32) -> f32 {
     const TWO_23: f32 = 8_388_608.0;
@@ -47,8 +47,8 @@ pub(crate) fn log<const FMA: bool>(x: f32) -> f32 {
 
 /// ln(1 + x).
 ///
-/// At most 1.5 ulp off on every tier. -inf for -1, NaN for x < -1 and for NaN, inf for inf, and x itself for
-/// |x| < 2^-24, zeros of either sign included.
+/// At most 1.1 ulp off on every tier (over all floats: 0.883 with FMA, 1.014 without). -inf for -1, NaN for x < -1
+/// and for NaN, inf for inf, and x itself for |x| < 2^-24, zeros of either sign included.
 #[inline(always)]
 pub(crate) fn log1p<const FMA: bool>(x: f32) -> f32 {
     let u = 1.0 + x;

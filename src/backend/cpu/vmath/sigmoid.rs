@@ -6,7 +6,8 @@ use super::log::log_normal;
 
 /// tanh x.
 ///
-/// At most 1.5 ulp off on every tier; +-1 from |x| = 9.02 on; tanh(+-0) = +-0; NaN for NaN.
+/// At most 1.5 ulp off on every tier (over all floats: 1.332); +-1 from |x| = 9.02 on; tanh(+-0) = +-0;
+/// NaN for NaN.
 ///
 /// Below 0.6 it is x + x^3 P(x^2) with P of degree 4 (relative error 2.8e-9), where 1 - 2 / (e^2|x| + 1), used
 /// above, would cancel. Both are computed and one selected.
@@ -27,7 +28,7 @@ pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 ///
-/// At most 2.5 ulp off on every tier; denormal results below -87.34 are rounded gradually; 0 and 1 at the ends;
+/// At most 2.5 ulp off on every tier (over all floats: 2.402); denormal results below -87.34 are rounded gradually; 0 and 1 at the ends;
 /// NaN for NaN.
 #[inline(always)]
 pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
@@ -38,7 +39,8 @@ pub(crate) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 
 /// ln(1 + e^x), computed as max(x, 0) + ln(1 + e^-|x|).
 ///
-/// At most 2.5 ulp off on every tier, also where the result is as small as e^x; NaN for NaN.
+/// At most 1.8 ulp off on every tier (over all floats: 1.682 with FMA, 1.758 without), also where the result is as
+/// small as e^x; NaN for NaN.
 #[inline(always)]
 pub(crate) fn softplus<const FMA: bool>(x: f32) -> f32 {
     let e = exp::<FMA>(-x.abs());

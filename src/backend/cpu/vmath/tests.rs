@@ -51,11 +51,11 @@ fn supported() -> Vec<Tier> {
 /// |y - exact| in units of the spacing of floats at `exact`. Overflow counts as 2^128, so that inf is no error
 /// where f32 rounds to it.
 fn ulps(y: f32, exact: f64) -> f64 {
-    const END: f64 = 3.402_823_669_209_384_6e38;
+    let end = f64::powi(2.0, 128);
     if exact.is_nan() || y.is_nan() {
         return if exact.is_nan() && y.is_nan() { 0.0 } else { f64::INFINITY };
     }
-    let (y, exact) = ((y as f64).clamp(-END, END), exact.clamp(-END, END));
+    let (y, exact) = ((y as f64).clamp(-end, end), exact.clamp(-end, end));
     let exponent = ((exact.to_bits() >> 52 & 0x7ff) as i32 - 1023).clamp(-126, 127);
     (y - exact).abs() * f64::powi(2.0, 23 - exponent)
 }
@@ -155,7 +155,7 @@ fn log1p_is_within_its_bound() {
     check(
         Log1p,
         "log1p",
-        1.5,
+        1.1,
         &[
             (0.0, 0.0),
             (-0.0, -0.0),
@@ -214,7 +214,7 @@ fn softplus_is_within_its_bound() {
     check(
         Softplus,
         "softplus",
-        2.5,
+        1.8,
         &[
             (0.0, std::f32::consts::LN_2),
             (INF, INF),

@@ -233,7 +233,11 @@ impl Layout {
     pub fn narrowed(&self, dim: usize, start: usize, length: usize) -> Layout {
         let mut shape = self.shape;
         shape[dim] = length;
-        let offset = if self.numel() == 0 || length == 0 { self.offset } else { self.offset + start * self.strides[dim] };
+        let offset = if self.numel() == 0 || length == 0 {
+            self.offset
+        } else {
+            self.offset + start * self.strides[dim]
+        };
         Layout::strided(&shape, &self.strides, offset)
     }
 
@@ -353,8 +357,8 @@ pub(crate) fn coalesce<const N: usize>(layouts: [&Layout; N]) -> (Dims, [Dims; N
         if size == 1 {
             continue;
         }
-        let merges = !shape.is_empty()
-            && (0..N).all(|i| strides[i][shape.len() - 1] == layouts[i].strides[d] * size);
+        let merges =
+            !shape.is_empty() && (0..N).all(|i| strides[i][shape.len() - 1] == layouts[i].strides[d] * size);
         if merges {
             let last = shape.len() - 1;
             shape[last] *= size;
@@ -398,7 +402,10 @@ mod tests {
         assert!(t.reshaped(&[24]).is_none());
         assert_eq!(t.reshaped(&[2, 3, 4]).unwrap().strides(), &[3, 1, 6]);
         let n = Layout::contiguous(&[4, 6]).narrowed(1, 2, 3);
-        assert_eq!(n.reshaped(&[2, 2, 3]).unwrap().indices().collect::<Vec<_>>(), n.indices().collect::<Vec<_>>());
+        assert_eq!(
+            n.reshaped(&[2, 2, 3]).unwrap().indices().collect::<Vec<_>>(),
+            n.indices().collect::<Vec<_>>()
+        );
         assert!(n.reshaped(&[12]).is_none());
         assert_eq!(Layout::contiguous(&[0, 3]).permuted(&[1, 0]).reshaped(&[7, 0]).unwrap().numel(), 0);
         assert_eq!(Layout::contiguous(&[1, 1]).reshaped(&[]).unwrap().numel(), 1);

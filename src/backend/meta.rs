@@ -19,7 +19,10 @@ impl Backend for Meta {
         Storage::new(dtype, bytes.len() / dtype.size(), Memory::Meta)
     }
     fn download(&self, _: &Storage, _: usize, _: &mut [u8]) {
-        crate::error::misuse!("to_vec", "a tensor on device meta has a shape but no values; compute it on another device");
+        crate::error::misuse!(
+            "to_vec",
+            "a tensor on device meta has a shape but no values; compute it on another device"
+        );
     }
     fn synchronize(&self) {}
     fn pool_stats(&self) -> PoolStats {

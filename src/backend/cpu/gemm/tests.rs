@@ -1,0 +1,471 @@
+//! Against f64 sums with an error bound, against a scalar model of the order of accumulation bit for bit, and
+//! whatever must not change a bit: part of the rows and columns, threads, blocks, batches.
+
+use super::block::{Blocking, k_end};
+use super::element::Real;
+use super::*;
+use half::{bf16, f16};
+
+/// What a test needs to know of a type.
+trait Case: GemmElement {
+    /// Half the distance from 1 to the next value.
+    const UNIT: f64;
+    /// Half the smallest positive value.
+    const TINY: f64;
+}
+impl Case for f32 {
+    const UNIT: f64 = f32::EPSILON as f64 / 2.0;
+    const TINY: f64 = 0.0;
+}
+impl Case for f64 {
+    const UNIT: f64 = f64::EPSILON / 2.0;
+    const TINY: f64 = 0.0;
+}
+impl Case for f16 {
+    const UNIT: f64 = 0.00048828125; // 2^-11
+    const TINY: f64 = 2.9802322387695313e-8; // 2^-25
+}
+impl Case for bf16 {
+    const UNIT: f64 = 0.00390625; // 2^-8
+    const TINY: f64 = 0.0;
+}
+
+/// How a test matrix lies in memory.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Lie {
+    Rows,
+    Columns,
+    /// Rows with a gap behind each.
+    Gap,
+    /// Neither stride is 1.
+    Spread,
+    /// Columns further apart than rows, neither stride 1.
+    SpreadColumns,
+    /// All rows are one.
+    SameRows,
+    /// All columns are one.
+    SameColumns,
+}
+use Lie::*;
+
+impl Lie {
+    /// Row and column stride of an m x n matrix.
+    fn strides(self, m: usize, n: usize) -> (usize, usize) {
+        match self {
+            Rows => (n, 1),
+            Columns => (1, m),
+            Gap => (n + 5, 1),
+            Spread => (2 * n + 3, 2),
+            SpreadColumns => (3, 3 * m + 1),
+            SameRows => (0, 1),
+            SameColumns => (1, 0),
+        }
+    }
+}
+
+/// A reproducible sequence of values in [-1, 1).
+struct Noise(u64);
+impl Noise {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as f64 / (1u64 << 30) as f64 - 1.0
+    }
+}
+
+/// A matrix in the middle of NaNs, which would show if more than the matrix were used.
+struct Matrix<T> {
+    data: Vec<T>,
+    rs: usize,
+    cs: usize,
+    rows: usize,
+    cols: usize,
+}
+
+const MARGIN: usize = 40;
+
+impl<T: Case> Matrix<T> {
+    fn new(rows: usize, cols: usize, lie: Lie, seed: u64) -> Matrix<T> {
+        let (rs, cs) = lie.strides(rows, cols);
+        let len = if rows * cols == 0 { 0 } else { (rows - 1) * rs + (cols - 1) * cs + 1 };
+        let mut x = Matrix { data: vec![T::from_f64(f64::NAN); len + 2 * MARGIN], rs, cs, rows, cols };
+        let mut noise = Noise(seed);
+        for (i, j) in (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))) {
+            x.data[MARGIN + i * rs + j * cs] = T::from_f64(noise.next());
+        }
+        x
+    }
+    fn filled(rows: usize, cols: usize, lie: Lie, value: T) -> Matrix<T> {
+        let mut x = Matrix::new(rows, cols, lie, 0);
+        x.data.fill(value);
+        x
+    }
+    fn at(&self, i: usize, j: usize) -> T {
+        self.data[MARGIN + i * self.rs + j * self.cs]
+    }
+    fn view(&self) -> MatRef<'_, T> {
+        MatRef { data: &self.data[MARGIN..self.data.len() - MARGIN], rs: self.rs, cs: self.cs }
+    }
+    fn view_mut(&mut self) -> MatMut<'_, T> {
+        let end = self.data.len() - MARGIN;
+        MatMut { data: &mut self.data[MARGIN..end], rs: self.rs, cs: self.cs }
+    }
+}
+
+fn bits<T: Case>(x: T) -> u64 {
+    x.to_f64().to_bits()
+}
+
+fn tiers() -> impl Iterator<Item = Tier> {
+    Tier::ALL.into_iter().filter(|t| t.is_supported())
+}
+
+type BiasRef<'a, T> = Option<(&'a [T], usize)>;
+
+/// C of the first m rows and n columns, written into a matrix of guards, which are checked.
+fn product<T: Case>(
+    tier: Tier,
+    [m, n]: [usize; 2],
+    a: &Matrix<T>,
+    b: &Matrix<T>,
+    bias: BiasRef<T>,
+    lie: Lie,
+    blocking: Option<Blocking>,
+) -> Matrix<T> {
+    // Finite: a C that is read would not show in NaN results of padding alone, but in the model's bits.
+    let guard = T::from_f64(-777.0);
+    let mut c = Matrix::filled(m, n, lie, guard);
+    gemm_on(tier, blocking, &[], [m, n, a.cols], a.view(), b.view(), bias, c.view_mut());
+    let mut inside = vec![false; c.data.len()];
+    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+        inside[MARGIN + i * c.rs + j * c.cs] = true;
+    }
+    for (x, inside) in c.data.iter().zip(inside) {
+        assert!(inside || bits(*x) == bits(guard), "written outside C");
+    }
+    c
+}
+
+/// The promised order of accumulation, one element at a time.
+fn model<T: Case>(tier: Tier, a: &Matrix<T>, b: &Matrix<T>, bias: BiasRef<T>, i: usize, j: usize) -> T {
+    let kc = T::Acc::kernels(tier).kc;
+    let fma = tier != Tier::Portable;
+    let (mut sum, mut start) = (None, 0);
+    while start < a.cols {
+        let end = k_end(start, a.cols, kc);
+        let mut acc = T::Acc::ZERO;
+        for p in start..end {
+            let (x, y) = (a.at(i, p).widen(), b.at(p, j).widen());
+            acc = if fma { fused(x, y, acc) } else { x * y + acc };
+        }
+        sum = Some(sum.map_or(acc, |sum| sum + acc));
+        start = end;
+    }
+    match (sum, bias) {
+        (None, None) => T::narrow(T::Acc::ZERO),
+        (None, Some((bias, stride))) => bias[j * stride],
+        (Some(sum), None) => T::narrow(sum),
+        (Some(sum), Some((bias, stride))) => T::narrow(sum + bias[j * stride].widen()),
+    }
+}
+
+/// x y + z rounded once, in the accumulator's own precision.
+fn fused<A: Real>(x: A, y: A, z: A) -> A {
+    if size_of::<A>() == 8 {
+        return A::from_f64(x.to_f64().mul_add(y.to_f64(), z.to_f64()));
+    }
+    A::from_f64((x.to_f64() as f32).mul_add(y.to_f64() as f32, z.to_f64() as f32) as f64)
+}
+
+/// Every element of C against the model, and against an f64 sum (for f64 with f64's own error on both sides).
+fn verify<T: Case>(tier: Tier, a: &Matrix<T>, b: &Matrix<T>, bias: BiasRef<T>, c: &Matrix<T>) {
+    let acc_unit = if size_of::<T::Acc>() == 8 { f64::UNIT } else { f32::UNIT };
+    let k = a.cols;
+    for (i, j) in (0..c.rows).flat_map(|i| (0..c.cols).map(move |j| (i, j))) {
+        let terms = || (0..k).map(|p| a.at(i, p).to_f64() * b.at(p, j).to_f64());
+        let add = bias.map_or(0.0, |(bias, stride)| bias[j * stride].to_f64());
+        let want = terms().sum::<f64>() + add;
+        let size = terms().map(f64::abs).sum::<f64>() + add.abs();
+        // k products, k additions, block sums, bias; f64's reference errs as much.
+        let bound = 2.0 * (k + 8) as f64 * acc_unit * size + T::UNIT * want.abs() * 1.01 + T::TINY;
+        let got = c.at(i, j).to_f64();
+        assert!(
+            (got - want).abs() <= bound,
+            "{tier} ({i}, {j}), k {k}: {got} instead of {want} within {bound:e}"
+        );
+        assert_eq!(
+            bits(c.at(i, j)),
+            bits(model(tier, a, b, bias, i, j)),
+            "{tier} ({i}, {j}), k {k}: order of sums"
+        );
+    }
+}
+
+fn same_bits<T: Case>(part: &Matrix<T>, whole: &Matrix<T>, what: &str) {
+    for (i, j) in (0..part.rows).flat_map(|i| (0..part.cols).map(move |j| (i, j))) {
+        assert_eq!(bits(part.at(i, j)), bits(whole.at(i, j)), "({i}, {j}) of {what}");
+    }
+}
+
+/// Products of every number of rows and columns up to two tiles and one have the bits of the largest.
+fn every_residue<T: Case>(ks: &[usize], layouts: &[(Lie, Lie)]) {
+    for tier in tiers() {
+        let kernels = T::Acc::kernels(tier);
+        let (m, n) = (2 * kernels.mr + 1, 2 * kernels.nr() + 1);
+        for &k in ks {
+            for &(la, lb) in layouts {
+                let (a, b) = (Matrix::<T>::new(m, k, la, 1), Matrix::new(k, n, lb, 2));
+                let bias = Matrix::<T>::new(1, n, Rows, 3);
+                let bias = Some((bias.view().data, 1)).filter(|_| la == lb);
+                let whole = product(tier, [m, n], &a, &b, bias, Rows, None);
+                verify(tier, &a, &b, bias, &whole);
+                for (rows, cols) in (1..=m).flat_map(|r| (1..=n).map(move |c| (r, c))) {
+                    let part = product(tier, [rows, cols], &a, &b, bias, Gap, None);
+                    same_bits(
+                        &part,
+                        &whole,
+                        &format!("{rows} x {cols} of {m} x {n}, k {k}, {la:?} {lb:?}, {tier}"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+const NN_NT_TN_TT: [(Lie, Lie); 4] = [(Rows, Rows), (Rows, Columns), (Columns, Rows), (Columns, Columns)];
+
+#[test]
+fn f32_at_every_residue_of_the_tile() {
+    every_residue::<f32>(&[1, 7, 33], &NN_NT_TN_TT);
+    every_residue::<f32>(&[257], &NN_NT_TN_TT[1..3]);
+}
+
+#[test]
+fn f64_at_every_residue_of_the_tile() {
+    every_residue::<f64>(&[2, 19], &NN_NT_TN_TT);
+}
+
+#[test]
+fn half_types_at_every_residue_of_the_tile() {
+    every_residue::<f16>(&[9], &NN_NT_TN_TT);
+    every_residue::<bf16>(&[9], &NN_NT_TN_TT);
+}
+
+/// Lengths at which blocks of k begin, end or are stretched.
+fn lengths(kc: usize) -> [usize; 9] {
+    [0, 1, kc - 1, kc, kc + 1, kc + kc / 4, kc + kc / 4 + 1, 2 * kc + 3, 3 * kc]
+}
+
+fn every_layout<T: Case>() {
+    let inputs = [Rows, Columns, Gap, Spread, SpreadColumns, SameRows, SameColumns];
+    for tier in tiers() {
+        let kernels = T::Acc::kernels(tier);
+        let (m, n) = (kernels.mr + 3, kernels.nr() + kernels.lanes + 1);
+        for (x, k) in lengths(kernels.kc).into_iter().enumerate() {
+            for (y, &la) in inputs.iter().enumerate() {
+                // All pairs of inputs at one length, and each kind at the others.
+                let others = if k == kernels.kc + 1 { &inputs[..] } else { &inputs[(x + y) % 7..][..1] };
+                for (z, &lb) in others.iter().enumerate() {
+                    let (a, b) = (Matrix::<T>::new(m, k, la, 5), Matrix::new(k, n, lb, 6));
+                    let lc = [Rows, Columns, Gap, Spread, SpreadColumns][(x + y + z) % 5];
+                    let bias = Matrix::<T>::new(1, n, Spread, 7);
+                    let bias =
+                        [None, Some((bias.view().data, 2)), Some((&bias.view().data[..1], 0))][(y + z) % 3];
+                    let c = product(tier, [m, n], &a, &b, bias, lc, None);
+                    verify(tier, &a, &b, bias, &c);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_layout_of_f32() {
+    every_layout::<f32>();
+}
+
+#[test]
+fn every_layout_of_f64() {
+    every_layout::<f64>();
+}
+
+#[test]
+fn every_layout_of_f16() {
+    every_layout::<f16>();
+}
+
+#[test]
+fn every_layout_of_bf16() {
+    every_layout::<bf16>();
+}
+
+#[test]
+fn rows_and_columns_alone() {
+    for tier in tiers() {
+        for (m, n) in [(1, 1), (1, 70), (70, 1)] {
+            for (la, lb) in NN_NT_TN_TT {
+                for lc in [Rows, Columns, Spread, SpreadColumns] {
+                    let (a, b) = (Matrix::<f32>::new(m, 130, la, 8), Matrix::new(130, n, lb, 9));
+                    let bias = Matrix::<f32>::new(1, n, Rows, 10);
+                    let bias = Some((bias.view().data, 1));
+                    verify(tier, &a, &b, bias, &product(tier, [m, n], &a, &b, bias, lc, None));
+                }
+            }
+        }
+    }
+}
+
+/// Small blocks make all loops turn; sizes of blocks change no bit.
+fn blocks_change_nothing<T: Case>() {
+    for tier in tiers() {
+        let kernels = T::Acc::kernels(tier);
+        let small = Blocking { mc: 2 * kernels.mr, nc: 2 * kernels.nr() };
+        let (m, n, k) = (5 * kernels.mr + 2, 5 * kernels.nr() + 3, 2 * kernels.kc + 3);
+        for (la, lb) in NN_NT_TN_TT.into_iter().chain([(Spread, Gap)]) {
+            for lc in [Rows, Spread] {
+                let (a, b) = (Matrix::<T>::new(m, k, la, 11), Matrix::new(k, n, lb, 12));
+                let large = product(tier, [m, n], &a, &b, None, lc, None);
+                let blocks = product(tier, [m, n], &a, &b, None, lc, Some(small));
+                same_bits(&blocks, &large, &format!("small blocks, {la:?} {lb:?} {lc:?} {tier}"));
+                if la == Rows {
+                    verify(tier, &a, &b, None, &blocks);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_of_blocks_change_no_bit() {
+    blocks_change_nothing::<f32>();
+    blocks_change_nothing::<bf16>();
+}
+
+fn threads(n: usize, f: impl FnOnce() + Send) {
+    rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(f);
+}
+
+#[test]
+fn threads_change_no_bit() {
+    for tier in tiers() {
+        // More rows than columns and the reverse; each more than 3 threads' worth of work.
+        for (m, n, k) in [(90, 210, 300), (210, 90, 300), (40, 1000, 70)] {
+            for ((la, lb), lc) in NN_NT_TN_TT.into_iter().zip([Rows, Columns, Gap, Spread]) {
+                let (a, b) = (Matrix::<f32>::new(m, k, la, 13), Matrix::new(k, n, lb, 14));
+                let bias = Matrix::<f32>::new(1, n, Rows, 15);
+                let bias = Some((bias.view().data, 1));
+                let mut one = None;
+                threads(1, || one = Some(product(tier, [m, n], &a, &b, bias, lc, None)));
+                let one = one.unwrap();
+                for count in [2, 3, 7] {
+                    threads(count, || {
+                        let many = product(tier, [m, n], &a, &b, bias, lc, None);
+                        same_bits(&many, &one, &format!("{count} threads, {m} {n} {k} {lc:?} {tier}"));
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// All batch dimensions in the plain order, some of them broadcast, against single products.
+fn batch_equals_singles(
+    outer: usize,
+    inner: usize,
+    size: [usize; 3],
+    a_moves: [bool; 2],
+    b_moves: [bool; 2],
+) {
+    let [m, n, k] = size;
+    let a = Matrix::<f32>::new(outer * inner * m, k, Rows, 16);
+    let b = Matrix::<f32>::new(outer * inner * k, n, Rows, 17);
+    let moves = |m: bool, stride| if m { stride } else { 0 };
+    let dim = |at: usize, size: usize, step: usize| BatchDim {
+        size,
+        a: moves(a_moves[at], step * m * k),
+        b: moves(b_moves[at], step * k * n),
+        c: step * m * n,
+    };
+    let dims = [dim(0, outer, inner), dim(1, inner, 1)];
+    for tier in tiers() {
+        let mut c = Matrix::filled(outer * inner * m, n, Rows, f32::NAN);
+        threads(3, || gemm_on(tier, None, &dims, size, a.view(), b.view(), None, c.view_mut()));
+        for p in 0..outer * inner {
+            let (x, y) = (p / inner, p % inner);
+            let mut one = Matrix::filled(m, n, Rows, f32::NAN);
+            let (oa, ob) = (x * dims[0].a + y * dims[1].a, x * dims[0].b + y * dims[1].b);
+            gemm_on(tier, None, &[], size, a.view().skip(oa), b.view().skip(ob), None, one.view_mut());
+            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                assert_eq!(bits(one.at(i, j)), bits(c.at(p * m + i, j)), "product {p}, ({i}, {j}), {tier}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_its_products() {
+    // Many small ones, few large ones, folded, partly folded, broadcast A.
+    batch_equals_singles(5, 4, [7, 33, 50], [true, true], [true, true]);
+    batch_equals_singles(1, 2, [70, 100, 300], [true, true], [true, true]);
+    batch_equals_singles(3, 4, [7, 33, 50], [true, true], [false, false]);
+    batch_equals_singles(3, 4, [7, 33, 50], [true, true], [true, false]);
+    batch_equals_singles(3, 4, [7, 33, 50], [false, true], [true, false]);
+    batch_equals_singles(2, 40, [1, 33, 50], [true, true], [true, false]);
+    batch_equals_singles(3, 4, [7, 33, 50], [false, false], [true, true]);
+    batch_equals_singles(3, 40, [1, 1, 60], [true, true], [true, true]);
+}
+
+#[test]
+fn interleaved_products_are_distinct() {
+    // [m][heads][n]: each product's rows lie between those of the others.
+    let (m, n, k, heads) = (9, 20, 30, 4);
+    let (a, b) = (Matrix::<f32>::new(m, k * heads, Rows, 18), Matrix::new(k * heads, n, Rows, 19));
+    let mut c = Matrix::filled(m, n * heads, Rows, f32::NAN);
+    let dims = [BatchDim { size: heads, a: k, b: k * n, c: n }];
+    let (va, vb) = (a.view(), b.view());
+    gemm_on(Tier::Portable, None, &dims, [m, n, k], va, vb, None, c.view_mut());
+    for h in 0..heads {
+        let part = Matrix { data: a.data.clone(), cols: k, ..a };
+        let first = Matrix { data: part.data[h * k..].to_vec(), ..part };
+        let rows = Matrix { data: b.data[h * k * n..].to_vec(), rows: k, ..b };
+        for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            assert_eq!(c.at(i, h * n + j), model(Tier::Portable, &first, &rows, None, i, j));
+        }
+    }
+}
+
+#[test]
+fn nothing_to_do() {
+    let (a, b) = ([1f32; 4], [1f32; 4]);
+    let (a, b) = (MatRef { data: &a, rs: 2, cs: 1 }, MatRef { data: &b, rs: 2, cs: 1 });
+    gemm::<f32>(0, 2, 2, a, b, None, MatMut { data: &mut [], rs: 2, cs: 1 });
+    gemm::<f32>(2, 0, 2, a, b, None, MatMut { data: &mut [], rs: 0, cs: 1 });
+    let empty = [BatchDim { size: 0, a: 0, b: 0, c: 0 }];
+    gemm_batch::<f32>(&empty, [2, 2, 2], a, b, None, MatMut { data: &mut [], rs: 0, cs: 0 });
+}
+
+/// The message of the panic that gemm of 3 x 4 x 5 raises with these lengths and this C.
+fn refusal(lens: [usize; 3], bias: usize, rs: usize, cs: usize) -> String {
+    let (a, b, bias) = (vec![0f32; lens[0]], vec![0f32; lens[1]], vec![0f32; bias]);
+    let mut c = vec![0f32; lens[2]];
+    let run = std::panic::AssertUnwindSafe(|| {
+        let (a, b) = (MatRef { data: &a, rs: 5, cs: 1 }, MatRef { data: &b, rs: 4, cs: 1 });
+        gemm(3, 4, 5, a, b, Some((&bias, 1)), MatMut { data: &mut c, rs, cs });
+    });
+    match std::panic::catch_unwind(run) {
+        Ok(()) => "fine".into(),
+        Err(e) => *e.downcast::<String>().unwrap(),
+    }
+}
+
+#[test]
+fn short_slices_and_coinciding_elements_are_refused() {
+    assert_eq!(refusal([15, 20, 12], 4, 4, 1), "fine");
+    assert!(refusal([14, 20, 12], 4, 4, 1).contains("a has 14 elements"));
+    assert!(refusal([15, 19, 12], 4, 4, 1).contains("b has 19 elements"));
+    assert!(refusal([15, 20, 11], 4, 4, 1).contains("c has 11 elements"));
+    assert!(refusal([15, 20, 12], 3, 4, 1).contains("bias has 3 elements"));
+    assert!(refusal([15, 20, 12], 4, 3, 1).contains("coincide"));
+    assert!(refusal([15, 20, 12], 4, 0, 1).contains("coincide"));
+    assert!(refusal([15, 20, 12], 4, 1, 2).contains("coincide"));
+    assert!(refusal([15, 20, 12], 4, usize::MAX, 1).contains("c has 12 elements"));
+}

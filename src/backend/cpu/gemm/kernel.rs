@@ -143,39 +143,53 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(t: &Tile<
             b = b.wrapping_add(ldb);
         }
         if t.cols == NV * V::LANES {
-            write::<V, MR, NV, true>(t, &acc);
+            write::<V, MR, NV, true>(t, acc);
         } else {
-            write::<V, MR, NV, false>(t, &acc);
+            write::<V, MR, NV, false>(t, acc);
         }
     }
 }
 
-/// C = [C +] acc [+ bias]. `FULL`: every vector is whole.
+/// C = [C +] acc [+ bias]. `FULL`: every vector is whole. One short loop per step: they must unroll, as the
+/// accumulators are registers only if every index is a constant.
 ///
 /// # Safety
 /// As [`TileFn`].
 #[inline(always)]
 unsafe fn write<V: Vector, const MR: usize, const NV: usize, const FULL: bool>(
     t: &Tile<V::Elem>,
-    acc: &[[V; NV]; MR],
+    mut acc: [[V; NV]; MR],
 ) {
-    // SAFETY: vector v starts at column v * LANES < cols and `lanes` keeps the last one within cols.
+    // SAFETY: only the last vector may be partial, and `last` keeps it within cols.
     unsafe {
-        let lanes = |v: usize| if FULL { V::LANES } else { (t.cols - v * V::LANES).min(V::LANES) };
-        let load = |p, v| if FULL { V::load(p) } else { V::load_first(p, lanes(v)) };
+        let last = t.cols - (NV - 1) * V::LANES;
+        let load = |p, v| if FULL || v < NV - 1 { V::load(p) } else { V::load_first(p, last) };
+        if t.accumulate {
+            for (i, acc) in acc.iter_mut().enumerate() {
+                for (v, x) in acc.iter_mut().enumerate() {
+                    *x = load(t.c.add(i * t.ldc + v * V::LANES), v).add(*x);
+                }
+            }
+        }
+        match t.bias {
+            TileBias::None => {}
+            TileBias::PerColumn(p) => {
+                for v in 0..NV {
+                    let b = load(p.add(v * V::LANES), v);
+                    acc.iter_mut().for_each(|acc| acc[v] = acc[v].add(b));
+                }
+            }
+            TileBias::PerRow(p) => {
+                for (i, acc) in acc.iter_mut().enumerate() {
+                    let b = V::splat(*p.add(i));
+                    acc.iter_mut().for_each(|x| *x = x.add(b));
+                }
+            }
+        }
         for (i, acc) in acc.iter().enumerate() {
-            for (v, &acc) in acc.iter().enumerate() {
+            for (v, x) in acc.iter().enumerate() {
                 let c = t.c.add(i * t.ldc + v * V::LANES);
-                let mut x = acc;
-                if t.accumulate {
-                    x = load(c, v).add(x);
-                }
-                match t.bias {
-                    TileBias::None => {}
-                    TileBias::PerColumn(p) => x = x.add(load(p.add(v * V::LANES), v)),
-                    TileBias::PerRow(p) => x = x.add(V::splat(*p.add(i))),
-                }
-                if FULL { x.store(c) } else { x.store_first(c, lanes(v)) }
+                if FULL || v < NV - 1 { x.store(c) } else { x.store_first(c, last) }
             }
         }
     }

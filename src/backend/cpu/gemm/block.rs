@@ -4,7 +4,7 @@
 //! jc: nc columns                      packed B fits the thread's share of L3
 //!   rows of C (mc if C is staged)
 //!     pc: kc terms                    a tile's sums end here and go to C
-//!       ic: mc rows                   A's block fits half of L2
+//!       ic: mc rows                   A's block stays in L2
 //!         jr: panel of nr columns     packed when first needed, then stays in L1
 //!           ir: tile of mr rows       microkernel
 //! ```
@@ -30,7 +30,8 @@ impl Blocking {
     pub fn new<A>(kernels: &Kernels<A>) -> Blocking {
         let caches = cache::caches();
         let run = kernels.kc * size_of::<A>();
-        let mc = (caches.l2 / 2 / run).clamp(kernels.mr, 1024);
+        // An eighth: the rest is for the panel of B, C's tiles, and what else runs on the core.
+        let mc = (caches.l2 / 8 / run).clamp(kernels.mr, 1024);
         let nc = (caches.l3 / 4 / run).clamp(kernels.nr(), 4096);
         Blocking { mc: mc - mc % kernels.mr, nc: nc - nc % kernels.nr() }
     }

@@ -115,6 +115,9 @@ impl<A> Kernels<A> {
     }
 }
 
+/// Rows of the largest tile of any tier.
+pub(super) const MAX_MR: usize = 12;
+
 /// The body of every microkernel.
 ///
 /// # Safety
@@ -125,21 +128,24 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(t: &Tile<
     // they are read within the k rows and columns named there.
     unsafe {
         let mut acc = [[V::zero(); NV]; MR];
-        let (mut a, mut b) = (t.a, t.b);
         let (ars, aks, ldb) = (t.ars, t.aks, t.ldb);
+        // A pointer to every third row: the rows between are one and two strides further, which is an addressing
+        // mode. A single pointer that walks down the rows is a chain of additions as long as the multiply-adds.
+        let mut a: [_; MAX_MR / 3] = std::array::from_fn(|g| t.a.wrapping_add(3 * g * ars));
+        let mut b = t.b;
         for _ in 0..t.k {
             let mut bv = [V::zero(); NV];
             for (v, bv) in bv.iter_mut().enumerate() {
                 *bv = V::load(b.add(v * V::LANES));
             }
             for (i, acc) in acc.iter_mut().enumerate() {
-                let x = V::splat(*a.add(i * ars));
+                let x = V::splat(*a[i / 3].add(i % 3 * ars));
                 for (acc, bv) in acc.iter_mut().zip(bv) {
                     *acc = x.mul_add(bv, *acc);
                 }
             }
             // Past the end after the last step.
-            a = a.wrapping_add(aks);
+            a.iter_mut().for_each(|a| *a = a.wrapping_add(aks));
             b = b.wrapping_add(ldb);
         }
         if t.cols == NV * V::LANES {

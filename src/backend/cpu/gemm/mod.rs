@@ -1,8 +1,8 @@
 //! Matrix multiplication: C = A B + bias for operands of any strides.
 //!
 //! The algorithm is that of BLIS (Van Zee and van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS
-//! Functionality", 2015): loops over blocks that fit the caches ([`block`]), packed panels of B ([`pack`]), and a
-//! microkernel that keeps a tile of C in registers ([`kernel`], one vector type per tier). It departs from it in that
+//! Functionality", 2015): loops over blocks that fit the caches (`block.rs`), packed panels of B (`pack.rs`), and a
+//! microkernel that keeps a tile of C in registers (`kernel.rs`, one vector type per tier). It departs from it in that
 //! A is broadcast from where it lies whenever its rows or columns are contiguous, and B is packed panel by panel
 //! just before use.
 //!

@@ -3,7 +3,7 @@
 
 mod support;
 
-use super::block::Blocking;
+use super::block::{Blocking, k_end};
 use super::element::Real;
 use super::*;
 use half::{bf16, f16};
@@ -117,6 +117,23 @@ fn rows_and_columns_alone() {
     }
 }
 
+#[test]
+fn blocks_of_k_are_kc_terms_and_the_last_up_to_a_quarter_more() {
+    let ends =
+        |k: usize| std::iter::successors(Some(k_end(0, k, 256)), move |&e| (e < k).then(|| k_end(e, k, 256)));
+    for (k, want) in [
+        (1, &[1][..]),
+        (256, &[256]),
+        (320, &[320]),
+        (321, &[256, 321]),
+        (576, &[256, 576]),
+        (577, &[256, 512, 577]),
+        (784, &[256, 512, 784]),
+    ] {
+        assert_eq!(ends(k).collect::<Vec<_>>(), want);
+    }
+}
+
 /// Small blocks make all loops turn; sizes of blocks change no bit.
 fn blocks_change_nothing<T: Case>() {
     for tier in tiers() {
@@ -218,8 +235,7 @@ fn a_batch_is_its_products() {
 }
 
 #[test]
-fn interleaved_products_of_any_type_share_the_bias() {
-    // C is [m][heads][n], as in attention: the rows of a product lie between those of the others.
+fn products_of_any_type_and_layout_share_the_bias() {
     fn run<T: Case>(k: usize) {
         let (m, n, heads) = (9, 20, 4);
         let a: Vec<Matrix<T>> = (0..heads).map(|h| Matrix::new(m, k, Rows, 20 + h as u64)).collect();
@@ -229,16 +245,17 @@ fn interleaved_products_of_any_type_share_the_bias() {
         let all = |x: &[Matrix<T>]| x.iter().flat_map(|x| x.view().data.to_vec()).collect::<Vec<T>>();
         let (da, db) = (all(&a), all(&b));
         for tier in tiers() {
-            let mut c = Matrix::filled(m, n * heads, Rows, T::from_f64(f64::NAN));
-            let dims = [BatchDim { size: heads, a: m * k, b: k * n, c: n }];
             let (a_all, b_all) = (MatRef { data: &da, rs: k, cs: 1 }, MatRef { data: &db, rs: 1, cs: k });
-            gemm_on(tier, None, &dims, [m, n, k], a_all, b_all, bias, c.view_mut());
-            for (h, i, j) in (0..heads * m * n).map(|x| (x / (m * n), x / n % m, x % n)) {
-                assert_eq!(
-                    bits(c.at(i, h * n + j)),
-                    bits(model(tier, &a[h], &b[h], bias, i, j)),
-                    "{tier} {h}"
-                );
+            // [m][heads][n], as in attention: the rows of a product lie between those of the others; and
+            // [heads][n][m], for which A and B exchange their roles.
+            for (step, rs, cs) in [(n, n * heads, 1), (m * n, 1, m)] {
+                let mut c = vec![T::from_f64(f64::NAN); heads * m * n];
+                let dims = [BatchDim { size: heads, a: m * k, b: k * n, c: step }];
+                gemm_on(tier, None, &dims, [m, n, k], a_all, b_all, bias, MatMut { data: &mut c, rs, cs });
+                for (h, i, j) in (0..heads * m * n).map(|x| (x / (m * n), x / n % m, x % n)) {
+                    let (got, want) = (c[h * step + i * rs + j * cs], model(tier, &a[h], &b[h], bias, i, j));
+                    assert_eq!(bits(got), bits(want), "{tier}, product {h}, ({i}, {j}), strides {rs} {cs}");
+                }
             }
         }
     }

@@ -1,0 +1,105 @@
+//! AVX2 with FMA: 6 x 16 tiles of f32, 6 x 8 of f64, that is 12 accumulators, two vectors of B and a broadcast in
+//! the 16 registers.
+
+use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
+use std::arch::x86_64::*;
+
+/// `MASK[8 - n ..]` starts with n lanes of ones.
+static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+macro_rules! vector {
+    ($v:ident, $e:ident, $lanes:literal, $lane_words:literal, $zero:ident, $set1:ident, $load:ident,
+     $maskload:ident, $store:ident, $maskstore:ident, $add:ident, $fma:ident) => {
+        impl Vector for $v {
+            type Elem = $e;
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn zero() -> $v {
+                // SAFETY: the trait's contract, here and below.
+                unsafe { $zero() }
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $e) -> $v {
+                unsafe { $set1(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $e) -> $v {
+                unsafe { $load(p) }
+            }
+            #[inline(always)]
+            unsafe fn load_first(p: *const $e, n: usize) -> $v {
+                unsafe { $maskload(p, _mm256_loadu_si256(MASK.as_ptr().add(8 - n * $lane_words).cast())) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $e) {
+                unsafe { $store(p, self) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $e, n: usize) {
+                unsafe { $maskstore(p, _mm256_loadu_si256(MASK.as_ptr().add(8 - n * $lane_words).cast()), self) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: $v) -> $v {
+                unsafe { $add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, b: $v, c: $v) -> $v {
+                unsafe { $fma(self, b, c) }
+            }
+        }
+    };
+}
+vector!(
+    __m256,
+    f32,
+    8,
+    1,
+    _mm256_setzero_ps,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_maskload_ps,
+    _mm256_storeu_ps,
+    _mm256_maskstore_ps,
+    _mm256_add_ps,
+    _mm256_fmadd_ps
+);
+vector!(
+    __m256d,
+    f64,
+    4,
+    2,
+    _mm256_setzero_pd,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_maskload_pd,
+    _mm256_storeu_pd,
+    _mm256_maskstore_pd,
+    _mm256_add_pd,
+    _mm256_fmadd_pd
+);
+
+/// # Safety
+/// As [`TileFn`](super::kernel::TileFn).
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run<V: Vector, const MR: usize, const NV: usize>(t: &Tile<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { tile::<V, MR, NV>(t) }
+}
+
+/// A panel of B is 256 x 16 x 4 bytes = 16 KiB, half of the L1 of the machines whose widest tier this is.
+pub(super) static F32: Kernels<f32> = Kernels {
+    mr: 6,
+    lanes: 8,
+    kc: 256,
+    tiles: [tiles!(run::<__m256, 1>: 1 2 3 4 5 6), tiles!(run::<__m256, 2>: 1 2 3 4 5 6)],
+    transpose: transpose::<f32, 8>,
+};
+
+/// As for f32, in bytes.
+pub(super) static F64: Kernels<f64> = Kernels {
+    mr: 6,
+    lanes: 4,
+    kc: 256,
+    tiles: [tiles!(run::<__m256d, 1>: 1 2 3 4 5 6), tiles!(run::<__m256d, 2>: 1 2 3 4 5 6)],
+    transpose: transpose::<f64, 4>,
+};

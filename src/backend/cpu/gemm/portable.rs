@@ -1,0 +1,75 @@
+//! Plain Rust, vectorised by the compiler for what every machine of the architecture has: 4 x 8 tiles of f32 and
+//! 4 x 4 of f64, which fill the 16 registers of SSE2. Products are rounded before they are added, because without
+//! the instruction a fused multiply-add is a call of the C library.
+
+use super::element::Real;
+use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
+
+/// N lanes, 16 bytes in all.
+#[derive(Clone, Copy)]
+struct Lanes<A, const N: usize>([A; N]);
+
+impl<A: Real, const N: usize> Vector for Lanes<A, N> {
+    type Elem = A;
+    const LANES: usize = N;
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Lanes([A::ZERO; N])
+    }
+    #[inline(always)]
+    unsafe fn splat(x: A) -> Self {
+        Lanes([x; N])
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const A) -> Self {
+        // SAFETY: the trait's contract, here and below.
+        Lanes(unsafe { p.cast::<[A; N]>().read() })
+    }
+    #[inline(always)]
+    unsafe fn load_first(p: *const A, n: usize) -> Self {
+        Lanes(std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { A::ZERO }))
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut A) {
+        unsafe { p.cast::<[A; N]>().write(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut A, n: usize) {
+        for (i, x) in self.0.into_iter().enumerate().take(n) {
+            unsafe { *p.add(i) = x };
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Lanes(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+        Lanes(std::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
+    }
+}
+
+/// # Safety
+/// As [`TileFn`](super::kernel::TileFn).
+unsafe fn run<V: Vector, const MR: usize, const NV: usize>(t: &Tile<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { tile::<V, MR, NV>(t) }
+}
+
+/// The kc of the other tiers; its panels of B are 8 KiB.
+pub(super) static F32: Kernels<f32> = Kernels {
+    mr: 4,
+    lanes: 4,
+    kc: 256,
+    tiles: [tiles!(run::<Lanes<f32, 4>, 1>: 1 2 3 4), tiles!(run::<Lanes<f32, 4>, 2>: 1 2 3 4)],
+    transpose: transpose::<f32, 4>,
+};
+
+/// As for f32, in bytes.
+pub(super) static F64: Kernels<f64> = Kernels {
+    mr: 4,
+    lanes: 2,
+    kc: 256,
+    tiles: [tiles!(run::<Lanes<f64, 2>, 1>: 1 2 3 4), tiles!(run::<Lanes<f64, 2>, 2>: 1 2 3 4)],
+    transpose: transpose::<f64, 2>,
+};

@@ -1,0 +1,121 @@
+//! How a product is shared among threads. No result depends on it.
+
+use std::ops::Range;
+
+/// Multiply-adds that are worth a thread: half a MFLOP, about 2 us. Waking one takes as long.
+const GRAIN: usize = 1 << 18;
+
+/// Number of threads for so many multiply-adds; 1 below two grains.
+pub(super) fn wanted(madds: usize) -> usize {
+    let grains = madds / GRAIN;
+    // Asked last: the first question starts rayon's global pool.
+    if grains < 2 { 1 } else { grains.min(rayon::current_num_threads()) }
+}
+
+/// A grid of parts over the rows and columns of C.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Grid {
+    /// Parts the rows are cut into.
+    pub rows: usize,
+    /// Parts the columns are cut into.
+    pub cols: usize,
+}
+
+impl Grid {
+    /// Cuts the longer side into pieces of at least a tile, and the other one only if there are threads left.
+    /// A part of the columns packs its own slice of B, and keeps it in its core's cache.
+    pub fn new(m: usize, n: usize, mr: usize, nr: usize, threads: usize) -> Grid {
+        let (row_tiles, panels) = (m.div_ceil(mr).max(1), n.div_ceil(nr).max(1));
+        if n >= m {
+            let cols = threads.min(panels);
+            Grid { rows: (threads / cols).min(row_tiles), cols }
+        } else {
+            let rows = threads.min(row_tiles);
+            Grid { rows, cols: (threads / rows).min(panels) }
+        }
+    }
+
+    /// Number of parts.
+    pub fn parts(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Rows and columns of a part of an m x n matrix; columns are cut between panels of nr.
+    pub fn part(self, index: usize, m: usize, n: usize, nr: usize) -> (Range<usize>, Range<usize>) {
+        let rows = cut(m, self.rows, index / self.cols);
+        let panels = cut(n.div_ceil(nr), self.cols, index % self.cols);
+        (rows, panels.start * nr..(panels.end * nr).min(n))
+    }
+}
+
+/// The i-th of `parts` nearly equal pieces of 0..len.
+pub(super) fn cut(len: usize, parts: usize, i: usize) -> Range<usize> {
+    // Widened, as len * parts may exceed usize on 32-bit machines.
+    let at = |i: usize| (len as u128 * i as u128 / parts as u128) as usize;
+    at(i)..at(i + 1)
+}
+
+/// Runs f(i, its piece of the scratch) for i in `parts`, in parallel in the current pool. Each piece has `len`
+/// elements.
+pub(super) fn fork<A: Send>(
+    parts: Range<usize>,
+    scratch: &mut [A],
+    len: usize,
+    f: &(impl Fn(usize, &mut [A]) + Sync),
+) {
+    match parts.len() {
+        0 => {}
+        1 => f(parts.start, &mut scratch[..len]),
+        count => {
+            let middle = parts.start + count / 2;
+            let (left, right) = scratch.split_at_mut(count / 2 * len);
+            rayon::join(
+                || fork(parts.start..middle, left, len, f),
+                || fork(middle..parts.end, right, len, f),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_tile_the_matrix_without_overlap() {
+        for (m, n) in [(1, 1), (5, 700), (64, 512), (512, 64), (300, 300), (13, 33), (1000, 1)] {
+            for threads in 1..=9 {
+                let grid = Grid::new(m, n, 12, 32, threads);
+                assert!(grid.parts() <= threads && grid.parts() >= 1);
+                let mut seen = vec![0u8; m * n];
+                for p in 0..grid.parts() {
+                    let (rows, cols) = grid.part(p, m, n, 32);
+                    assert!(!rows.is_empty() && !cols.is_empty(), "{grid:?} {p} of {m} x {n}");
+                    for i in rows {
+                        seen[i * n..][cols.clone()].iter_mut().for_each(|s| *s += 1);
+                    }
+                }
+                assert!(seen.iter().all(|&s| s == 1), "{grid:?} on {m} x {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longer_side_is_cut_first() {
+        assert_eq!(Grid::new(64, 512, 12, 32, 2), Grid { rows: 1, cols: 2 });
+        assert_eq!(Grid::new(512, 64, 12, 32, 2), Grid { rows: 2, cols: 1 });
+        assert_eq!(Grid::new(64, 64, 12, 32, 8), Grid { rows: 4, cols: 2 });
+        assert_eq!(wanted(GRAIN), 1);
+    }
+
+    #[test]
+    fn every_part_gets_its_own_scratch() {
+        let mut scratch = vec![usize::MAX; 7 * 3 + 2];
+        fork(4..11, &mut scratch, 3, &|i, s| {
+            assert_eq!(s.len(), 3);
+            s.fill(i);
+        });
+        let want: Vec<usize> = (0..21).map(|x| 4 + x / 3).chain([usize::MAX; 2]).collect();
+        assert_eq!(scratch, want);
+    }
+}

@@ -33,7 +33,7 @@ pub trait Module: Send + Sync {
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor));
 
     /// [`Module::visit`] for changing the tensors.
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &mut Tensor));
+    fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor));
 }
 
 /// Where a dropout mask comes from when it is not drawn: a function of the layer's path (`D.net.2`) and the shape of

@@ -50,7 +50,7 @@ impl Module for Sequential {
         self.modules.iter().for_each(|(name, m)| m.visit(&format!("{path}{name}."), f));
     }
 
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &mut Tensor)) {
+    fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor)) {
         self.modules.iter_mut().for_each(|(name, m)| m.visit_mut(&format!("{path}{name}."), f));
     }
 }

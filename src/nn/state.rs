@@ -42,14 +42,14 @@ impl Buffer {
 /// A field of a module that holds a tensor.
 pub(super) trait Slot {
     fn each(&self, f: &mut dyn FnMut(&Tensor));
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor));
+    fn each_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Tensor));
 }
 
 impl Slot for Tensor {
     fn each(&self, f: &mut dyn FnMut(&Tensor)) {
         f(self)
     }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor)) {
+    fn each_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Tensor)) {
         f(self)
     }
 }
@@ -58,7 +58,7 @@ impl<S: Slot> Slot for Option<S> {
     fn each(&self, f: &mut dyn FnMut(&Tensor)) {
         self.iter().for_each(|s| s.each(f))
     }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor)) {
+    fn each_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Tensor)) {
         self.iter_mut().for_each(|s| s.each_mut(f))
     }
 }
@@ -67,7 +67,7 @@ impl Slot for Buffer {
     fn each(&self, f: &mut dyn FnMut(&Tensor)) {
         f(&self.lock())
     }
-    fn each_mut(&mut self, f: &mut dyn FnMut(&mut Tensor)) {
+    fn each_mut<'a>(&'a mut self, f: &mut dyn FnMut(&'a mut Tensor)) {
         f(self.0.get_mut().unwrap_or_else(|e| e.into_inner()))
     }
 }
@@ -81,7 +81,7 @@ macro_rules! visits {
             });)*
             let _ = (path, f);
         }
-        fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, $crate::nn::Kind, &mut $crate::Tensor)) {
+        fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, $crate::nn::Kind, &'a mut $crate::Tensor)) {
             $($crate::nn::state::Slot::each_mut(&mut self.$field, &mut |t| {
                 f(&format!("{path}{}", stringify!($field)), $crate::nn::Kind::$kind, t)
             });)*
@@ -110,13 +110,15 @@ pub fn parameters(module: &dyn Module) -> Vec<Tensor> {
     all
 }
 
-/// Calls `f` with every parameter, in the order of [`parameters`].
-pub fn parameters_mut(module: &mut dyn Module, f: &mut dyn FnMut(&mut Tensor)) {
+/// The parameters for writing, in the order of [`parameters`].
+pub fn parameters_mut(module: &mut dyn Module) -> Vec<&mut Tensor> {
+    let mut all = Vec::new();
     module.visit_mut("", &mut |_, kind, t| {
         if kind == Kind::Parameter {
-            f(t)
+            all.push(t);
         }
     });
+    all
 }
 
 /// Number of trained values.

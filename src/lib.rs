@@ -4,6 +4,7 @@
 pub mod autograd;
 pub mod backend;
 pub mod checkpoint;
+pub mod cli;
 pub mod data;
 mod device;
 mod dtype;

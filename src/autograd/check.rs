@@ -83,7 +83,8 @@ pub fn gradcheck(
             let n = (objective(&moved(inputs, i, j, options.eps))
                 - objective(&moved(inputs, i, j, -options.eps)))
                 / (2.0 * options.eps);
-            if !((a - n).abs() <= options.atol + options.rtol * n.abs()) {
+            let near = (a - n).abs() <= options.atol + options.rtol * n.abs();
+            if !near {
                 return Err(format!(
                     "input {i} (shape {:?}), element {j}: the rule gives {a}, finite differences {n}",
                     x.shape()

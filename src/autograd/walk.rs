@@ -4,6 +4,7 @@ use crate::error::misuse;
 use crate::tensor::{Node, with_recording};
 use crate::{Tensor, backend};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// How [`grad_with`] walks.
@@ -150,9 +151,9 @@ impl Walk {
         let mut reachable: HashMap<u64, Arc<Node>> = HashMap::new();
         let mut stack: Vec<Arc<Node>> = outputs.iter().filter_map(|t| t.node().cloned()).collect();
         while let Some(node) = stack.pop() {
-            if !reachable.contains_key(&node.id()) {
+            if let Entry::Vacant(unseen) = reachable.entry(node.id()) {
                 stack.extend(node.inputs().iter().flatten().cloned());
-                reachable.insert(node.id(), node);
+                unseen.insert(node);
             }
         }
         let mut nodes: Vec<Arc<Node>> = reachable.into_values().collect();

@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a GAN: `ganvil train`, `ganvil train mlp-a --epochs 5 --out my-run`
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
     Sample(sample::Args),
     /// Show version, processor, SIMD tier, threads and data
@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let result = try_run(|| match cli.command {
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),

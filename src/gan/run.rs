@@ -246,10 +246,11 @@ impl Session<'_> {
     /// The error for a loss that is not finite. The update was not made, so that the state can be kept if the weights
     /// are still sound.
     fn not_finite(&self, trainer: &Trainer, e: NotFinite, on: &mut dyn FnMut(Event)) -> Error {
-        if trainer.first_not_finite().is_none() && trainer.steps() > 0 {
-            if let Err(e) = self.checkpoint(trainer, on) {
-                return e;
-            }
+        if trainer.first_not_finite().is_none()
+            && trainer.steps() > 0
+            && let Err(e) = self.checkpoint(trainer, on)
+        {
+            return e;
         }
         if let Err(e) = self.plot(trainer, on) {
             return e;

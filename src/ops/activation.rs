@@ -124,7 +124,7 @@ impl Tensor {
     /// If beta is not positive.
     #[track_caller]
     pub fn softplus(&self, beta: f64, threshold: f64) -> Tensor {
-        if !(beta > 0.0) {
+        if beta.is_nan() || beta <= 0.0 {
             crate::error::misuse!("softplus", "beta must be positive, got {beta}");
         }
         self.unary_value("softplus", Unary::Softplus { beta, threshold }).record(

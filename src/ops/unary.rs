@@ -156,7 +156,7 @@ impl Tensor {
     #[track_caller]
     pub fn clamp(&self, lo: impl Into<Option<f64>>, hi: impl Into<Option<f64>>) -> Tensor {
         let (lo, hi) = (lo.into().unwrap_or(f64::NEG_INFINITY), hi.into().unwrap_or(f64::INFINITY));
-        if !(lo <= hi) {
+        if lo.is_nan() || hi.is_nan() || lo > hi {
             crate::error::misuse!("clamp", "the lower bound {lo} is above the upper bound {hi}; swap them");
         }
         self.unary_value("clamp", Unary::Clamp { lo, hi }).record(

@@ -209,13 +209,16 @@ pub(super) fn map2<T: Float, F: Map2<T, T, T>>(
     drive2(a, b, out, ol, &|a, b, out| vectorize(Flat2 { a, b, out, f }));
 }
 
+/// A kernel over two slices of one length, writing a third.
+type PairKernel<'a, T> = dyn Fn(&[T], &[T], &mut [T]) + Sync + 'a;
+
 /// As [`drive1`], for two operands.
 fn drive2<T: Float>(
     a: (&[T], &Layout),
     b: (&[T], &Layout),
     out: &mut [T],
     ol: &Layout,
-    kernel: &(dyn Fn(&[T], &[T], &mut [T]) + Sync),
+    kernel: &PairKernel<'_, T>,
 ) {
     if ol.numel() == 0 {
         return;

@@ -254,7 +254,7 @@ impl Backend for Cpu {
         note("batch_norm_stats", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let (shape, x) = channels::<T>(x);
-            norm::stats::<T>(shape, &x, dense_out(mean), dense_out(var))
+            norm::stats::<T>(shape, x, dense_out(mean), dense_out(var))
         })
     }
 
@@ -264,7 +264,7 @@ impl Backend for Cpu {
             let (shape, x) = channels::<T>(x);
             let (mean, rstd, weight) = (mean.contiguous(), rstd.contiguous(), weight.contiguous());
             let p = Affine { mean: &mean, rstd: &rstd, weight: &weight };
-            norm::normalise::<T>(shape, &x, p, &bias.contiguous(), dense_out(out))
+            norm::normalise::<T>(shape, x, p, &bias.contiguous(), dense_out(out))
         })
     }
 
@@ -277,7 +277,7 @@ impl Backend for Cpu {
                 (stats.mean.contiguous(), stats.rstd.contiguous(), stats.weight.contiguous());
             let p = Affine { mean: &mean, rstd: &rstd, weight: &weight };
             let (dx, dw, db) = (dense_out(out.x), dense_out(out.weight), dense_out(out.bias));
-            norm::gradient::<T>(shape, &g, &x, p, dx, dw, db)
+            norm::gradient::<T>(shape, g, x, p, dx, dw, db)
         })
     }
 

@@ -170,7 +170,7 @@ mod tests {
     fn classes_cover_every_length_with_little_waste() {
         for len in (0..20_000).chain([1 << 20, (1 << 20) + 1, 3_211_264, 123_456_789]) {
             let size = class_size(class_of(len));
-            assert!(size >= len && size % ALIGN == 0, "{len} -> {size}");
+            assert!(size >= len && size.is_multiple_of(ALIGN), "{len} -> {size}");
             assert!(size <= (len + len / 4).max(len + ALIGN).max(ALIGN), "{len} -> {size}");
             assert_eq!(class_of(size), class_of(len), "a block's size is in its own class");
         }

@@ -201,7 +201,8 @@ impl Tensor {
         ) -> Result<(), BadIndex>,
     ) -> Tensor {
         let mut result = Ok(());
-        let y = Tensor::build(self.layout().like(), self.dtype(), self.device(), |mut out| {
+        // The kernels address the result in row-major order.
+        let y = Tensor::build(Layout::contiguous(self.shape()), self.dtype(), self.device(), |mut out| {
             self.backend().copy(self.view(), out.reborrow());
             result = add(self.backend(), src.view(), index.view(), out);
         });

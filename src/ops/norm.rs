@@ -77,6 +77,12 @@ fn batch_dims(rank: usize) -> Dims<isize> {
 }
 
 impl Tensor {
+    /// Whether this lies in one of the two orders that the kernels walk: row-major, or channels fastest.
+    fn is_rows_or_planes(&self) -> bool {
+        let channels_last: Dims = std::iter::once(0).chain(2..self.rank()).chain([1]).collect();
+        self.layout().is_contiguous() || self.layout().permuted(&channels_last).is_contiguous()
+    }
+
     #[track_caller]
     fn check_channels(&self, op: &str, per_channel: &[(&str, &Tensor)]) {
         self.check_full(op);
@@ -114,7 +120,7 @@ impl Tensor {
                 self.shape()
             );
         }
-        let x = self.dense();
+        let x = if self.is_rows_or_planes() { self.clone() } else { self.contiguous() };
         let per_channel = Layout::contiguous(&[channels]);
         let b = x.backend();
         let (mut mean, mut var) = (b.alloc(x.dtype(), channels), b.alloc(x.dtype(), channels));

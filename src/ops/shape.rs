@@ -136,11 +136,6 @@ impl Tensor {
         y.record(Reshape { shape: Dims::from_slice(self.shape()) }, &[self], &[])
     }
 
-    /// The same values without gaps or repeats, in whatever order of dimensions; itself if they lie so already.
-    pub(crate) fn dense(&self) -> Tensor {
-        if self.layout().is_dense() { self.clone() } else { self.contiguous() }
-    }
-
     /// Dimensions reordered: dimension i of the result is dimension `dims[i]` of this. A view.
     ///
     /// # Panics

@@ -37,7 +37,7 @@ impl Op for BatchNormOp {
 impl BatchNormOp {
     fn composed(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> [Tensor; 3] {
         let dims = batch_dims(x.rank());
-        let n = (x.numel() / x.shape()[1]) as f64;
+        let n = dims.iter().map(|&d| x.shape()[d as usize]).product::<usize>() as f64;
         let centred = x.sub(&x.mean(&dims, true));
         let rstd = centred.mul(&centred).mean(&dims, true).add_scalar(self.eps).pow(-0.5);
         let normed = centred.mul(&rstd);

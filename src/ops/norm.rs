@@ -154,7 +154,7 @@ impl Tensor {
         eps: f64,
     ) -> Tensor {
         self.check_channels(
-            "batch_norm",
+            "batch_norm_eval",
             &[("weight", weight), ("bias", bias), ("mean", mean), ("var", var)],
         );
         let mut shape: Dims = Dims::filled(self.rank(), 1);

@@ -17,7 +17,7 @@ impl Tensor {
         if f == Reduce::Max && self.numel() == 0 && squeezed.iter().product::<usize>() > 0 {
             misuse!(
                 op,
-                "the largest of no elements does not exist (shape {:?}, dims {dims:?})",
+                "the largest of no elements does not exist (shape {:?}, dims {dims:?}); reduce only dimensions that have some",
                 self.shape()
             );
         }

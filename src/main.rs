@@ -1,1 +1,7 @@
-fn main() {}
+//! The `ganvil` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ganvil::cli::main()
+}

@@ -157,13 +157,4 @@ impl Tensor {
         }
         Arc::get_mut(&mut self.storage).expect("a fresh copy has one owner")
     }
-
-    /// Gives this handle another value of the same shape, dtype and device, keeping its place in the graph (a
-    /// leaf stays the same leaf).
-    #[track_caller]
-    pub(crate) fn set_value(&mut self, value: &Tensor) {
-        assert_eq!((self.shape(), self.dtype()), (value.shape(), value.dtype()), "set_value");
-        self.storage = value.storage.clone();
-        self.layout = value.layout;
-    }
 }

@@ -89,7 +89,7 @@ macro_rules! binary {
             match f {
                 $($pattern => {
                     let f = $name::<T> { $($c: Float::c($value),)* _type: std::marker::PhantomData };
-                    map2(f, a.0, a.1, b.0, b.1, out, ol)
+                    map2(f, a, b, out, ol)
                 })*
             }
         }

@@ -103,8 +103,8 @@ fn together<'a, T: Copy>(
     &block[..n]
 }
 
-/// Calls `f(first of the piece in out, positions, length)` for every piece of at most [`BLOCK`] elements of the rows
-/// that start with `first` and fill `len` elements of the result.
+/// Calls `f(first of the piece in out, positions, length)` for pieces of the rows that start with `first` and fill
+/// `len` elements of the result: whole rows where all operands lie next to each other, else at most [`BLOCK`] elements.
 #[inline(always)]
 fn blocks<const N: usize>(
     rows: &Rows<N>,
@@ -129,7 +129,7 @@ fn blocks<const N: usize>(
 fn split<T: Send, const N: usize>(
     rows: &Rows<N>,
     out: &mut [T],
-    f: &(impl Fn(&Rows<N>, usize, &mut [T]) + Sync),
+    f: &(dyn Fn(&Rows<N>, usize, &mut [T]) + Sync),
 ) {
     let pieces = par::pieces(out.len(), par::GRAIN);
     if rows.shape.len() > 1 || pieces == 1 {
@@ -141,78 +141,94 @@ fn split<T: Send, const N: usize>(
     });
 }
 
-struct Loop1<'a, X, O, F> {
-    rows: &'a Rows<1>,
-    first: usize,
+/// A function applied to slices of one length.
+struct Flat1<'a, X, O, F> {
     x: &'a [X],
     out: &'a mut [O],
     f: F,
 }
 
-impl<X: Copy + Default, O, F: Map1<X, O>> Kernel for Loop1<'_, X, O, F> {
+impl<X: Copy, O, F: Map1<X, O>> Kernel for Flat1<'_, X, O, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Loop1 { rows, first, x, out, f } = self;
-        let mut block = [X::default(); BLOCK];
-        blocks(rows, first, out.len(), |at, [p], n| {
-            let x = together(x, p, rows.inner_stride(0), n, &mut block);
-            out[at..at + n].iter_mut().zip(x).for_each(|(o, &x)| *o = f.call::<FMA>(x));
-        });
+        self.out.iter_mut().zip(self.x).for_each(|(o, &x)| *o = self.f.call::<FMA>(x));
     }
 }
 
 /// out = f(x) over a dense result.
-pub(super) fn map1<X, O, F>(f: F, x: &[X], xl: &Layout, out: &mut [O], ol: &Layout)
-where
-    X: Copy + Sync + Default,
-    O: Send,
-    F: Map1<X, O>,
-{
-    if ol.numel() > 0 {
-        let (rows, range) = rows::<1, 2>(ol, [xl]);
-        split(&rows, &mut out[range], &|rows, first, out| vectorize(Loop1 { rows, first, x, out, f }));
-    }
+pub(super) fn map1<T: Float, F: Map1<T, T>>(f: F, x: &[T], xl: &Layout, out: &mut [T], ol: &Layout) {
+    drive1(x, xl, out, ol, &|x, out| vectorize(Flat1 { x, out, f }));
 }
 
-struct Loop2<'a, A, B, O, F> {
-    rows: &'a Rows<2>,
-    first: usize,
-    a: &'a [A],
-    b: &'a [B],
-    out: &'a mut [O],
+/// Runs a kernel over slices piece by piece. Compiled once per type: only the kernel knows the function.
+fn drive1<T: Float>(
+    x: &[T],
+    xl: &Layout,
+    out: &mut [T],
+    ol: &Layout,
+    kernel: &(dyn Fn(&[T], &mut [T]) + Sync),
+) {
+    if ol.numel() == 0 {
+        return;
+    }
+    let (rows, range) = rows::<1, 2>(ol, [xl]);
+    split(&rows, &mut out[range], &|rows, first, out| {
+        let mut block = [T::default(); BLOCK];
+        blocks(rows, first, out.len(), |at, [p], n| {
+            kernel(together(x, p, rows.inner_stride(0), n, &mut block), &mut out[at..at + n]);
+        });
+    });
+}
+
+/// A function applied to pairs from slices of one length.
+struct Flat2<'a, T, F> {
+    a: &'a [T],
+    b: &'a [T],
+    out: &'a mut [T],
     f: F,
 }
 
-impl<A: Copy + Default, B: Copy + Default, O, F: Map2<A, B, O>> Kernel for Loop2<'_, A, B, O, F> {
+impl<T: Copy, F: Map2<T, T, T>> Kernel for Flat2<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Loop2 { rows, first, a, b, out, f } = self;
-        let (mut block_a, mut block_b) = ([A::default(); BLOCK], [B::default(); BLOCK]);
-        blocks(rows, first, out.len(), |at, [p, q], n| {
-            let a = together(a, p, rows.inner_stride(0), n, &mut block_a);
-            let b = together(b, q, rows.inner_stride(1), n, &mut block_b);
-            out[at..at + n]
-                .iter_mut()
-                .zip(a.iter().zip(b))
-                .for_each(|(o, (&a, &b))| *o = f.call::<FMA>(a, b));
-        });
+        let pairs = self.a.iter().zip(self.b);
+        self.out.iter_mut().zip(pairs).for_each(|(o, (&a, &b))| *o = self.f.call::<FMA>(a, b));
     }
 }
 
 /// out = f(a, b) over a dense result.
-pub(super) fn map2<A, B, O, F>(f: F, a: &[A], al: &Layout, b: &[B], bl: &Layout, out: &mut [O], ol: &Layout)
-where
-    A: Copy + Sync + Default,
-    B: Copy + Sync + Default,
-    O: Send,
-    F: Map2<A, B, O>,
-{
-    if ol.numel() > 0 {
-        let (rows, range) = rows::<2, 3>(ol, [al, bl]);
-        split(&rows, &mut out[range], &|rows, first, out| vectorize(Loop2 { rows, first, a, b, out, f }));
+pub(super) fn map2<T: Float, F: Map2<T, T, T>>(
+    f: F,
+    a: (&[T], &Layout),
+    b: (&[T], &Layout),
+    out: &mut [T],
+    ol: &Layout,
+) {
+    drive2(a, b, out, ol, &|a, b, out| vectorize(Flat2 { a, b, out, f }));
+}
+
+/// As [`drive1`], for two operands.
+fn drive2<T: Float>(
+    a: (&[T], &Layout),
+    b: (&[T], &Layout),
+    out: &mut [T],
+    ol: &Layout,
+    kernel: &(dyn Fn(&[T], &[T], &mut [T]) + Sync),
+) {
+    if ol.numel() == 0 {
+        return;
     }
+    let (rows, range) = rows::<2, 3>(ol, [a.1, b.1]);
+    split(&rows, &mut out[range], &|rows, first, out| {
+        let (mut block_a, mut block_b) = ([T::default(); BLOCK], [T::default(); BLOCK]);
+        blocks(rows, first, out.len(), |at, [p, q], n| {
+            let a = together(a.0, p, rows.inner_stride(0), n, &mut block_a);
+            let b = together(b.0, q, rows.inner_stride(1), n, &mut block_b);
+            kernel(a, b, &mut out[at..at + n]);
+        });
+    });
 }
 
 /// out = f(a, b) over a dense result, without a version per SIMD tier: for cheap loops over many element types.
@@ -300,25 +316,24 @@ pub(super) fn accumulate<T: Float>(x: &[T], xl: &Layout, acc: &mut [T], al: &Lay
         return;
     }
     let (rows, range) = rows::<1, 2>(al, [xl]);
-    split(&rows, &mut acc[range], &|rows, first, acc| vectorize(Accumulate { rows, first, x, acc }));
+    split(&rows, &mut acc[range], &|rows, first, acc| {
+        let mut block = [T::default(); BLOCK];
+        blocks(rows, first, acc.len(), |at, [p], n| {
+            let x = together(x, p, rows.inner_stride(0), n, &mut block);
+            vectorize(AddTo { x, acc: &mut acc[at..at + n] });
+        });
+    });
 }
 
-struct Accumulate<'a, T> {
-    rows: &'a Rows<1>,
-    first: usize,
+struct AddTo<'a, T> {
     x: &'a [T],
     acc: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Accumulate<'_, T> {
+impl<T: Float> Kernel for AddTo<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Accumulate { rows, first, x, acc } = self;
-        let mut block = [T::default(); BLOCK];
-        blocks(rows, first, acc.len(), |at, [p], n| {
-            let x = together(x, p, rows.inner_stride(0), n, &mut block);
-            acc[at..at + n].iter_mut().zip(x).for_each(|(a, &x)| *a += x);
-        });
+        self.acc.iter_mut().zip(self.x).for_each(|(a, &x)| *a += x);
     }
 }

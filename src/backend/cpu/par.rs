@@ -16,14 +16,14 @@ pub(crate) fn split<T: Send>(
     out: &mut [T],
     unit: usize,
     pieces: usize,
-    f: &(impl Fn(usize, &mut [T]) + Sync),
+    f: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
     fn go<T: Send>(
         first: usize,
         out: &mut [T],
         unit: usize,
         pieces: usize,
-        f: &(impl Fn(usize, &mut [T]) + Sync),
+        f: &(dyn Fn(usize, &mut [T]) + Sync),
     ) {
         let units = out.len() / unit;
         if pieces <= 1 || units <= 1 {

@@ -1,0 +1,128 @@
+//! `ganvil bench`.
+
+use crate::backend::cpu::simd;
+use crate::data::{Dataset, Split, locate};
+use crate::gan::{NoProbe, TrainConfig, Trainer, zoo};
+use crate::{Device, Error, Result};
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Whole training steps: `ganvil bench step mlp2-64 --threads 2`
+    Step(StepArgs),
+}
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Prints one line:\n  WORKLOAD THREADS ganvil-TIER STEPS_PER_S IMAGES_PER_S PEAK_RSS_MB\n\
+    steps/s is 1 / the median step time after warm-up. A step is an update of D and one of G, both by Adam, with the noise drawn inside."
+)]
+struct StepArgs {
+    /// mlp0-BATCH (recipe mlp-a) or mlp2-BATCH (recipe mlp), without moving average
+    workload: String,
+    /// Kernel threads
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    threads: usize,
+    /// How long to measure
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_name = "S")]
+    seconds: f64,
+    /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// Steps before the clock starts.
+const WARM_UP: usize = 10;
+
+pub fn run(args: Args) -> Result<()> {
+    match args.what {
+        What::Step(args) => step(args),
+    }
+}
+
+/// The settings of a workload such as `mlp0-64`.
+fn workload(name: &str) -> Result<TrainConfig> {
+    let wrong = || Error::Argument {
+        what: "workload",
+        value: name.into(),
+        remedy: "use mlp0-BATCH or mlp2-BATCH, for example mlp0-64".into(),
+    };
+    let (kind, batch) = name.rsplit_once('-').ok_or_else(wrong)?;
+    let recipe = match kind {
+        "mlp0" => "mlp-a",
+        "mlp2" => "mlp",
+        _ => return Err(wrong()),
+    };
+    let mut config = (zoo::recipe(recipe)?.config)();
+    config.batch = batch.parse().map_err(|_| wrong())?;
+    config.step.ema = None;
+    config.check()?;
+    Ok(config)
+}
+
+fn step(args: StepArgs) -> Result<()> {
+    let config = workload(&args.workload)?;
+    let threads = super::threads(Some(args.threads))?;
+    if !(args.seconds > 0.0 && args.seconds < 1e6) {
+        let remedy = "a positive number of seconds".into();
+        return Err(Error::Argument { what: "--seconds", value: args.seconds.to_string(), remedy });
+    }
+    let data = Arc::new(Dataset::load(locate(args.data.as_deref())?, Split::Train)?);
+    let batch = config.batch;
+    let mut trainer = Trainer::new(config, data, Device::Cpu)?;
+    let median =
+        crate::threads(threads, || median_step(&mut trainer, Duration::from_secs_f64(args.seconds)))?;
+    let rate = 1.0 / median;
+    println!(
+        "{} {threads} ganvil-{} {rate:.2} {:.0} {:.0}",
+        args.workload,
+        simd::tier(),
+        rate * batch as f64,
+        peak_rss_mb()
+    );
+    Ok(())
+}
+
+/// The median time of a step in seconds.
+fn median_step(trainer: &mut Trainer, long: Duration) -> Result<f64> {
+    let mut step = || {
+        let start = Instant::now();
+        let losses = trainer.step(&mut NoProbe);
+        losses.map(|_| start.elapsed().as_secs_f64()).map_err(|e| Error::NonFinite {
+            what: e.what,
+            step: 0,
+            tensor: e.tensor,
+            remedy: "a benchmark's training should not diverge; please report it".into(),
+        })
+    };
+    for _ in 0..WARM_UP {
+        step()?;
+    }
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed() < long || times.len() < 3 {
+        times.push(step()?);
+    }
+    times.sort_by(f64::total_cmp);
+    let mid = times.len() / 2;
+    Ok(if times.len() % 2 == 1 { times[mid] } else { (times[mid - 1] + times[mid]) / 2.0 })
+}
+
+/// The most memory the process has held, where the system tells it; else 0.
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
+    if kib.is_none() {
+        eprintln!("note: this system does not tell the peak memory; 0 is printed");
+    }
+    kib.unwrap_or(0.0) / 1024.0
+}

@@ -1,0 +1,86 @@
+//! The command line.
+//!
+//! Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted with the state saved. Bad input ends in one line on stderr
+//! that names the thing, the value and the remedy, never in a panic.
+
+mod bench;
+mod info;
+mod progress;
+mod sample;
+mod train;
+
+use crate::{Error, Result, try_run};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "ganvil",
+    version,
+    about = "Train, sample and measure GANs on a tensor engine written from scratch",
+    after_help = "Start here:  ganvil train      (MNIST, about two minutes on two cores)",
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a GAN: `ganvil train`, `ganvil train mlp-a --epochs 5 --out my-run`
+    Train(train::Args),
+    /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
+    Sample(sample::Args),
+    /// Show version, processor, SIMD tier, threads and data
+    Info(info::Args),
+    /// Measure speed: `ganvil bench step mlp0-64 --threads 2 --seconds 5`
+    Bench(bench::Args),
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(message) = check_environment() {
+        eprintln!("error: {message}");
+        return ExitCode::from(2);
+    }
+    let result = try_run(|| match cli.command {
+        Command::Train(args) => train::run(args),
+        Command::Sample(args) => sample::run(args),
+        Command::Info(args) => info::run(args),
+        Command::Bench(args) => bench::run(args),
+    });
+    match result.and_then(|r| r) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(match e {
+                Error::Argument { .. } => 2,
+                Error::Interrupted { .. } => 130,
+                _ => 1,
+            })
+        }
+    }
+}
+
+/// Environment variables that kernels read where they cannot report a mistake.
+fn check_environment() -> Result<(), String> {
+    match std::env::var("GANVIL_SIMD") {
+        Ok(v) => crate::backend::cpu::simd::parse(&v).map(|_| ()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A thread count from a flag: 0 and absurd numbers are refused, absent means one for each processor.
+fn threads(flag: Option<usize>) -> Result<usize> {
+    match flag {
+        None => Ok(std::thread::available_parallelism().map_or(1, |n| n.get())),
+        Some(n @ 1..=1024) => Ok(n),
+        Some(n) => Err(Error::Argument {
+            what: "--threads",
+            value: n.to_string(),
+            remedy: "use 1 to 1024, or leave it out for one thread per processor".into(),
+        }),
+    }
+}

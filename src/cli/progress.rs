@@ -1,0 +1,104 @@
+//! What training shows: a bar on a terminal, plain lines elsewhere.
+
+use crate::gan::{Event, Record, Run, Trainer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Seconds between plain lines.
+const LINE_EVERY: f64 = 5.0;
+
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    steps: u64,
+    start: Instant,
+    /// Seconds at which the last plain line was printed.
+    printed: f64,
+    last: Option<Record>,
+    grid: Option<PathBuf>,
+    dir: PathBuf,
+}
+
+impl Progress {
+    pub fn start(trainer: &Trainer, run: &Run, threads: usize) -> Progress {
+        let c = trainer.config();
+        let tier = crate::backend::cpu::simd::tier();
+        eprintln!(
+            "training {} for {} steps of {} images on {threads} thread{} ({tier}), seed {}, into {}",
+            c.recipe,
+            c.steps,
+            c.batch,
+            if threads == 1 { "" } else { "s" },
+            c.seed,
+            run.dir().display()
+        );
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(c.steps), ProgressDrawTarget::stderr_with_hz(8));
+            let style = "{bar:28} {pos}/{len}  {per_sec:>12}  {msg}  {eta_precise} left";
+            bar.set_style(
+                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar
+        });
+        let dir = run.dir().to_path_buf();
+        Progress {
+            bar,
+            steps: c.steps,
+            start: Instant::now(),
+            printed: -LINE_EVERY,
+            last: None,
+            grid: None,
+            dir,
+        }
+    }
+
+    pub fn on(&mut self, event: Event) {
+        match event {
+            Event::Step(n) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(n);
+                }
+            }
+            Event::Logged(record) => {
+                self.last = Some(*record);
+                self.show(record);
+            }
+            Event::Wrote(path) if path.parent().is_some_and(|p| p.ends_with("samples")) => {
+                self.grid = Some(path.to_path_buf());
+            }
+            Event::Wrote(_) => {}
+        }
+    }
+
+    fn show(&mut self, r: &Record) {
+        let s = &r.statistics;
+        let game =
+            format!("loss D {:.3} G {:.3}, D(x) {:.2} D(G(z)) {:.2}", s.d_loss, s.g_loss, s.d_real, s.d_fake);
+        if let Some(bar) = &self.bar {
+            return bar.set_message(game);
+        }
+        let seconds = self.start.elapsed().as_secs_f64();
+        if seconds - self.printed < LINE_EVERY && r.step != self.steps {
+            return;
+        }
+        self.printed = seconds;
+        let left = seconds / r.step as f64 * (self.steps - r.step) as f64;
+        eprintln!("step {}/{}, {:.0} images/s, {game}, {left:.0} s left", r.step, self.steps, r.images_per_s);
+    }
+
+    pub fn finish(self, done: bool) {
+        if let Some(bar) = &self.bar {
+            if done { bar.finish() } else { bar.abandon() }
+        }
+        if !done {
+            return;
+        }
+        let seconds = self.start.elapsed().as_secs_f64();
+        eprintln!("done in {seconds:.1} s: {}", self.dir.display());
+        if let Some(grid) = &self.grid {
+            eprintln!("samples: {}", grid.display());
+        }
+        eprintln!("more:    ganvil sample {}", self.dir.display());
+    }
+}

@@ -1,0 +1,165 @@
+//! `ganvil train`.
+
+use super::progress::Progress;
+use crate::data::{Dataset, Split, locate};
+use crate::gan::{Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
+use crate::optim::Ema;
+use crate::{Device, Error, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Recipes:\n  mlp    fully connected GAN with BatchNorm in G and dropout in D (default)\n  mlp-a  \
+    the smallest fully connected GAN; one noise draw per step\n\nExample:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run"
+)]
+pub struct Args {
+    /// What to train: mlp or mlp-a
+    #[arg(default_value = "mlp", hide_default_value = true)]
+    recipe: String,
+    /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    data: Option<PathBuf>,
+    /// Folder of the run; must not hold anything yet [default: runs/NNNNN-mnist-RECIPE]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    out: Option<PathBuf>,
+    /// Where to compute: cpu
+    #[arg(long, default_value = "cpu", help_heading = "Run")]
+    device: Device,
+    /// Kernel threads; results do not depend on them [default: one per processor]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    threads: Option<usize>,
+    /// Seed of every random stream [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    seed: Option<u64>,
+    /// Training steps [default: 30000]
+    #[arg(long, value_name = "N", conflicts_with = "epochs", help_heading = "Length")]
+    steps: Option<u64>,
+    /// Passes over the data, in place of --steps
+    #[arg(long, allow_negative_numbers = true, value_name = "N", help_heading = "Length")]
+    epochs: Option<f64>,
+    /// Real images per step [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch: Option<usize>,
+    /// Learning rate of the discriminator [default: 2e-4]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
+    lr_d: Option<f64>,
+    /// Learning rate of the generator [default: 2e-4]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
+    lr_g: Option<f64>,
+    /// Loss: bce, minimax or non-saturating [default: bce]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    loss: Option<Loss>,
+    /// Distribution of the noise: normal, uniform or sphere [default: normal]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    prior: Option<Prior>,
+    /// Target of D on real samples; 0.9 smooths one side [default: 1]
+    #[arg(long, allow_negative_numbers = true, value_name = "T", help_heading = "Training")]
+    real_label: Option<f64>,
+    /// Weight of the gradient penalty (WGAN-GP's form) on D [default: none]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
+    gradient_penalty: Option<f64>,
+    /// Updates of D per step [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    n_d: Option<usize>,
+    /// Updates of G per step [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    n_g: Option<usize>,
+    /// Whether G's update reuses the fakes of D's: true or false [default: the recipe's]
+    #[arg(long, value_name = "BOOL", help_heading = "Training")]
+    reuse_fakes: Option<bool>,
+    /// Half-life of G's moving average in thousands of images, 0 for none [default: 10]
+    #[arg(long, allow_negative_numbers = true, value_name = "KIMG", help_heading = "Training")]
+    ema: Option<f64>,
+    /// Steps between log lines [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    log_every: Option<u64>,
+    /// Steps between sample grids [default: 2000]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    sample_every: Option<u64>,
+    /// Steps between checkpoints [default: 5000]
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    checkpoint_every: Option<u64>,
+}
+
+impl Args {
+    /// The recipe's settings with the flags given.
+    fn config(&self, images: usize) -> Result<TrainConfig> {
+        let mut c = (zoo::recipe(&self.recipe)?.config)();
+        fn set<T: Copy>(to: &mut T, flag: Option<T>) {
+            if let Some(v) = flag {
+                *to = v;
+            }
+        }
+        set(&mut c.seed, self.seed);
+        set(&mut c.batch, self.batch);
+        set(&mut c.steps, self.steps);
+        set(&mut c.prior, self.prior);
+        set(&mut c.log_every, self.log_every);
+        set(&mut c.sample_every, self.sample_every);
+        set(&mut c.checkpoint_every, self.checkpoint_every);
+        set(&mut c.step.loss, self.loss);
+        set(&mut c.step.real_label, self.real_label);
+        set(&mut c.step.n_d, self.n_d);
+        set(&mut c.step.n_g, self.n_g);
+        set(&mut c.step.reuse_fakes, self.reuse_fakes);
+        c.step.gradient_penalty = self.gradient_penalty.or(c.step.gradient_penalty);
+        c.optimizer_d = c.optimizer_d.with_lr(self.lr_d.unwrap_or(c.optimizer_d.lr()));
+        c.optimizer_g = c.optimizer_g.with_lr(self.lr_g.unwrap_or(c.optimizer_g.lr()));
+        match self.ema {
+            Some(0.0) => c.step.ema = None,
+            Some(v) if v > 0.0 && v.is_finite() => {
+                c.step.ema = Some(Ema { half_life_kimg: v, ..Ema::default() })
+            }
+            Some(v) => {
+                let remedy = "a half-life in thousands of images, or 0 for no average".into();
+                return Err(Error::Argument { what: "--ema", value: v.to_string(), remedy });
+            }
+            None => {}
+        }
+        if let Some(epochs) = self.epochs {
+            let steps = (epochs * (images / c.batch.max(1)) as f64).round();
+            if !(steps >= 1.0 && steps < u64::MAX as f64) {
+                let remedy = "a positive number of passes over the data, long enough for one step".into();
+                return Err(Error::Argument { what: "--epochs", value: epochs.to_string(), remedy });
+            }
+            c.steps = steps as u64;
+        }
+        c.check()?;
+        Ok(c)
+    }
+}
+
+pub fn run(args: Args) -> Result<()> {
+    zoo::recipe(&args.recipe)?;
+    let threads = super::threads(args.threads)?;
+    let data = Arc::new(Dataset::load(locate(args.data.as_deref())?, Split::Train)?);
+    let config = args.config(data.images.count)?;
+    let name = data.name.clone();
+    let mut trainer = Trainer::new(config, data, args.device)?;
+    let run = Run::create(args.out.as_deref(), &name, trainer.config())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    on_interrupt(stop.clone());
+    crate::threads(threads, || {
+        let mut progress = Progress::start(&trainer, &run, threads);
+        let result = crate::try_run(|| {
+            run_training(&mut trainer, &run, &stop, &mut |event: Event| progress.on(event))
+        });
+        let result = result.and_then(|r| r);
+        progress.finish(result.is_ok());
+        result
+    })
+}
+
+/// The first Ctrl-C or SIGTERM asks the run to save and end; the second ends the program at once.
+fn on_interrupt(stop: Arc<AtomicBool>) {
+    let handler = move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        eprintln!("warning: Ctrl-C will end the run without saving ({e})");
+    }
+}

@@ -1,0 +1,137 @@
+//! The settings of a training run.
+
+use super::losses::Loss;
+use super::prior::Prior;
+use super::step::StepConfig;
+use super::zoo;
+use crate::optim::{Adam, Rule};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides a run's result, and how often it reports. `config.toml` in a run's folder is this.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The recipe's name: it decides the architecture.
+    pub recipe: String,
+    /// Seed of every random stream.
+    pub seed: u64,
+    /// Steps to train.
+    pub steps: u64,
+    /// Real images per update of D.
+    pub batch: usize,
+    /// Size of a latent vector.
+    pub latent: usize,
+    /// What latent vectors are drawn from.
+    pub prior: Prior,
+    /// Steps between log records.
+    pub log_every: u64,
+    /// Steps between sample grids.
+    pub sample_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// How steps are played.
+    pub step: StepConfig,
+    /// D's optimiser.
+    pub optimizer_d: Rule,
+    /// G's optimiser.
+    pub optimizer_g: Rule,
+}
+
+impl Default for TrainConfig {
+    fn default() -> TrainConfig {
+        let adam = Adam { lr: 2e-4, betas: (0.5, 0.999), ..Adam::default() };
+        TrainConfig {
+            recipe: "mlp".into(),
+            seed: 0,
+            steps: 30_000,
+            batch: 64,
+            latent: 100,
+            prior: Prior::Normal,
+            log_every: 100,
+            sample_every: 2_000,
+            checkpoint_every: 5_000,
+            step: StepConfig::default(),
+            optimizer_d: adam.into(),
+            optimizer_g: adam.into(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Refuses settings that cannot be trained with.
+    ///
+    /// # Errors
+    /// Names the setting, its value and what it may be.
+    pub fn check(&self) -> Result<()> {
+        let bad = |what, value: &dyn ToString, remedy: &str| {
+            Err(Error::Argument { what, value: value.to_string(), remedy: remedy.into() })
+        };
+        let recipe = zoo::recipe(&self.recipe)?;
+        let logits = self.step.loss.get().takes_logits();
+        let d = (recipe.architecture)(self.latent, 1, logits).discriminator;
+        let positive = [
+            ("steps", self.steps),
+            ("latent", self.latent as u64),
+            ("step.n_d", self.step.n_d as u64),
+            ("step.n_g", self.step.n_g as u64),
+            ("log_every", self.log_every),
+            ("sample_every", self.sample_every),
+            ("checkpoint_every", self.checkpoint_every),
+        ];
+        for (what, value) in positive {
+            if value == 0 {
+                return bad(what, &value, "it must be at least 1");
+            }
+        }
+        if self.batch < 2 {
+            return bad(
+                "batch",
+                &self.batch,
+                "it must be at least 2, or batch normalisation has no variance",
+            );
+        }
+        for (what, lr) in [("lr-d", self.optimizer_d.lr()), ("lr-g", self.optimizer_g.lr())] {
+            if !(lr.is_finite() && lr >= 0.0) {
+                return bad(what, &lr, "a learning rate is a finite number, 0 or more; 2e-4 is usual");
+            }
+        }
+        if !(self.step.real_label > 0.0 && self.step.real_label <= 1.0) {
+            return bad(
+                "real-label",
+                &self.step.real_label,
+                "the target on real samples lies in (0, 1]; 0.9 is usual",
+            );
+        }
+        match self.step.gradient_penalty {
+            Some(w) if !(w.is_finite() && w >= 0.0) => {
+                bad("gradient-penalty", &w, "the weight is a finite number, 0 or more; 10 is usual")
+            }
+            Some(w) if d.iter().any(|l| matches!(l, crate::nn::LayerSpec::BatchNorm1d { .. })) => {
+                bad("gradient-penalty", &w, "it needs a discriminator without batch normalisation")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::str::FromStr for Loss {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Loss> {
+        let names = Loss::ALL.map(Loss::name);
+        Loss::ALL.into_iter().find(|l| l.name() == s).ok_or_else(|| unknown("loss", s, &names))
+    }
+}
+
+impl std::str::FromStr for Prior {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Prior> {
+        let names = Prior::ALL.map(Prior::name);
+        Prior::ALL.into_iter().find(|p| p.name() == s).ok_or_else(|| unknown("prior", s, &names))
+    }
+}
+
+fn unknown(what: &'static str, value: &str, names: &[&str]) -> Error {
+    let near = zoo::closest(value, names).map_or(String::new(), |n| format!("did you mean '{n}'? "));
+    Error::Argument { what, value: value.into(), remedy: format!("{near}use one of {}", names.join(", ")) }
+}

@@ -1,0 +1,49 @@
+//! The gradient penalty of WGAN-GP (Gulrajani et al., 2017, arXiv:1704.00028, equation 3).
+//!
+//! P = E (||grad_x^ a(x^)||_2 - 1)^2  at  x^ = eps x + (1 - eps) G(z), eps ~ U[0, 1] for each sample; the paper
+//! weights it with lambda = 10.
+//!
+//! The gradient is taken of the *sum* of a(x^) over the batch, so that each sample gets its own; this is only right if
+//! D treats samples separately, so never with batch normalisation or other batch statistics in D. Pitfalls: one eps
+//! for the whole batch; a norm over the batch in place of over each sample; the norm's infinite derivative at 0, hence
+//! 1e-12 under the root.
+
+use crate::Tensor;
+use crate::autograd::grad;
+use crate::tensor::{is_recording, with_recording};
+
+/// A gradient penalty and what it was made of.
+pub struct GradientPenalty {
+    /// mean((norm - 1)^2), without lambda; `[]`.
+    pub penalty: Tensor,
+    /// Norm of the gradient of each sample; `[batch]`.
+    pub norms: Tensor,
+    /// The critic's output at the interpolated samples.
+    pub output: Tensor,
+}
+
+/// The penalty of `critic` for batches of real and fake samples. `eps` holds one number per sample, `[batch, 1, ..]`.
+/// The result can be differentiated with respect to the critic's parameters.
+#[track_caller]
+pub fn gradient_penalty(
+    critic: &dyn Fn(&Tensor) -> Tensor,
+    real: &Tensor,
+    fake: &Tensor,
+    eps: &Tensor,
+) -> GradientPenalty {
+    let (real, fake) = (real.detach(), fake.detach());
+    let x = eps.mul(&real).add(&(1.0 - eps).mul(&fake)).detach().requires_grad();
+    let recording = is_recording();
+    // The gradient inside is taken even where the caller only wants the penalty's value.
+    with_recording(true, || {
+        let output = critic(&x);
+        let g = grad(&[&output.sum_all()], &[&x], &[], recording)
+            .remove(0)
+            .expect("a critic depends on its input");
+        let samples: Vec<isize> = (1..g.rank() as isize).collect();
+        let norms = g.square().sum(&samples, false).add_scalar(1e-12).sqrt();
+        let penalty = norms.add_scalar(-1.0).square().mean_all();
+        let kept = |t: Tensor| if recording { t } else { t.detach() };
+        GradientPenalty { penalty: kept(penalty), norms: kept(norms), output: kept(output) }
+    })
+}

@@ -1,0 +1,67 @@
+//! What is logged about a step.
+
+use super::losses::Loss;
+use super::step::{DiscriminatorUpdate, GeneratorUpdate, Probe};
+use crate::{DType, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Numbers that show how the game stands.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct StepStatistics {
+    /// D's adversarial loss, unscaled.
+    pub d_loss: f64,
+    /// G's adversarial loss, unscaled.
+    pub g_loss: f64,
+    /// The gradient penalty without its weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<f64>,
+    /// Mean D(x) over the real batch.
+    pub d_real: f64,
+    /// Mean D(G(z)) over the fakes of D's update.
+    pub d_fake: f64,
+    /// Share of real samples that D calls real.
+    pub acc_real: f64,
+    /// Share of fakes that D calls fake.
+    pub acc_fake: f64,
+    /// L2 norm of D's gradient over all parameters.
+    pub grad_norm_d: f64,
+    /// L2 norm of G's gradient over all parameters.
+    pub grad_norm_g: f64,
+}
+
+/// The probe that fills [`StepStatistics`].
+pub struct Statistics {
+    loss: Loss,
+    /// Those of the last step seen.
+    pub last: StepStatistics,
+}
+
+impl Statistics {
+    /// For games with this loss.
+    pub fn new(loss: Loss) -> Statistics {
+        Statistics { loss, last: StepStatistics::default() }
+    }
+
+    /// Mean probability, and the share above one half.
+    fn verdict(&self, out: &Tensor) -> (f64, f64) {
+        let p = self.loss.get().probability(&out.detach());
+        (p.mean_all().item(), p.gt_scalar(0.5).to_dtype(DType::F64).mean_all().item())
+    }
+}
+
+fn norm(grads: &[Option<Tensor>]) -> f64 {
+    grads.iter().flatten().map(|g| g.square().sum_all().item()).sum::<f64>().sqrt()
+}
+
+impl Probe for Statistics {
+    fn discriminator(&mut self, u: &DiscriminatorUpdate) {
+        let ((d_real, acc_real), (d_fake, called_real)) = (self.verdict(u.real), self.verdict(u.fake));
+        let last = &mut self.last;
+        (last.d_loss, last.penalty, last.d_real, last.acc_real) = (u.loss, u.penalty, d_real, acc_real);
+        (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, 1.0 - called_real, norm(u.grads));
+    }
+
+    fn generator(&mut self, u: &GeneratorUpdate) {
+        (self.last.g_loss, self.last.grad_norm_g) = (u.loss, norm(u.grads));
+    }
+}

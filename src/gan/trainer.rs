@@ -1,0 +1,289 @@
+//! The one trainer: a game, the data it is played on and its random streams.
+
+use super::config::TrainConfig;
+use super::network::Network;
+use super::prior::Prior;
+use super::step::{Draws, Gan, NotFinite, Pass, Probe, StepLosses};
+use super::zoo;
+use crate::backend::cpu::simd;
+use crate::checkpoint;
+use crate::data::{Dataset, Loader};
+use crate::nn::{Ctx, Kind, Module, load_state_dict};
+use crate::optim::Optimizer;
+use crate::rng::Stream;
+use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Draws of a live run: shuffled data and fresh random numbers.
+struct LiveDraws {
+    loader: Loader,
+    /// One batch as floats, `[batch, pixels]`.
+    scratch: Vec<f32>,
+    noise: Generator,
+    dropout: Generator,
+    penalty: Generator,
+    prior: Prior,
+    latent: usize,
+    device: Device,
+}
+
+impl Draws for LiveDraws {
+    fn real(&mut self) -> Tensor {
+        self.loader.next_batch(&mut self.scratch);
+        let batch = self.loader.batch();
+        Tensor::new(&self.scratch, &[batch, self.scratch.len() / batch]).to_device(self.device)
+    }
+
+    fn noise(&mut self, _: Pass) -> Tensor {
+        self.prior.draw(self.loader.batch(), self.latent, &self.noise, self.device)
+    }
+
+    fn interpolation(&mut self, real: &Tensor) -> Tensor {
+        let mut shape = vec![1; real.rank()];
+        shape[0] = real.shape()[0];
+        self.penalty.uniform(&shape, 0.0, 1.0, DType::F32, self.device)
+    }
+
+    fn dropout(&self) -> &Generator {
+        &self.dropout
+    }
+}
+
+/// A training run in memory.
+pub struct Trainer {
+    config: TrainConfig,
+    gan: Gan,
+    draws: LiveDraws,
+    /// Rows and columns of an image.
+    size: (usize, usize),
+    steps: u64,
+}
+
+/// Fresh networks of a recipe: generator, discriminator.
+fn networks(config: &TrainConfig, pixels: usize) -> Result<(Network, Network)> {
+    let logits = config.step.loss.get().takes_logits();
+    let a = (zoo::recipe(&config.recipe)?.architecture)(config.latent, pixels, logits);
+    let random = Generator::new(config.seed, Stream::Init);
+    let g = Network::new("G", &a.generator, &random);
+    Ok((g, Network::new("D", &a.discriminator, &random)))
+}
+
+fn to_device(net: &mut Network, device: Device) {
+    net.visit_mut("", &mut |_, kind, t| {
+        let value = t.detach().to_device(device);
+        *t = if kind == Kind::Parameter { value.requires_grad() } else { value };
+    });
+}
+
+impl Trainer {
+    /// A run at its beginning.
+    ///
+    /// # Errors
+    /// If the settings cannot be trained with, or the batch is larger than the data set.
+    pub fn new(config: TrainConfig, data: Arc<Dataset>, device: Device) -> Result<Trainer> {
+        config.check()?;
+        if device == Device::Meta {
+            let remedy = "training needs values; use cpu".into();
+            return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
+        }
+        let size = (data.images.rows, data.images.cols);
+        let pixels = data.images.area();
+        let (mut g, mut d) = networks(&config, pixels)?;
+        let mut average = match config.step.ema {
+            Some(_) => Some(networks(&config, pixels)?.0),
+            None => None,
+        };
+        [&mut g, &mut d].into_iter().chain(&mut average).for_each(|n| to_device(n, device));
+        let stream = |s| Generator::new(config.seed, s);
+        let loader = Loader::new(data, config.batch, config.seed)?;
+        let draws = LiveDraws {
+            scratch: vec![0.0; loader.len_of_batch()],
+            loader,
+            noise: stream(Stream::Noise),
+            dropout: stream(Stream::Dropout),
+            penalty: stream(Stream::Penalty),
+            prior: config.prior,
+            latent: config.latent,
+            device,
+        };
+        let gan = Gan {
+            g,
+            d,
+            opt_g: Optimizer::new(config.optimizer_g),
+            opt_d: Optimizer::new(config.optimizer_d),
+            average,
+            config: config.step,
+            images: 0,
+        };
+        Ok(Trainer { config, gan, draws, size, steps: 0 })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// The networks and optimisers.
+    pub fn gan(&self) -> &Gan {
+        &self.gan
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Thousands of real images seen.
+    pub fn kimg(&self) -> f64 {
+        self.gan.images as f64 / 1000.0
+    }
+
+    /// Rows and columns of an image.
+    pub fn image_size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// If a loss is not finite.
+    pub fn step(&mut self, probe: &mut dyn Probe) -> Result<StepLosses, NotFinite> {
+        let losses = self.gan.step(&mut self.draws, probe)?;
+        self.steps += 1;
+        Ok(losses)
+    }
+
+    /// The first `n` images of the data set in [-1, 1].
+    pub fn reals(&self, n: usize) -> Vec<f32> {
+        let images = &self.draws.loader.dataset().images;
+        images.pixels[..n.min(images.count) * images.area()]
+            .iter()
+            .map(|&v| crate::data::to_unit(v))
+            .collect()
+    }
+
+    /// `n` latent vectors that are the same all through a run.
+    pub fn fixed_noise(&self, n: usize) -> Tensor {
+        let random = Generator::new(self.config.seed, Stream::Samples);
+        self.config.prior.draw(n, self.config.latent, &random, self.draws.device)
+    }
+
+    /// The generator that samples are taken from: the moving average if there is one.
+    pub fn sampler(&self) -> &Network {
+        self.gan.average.as_ref().unwrap_or(&self.gan.g)
+    }
+
+    /// Samples in [-1, 1] for latent vectors, in evaluation mode.
+    pub fn sample(&self, z: &Tensor) -> Vec<f32> {
+        sample(self.sampler(), z)
+    }
+
+    /// The name of the first tensor of the networks that holds a value that is not finite.
+    pub fn first_not_finite(&self) -> Option<String> {
+        let mut first = None;
+        self.visit(&mut |name, t| {
+            if first.is_none() && t.dtype().is_float() && t.to_f64_vec().iter().any(|v| !v.is_finite()) {
+                first = Some(name.to_owned());
+            }
+        });
+        first
+    }
+
+    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
+        self.gan.g.visit("G.", &mut |name, _, t| f(name, t));
+        self.gan.d.visit("D.", &mut |name, _, t| f(name, t));
+        if let Some(average) = &self.gan.average {
+            average.visit("G_ema.", &mut |name, _, t| f(name, t));
+        }
+    }
+
+    /// Writes everything that decides how the run goes on: weights, buffers, average, optimiser state, random
+    /// streams, position in the data. Equal runs write equal bytes: no time, path, host or number of threads.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors = Vec::new();
+        self.visit(&mut |name, t| tensors.push((name.to_owned(), t.detach())));
+        for (prefix, net, opt) in [("G.", &self.gan.g, &self.gan.opt_g), ("D.", &self.gan.d, &self.gan.opt_d)]
+        {
+            let mut names = Vec::new();
+            net.visit(&format!("opt_{prefix}"), &mut |name, kind, _| {
+                if kind == Kind::Parameter {
+                    names.push(name.to_owned());
+                }
+            });
+            tensors.extend(opt.state_dict(&names));
+        }
+        checkpoint::save(path, &tensors, &self.meta())
+    }
+
+    fn meta(&self) -> Value {
+        let mut config = json!(self.config);
+        // How long and how often are the run's business, not the state's.
+        if let Some(c) = config.as_object_mut() {
+            for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
+                c.remove(key);
+            }
+        }
+        let d = &self.draws;
+        json!({
+            "format": 1,
+            "config": config,
+            "step": self.steps,
+            "images": self.gan.images,
+            "image_size": [self.size.0, self.size.1],
+            "position": d.loader.position(),
+            "calls": { "noise": d.noise.calls(), "dropout": d.dropout.calls(), "penalty": d.penalty.calls() },
+            "simd": simd::tier().name(),
+        })
+    }
+}
+
+fn sample(net: &Network, z: &Tensor) -> Vec<f32> {
+    no_grad(|| net.forward(z, &Ctx::eval())).to_dtype(DType::F32).to_vec()
+}
+
+/// A trained generator, read back from a checkpoint.
+pub struct Sampler {
+    net: Network,
+    config: TrainConfig,
+    /// Rows and columns of an image.
+    pub size: (usize, usize),
+    /// Steps of training.
+    pub steps: u64,
+}
+
+impl Sampler {
+    /// Reads the generator of a checkpoint: its moving average if it has one.
+    ///
+    /// # Errors
+    /// If the file is no checkpoint of ganvil's, or of a recipe that this version does not have.
+    pub fn load(path: &Path) -> Result<Sampler> {
+        let file = checkpoint::load(path)?;
+        let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+        let mut settings = json!(TrainConfig::default());
+        let stored = file.meta["config"].as_object().ok_or_else(|| bad("it has no settings"))?;
+        for (key, value) in stored {
+            settings[key] = value.clone();
+        }
+        let config: TrainConfig = serde_json::from_value(settings)
+            .map_err(|e| bad(&format!("its settings are unreadable: {e}")))?;
+        let number = |v: &Value| v.as_u64().ok_or_else(|| bad("a number is missing"));
+        let size =
+            (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
+        let steps = number(&file.meta["step"])?;
+        let (mut net, _) = networks(&config, size.0 * size.1)?;
+        let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
+        load_state_dict(&mut net, &file.tensors, prefix, path)?;
+        Ok(Sampler { net, config, size, steps })
+    }
+
+    /// `n` samples in [-1, 1] for this seed, `[n, rows * cols]`. Each depends on the seed and its number alone.
+    pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
+        let random = Generator::new(seed, Stream::Samples);
+        sample(&self.net, &self.config.prior.draw(n, self.config.latent, &random, Device::Cpu))
+    }
+}

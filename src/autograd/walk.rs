@@ -50,14 +50,17 @@ pub fn grad(
 /// [`grad`] with every option.
 #[track_caller]
 pub fn grad_with(outputs: &[&Tensor], inputs: &[&Tensor], options: &GradOptions) -> Vec<Option<Tensor>> {
-    let targets: Vec<u64> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, t)| match t.node() {
-            Some(n) => n.id(),
-            None => misuse!("grad", "input {i} (shape {:?}) does not require a gradient", t.shape()),
-        })
-        .collect();
+    let mut targets = Vec::with_capacity(inputs.len());
+    for (i, t) in inputs.iter().enumerate() {
+        match t.node() {
+            Some(n) => targets.push(n.id()),
+            None => misuse!(
+                "grad",
+                "input {i} (shape {:?}) does not require a gradient; make it with requires_grad",
+                t.shape()
+            ),
+        }
+    }
     let mut wanted: HashMap<u64, Option<Tensor>> = targets.iter().map(|&id| (id, None)).collect();
     let walk = Walk::plan(outputs, |n| wanted.contains_key(&n.id()));
     walk.run(seeds(outputs, options), options, |node, g| {
@@ -83,7 +86,11 @@ impl Tensor {
     #[track_caller]
     pub fn backward_with(&self, options: &GradOptions) {
         if !self.is_tracked() {
-            misuse!("backward", "the tensor (shape {:?}) does not require a gradient", self.shape());
+            misuse!(
+                "backward",
+                "the tensor (shape {:?}) does not require a gradient; nothing it was computed from is made with requires_grad",
+                self.shape()
+            );
         }
         let outputs = [self];
         let walk = Walk::plan(&outputs, |n| n.op().is_none());

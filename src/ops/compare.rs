@@ -3,6 +3,7 @@
 use super::{broadcast, check_devices, constant, elementwise_layout, expand_layout};
 use crate::backend::{Compare, View};
 use crate::error::misuse;
+use crate::layout::broadcast_shapes;
 use crate::tensor::node::{Context, NonDifferentiable, Op, Save};
 use crate::{DType, Tensor};
 
@@ -23,6 +24,29 @@ impl Tensor {
     }
 }
 
+impl Tensor {
+    /// A number as a tensor to compare with. Among integers only a value of the dtype is one: rounding 0.5 to 0
+    /// would turn `x >= 0.5` into `x >= 0`.
+    #[track_caller]
+    fn comparable(&self, name: &str, c: f64) -> Tensor {
+        let (lo, hi) = match self.dtype() {
+            DType::U8 => (0.0, 255.0),
+            // Beyond 2^53 not every integer is a number.
+            DType::I64 => (-(2f64.powi(53)), 2f64.powi(53)),
+            _ => return constant(self, c),
+        };
+        if !(lo..=hi).contains(&c) || c.fract() != 0.0 {
+            misuse!(
+                name,
+                "{c} is no {} to compare a tensor of shape {:?} with; use a whole number in range, or convert with to_dtype(DType::F64) first",
+                self.dtype(),
+                self.shape()
+            );
+        }
+        constant(self, c)
+    }
+}
+
 macro_rules! comparisons {
     ($($name:ident, $scalar:ident, $kind:ident, $sign:literal;)*) => {
         impl Tensor {
@@ -33,10 +57,10 @@ macro_rules! comparisons {
                     self.compare(stringify!($name), Compare::$kind, other)
                 }
 
-                #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative.")]
+                #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative. For integers c must be whole and in the dtype's range.")]
                 #[track_caller]
                 pub fn $scalar(&self, c: f64) -> Tensor {
-                    self.compare(stringify!($name), Compare::$kind, &constant(self, c))
+                    self.compare(stringify!($name), Compare::$kind, &self.comparable(stringify!($name), c))
                 }
             )*
         }
@@ -73,14 +97,21 @@ impl Tensor {
         if !matches!(self.dtype(), DType::U8 | DType::I64) {
             misuse!(
                 "where",
-                "the condition must be u8 or i64, got {}; compare first, as in x.gt_scalar(0.0)",
-                self.dtype()
+                "the condition must be u8 or i64, got {} (shape {:?}); compare first, as in x.gt_scalar(0.0)",
+                self.dtype(),
+                self.shape()
             );
         }
         check_devices("where", self, a);
         a.check_with("where", b);
         a.check_float("where");
-        let shape = broadcast("where", &broadcast("where", a.shape(), b.shape()), self.shape());
+        let (sc, sa, sb) = (self.shape(), a.shape(), b.shape());
+        let Some(shape) = broadcast_shapes(sa, sb).and_then(|s| broadcast_shapes(&s, sc)) else {
+            misuse!(
+                "where",
+                "shapes {sc:?} (condition), {sa:?} and {sb:?} do not broadcast; aligned at the last dimension, sizes must be equal or 1"
+            );
+        };
         let [lc, la, lb] = [self, a, b].map(|t| expand_layout(t, &shape));
         let value = Tensor::build(elementwise_layout(&shape, [a, b]), a.dtype(), a.device(), |out| {
             self.backend().select(

@@ -27,6 +27,8 @@ impl Tensor {
         if mask.shape() != self.shape() {
             misuse!("dropout", "the mask {:?} must have the shape of x {:?}", mask.shape(), self.shape());
         }
+        self.check_with("dropout", mask);
+        self.check_float("dropout");
         self.mul(&mask.detach().mul_scalar(keep_scale(p)))
     }
 }

@@ -1,6 +1,6 @@
 //! Reading and adding at indices. Index tensors are i64 and have no derivative.
 
-use super::{check_devices, one, zeros_beside};
+use super::{check_devices, check_shape, one, zeros_beside};
 use crate::backend::BadIndex;
 use crate::error::misuse;
 use crate::tensor::node::{Context, Op, Save};
@@ -10,13 +10,21 @@ use crate::{DType, Dims, Layout, Tensor};
 fn check_index(op: &str, x: &Tensor, index: &Tensor) {
     check_devices(op, x, index);
     if index.dtype() != DType::I64 {
-        misuse!(op, "the index must be i64, got {}; convert it with to_dtype(DType::I64)", index.dtype());
+        misuse!(
+            op,
+            "the index must be i64, got {} (shape {:?}); convert it with to_dtype(DType::I64)",
+            index.dtype(),
+            index.shape()
+        );
     }
 }
 
 #[track_caller]
 fn check_range(op: &str, shape: &[usize], dim: usize, result: Result<(), BadIndex>) {
     if let Err(BadIndex { index, size }) = result {
+        if size == 0 {
+            misuse!(op, "index {index} is out of range: dimension {dim} of shape {shape:?} is empty");
+        }
         misuse!(
             op,
             "index {index} is out of range for dimension {dim} of shape {shape:?}; valid are 0 to {}",
@@ -87,10 +95,21 @@ impl Tensor {
     /// If the index is not a vector of i64 or holds a number outside of the dimension.
     #[track_caller]
     pub fn index_select(&self, dim: isize, index: &Tensor) -> Tensor {
-        let d = self.dim("index_select", dim);
-        check_index("index_select", self, index);
+        self.select("index_select", dim, index)
+    }
+
+    /// [`Tensor::index_select`] on behalf of an op.
+    #[track_caller]
+    fn select(&self, name: &str, dim: isize, index: &Tensor) -> Tensor {
+        let d = self.dim(name, dim);
+        check_index(name, self, index);
         if index.rank() != 1 {
-            misuse!("index_select", "the index must be a vector, got shape {:?}", index.shape());
+            misuse!(
+                name,
+                "the index must be a vector, got shape {:?} for x {:?}; reshape it, or use gather",
+                index.shape(),
+                self.shape()
+            );
         }
         let mut shape = Dims::from_slice(self.shape());
         shape[d] = index.numel();
@@ -98,7 +117,7 @@ impl Tensor {
         let y = Tensor::build(Layout::contiguous(&shape), self.dtype(), self.device(), |out| {
             result = self.backend().index_select(self.view(), d, index.view(), out)
         });
-        check_range("index_select", self.shape(), d, result);
+        check_range(name, self.shape(), d, result);
         let op = IndexSelect { dim: d as isize, shape: Dims::from_slice(self.shape()) };
         y.record(op, &[self], &[Save::Value(index)])
     }
@@ -119,7 +138,8 @@ impl Tensor {
         if index.rank() != 1 || src.shape() != &shape[..] {
             misuse!(
                 "index_add",
-                "needs index [n] and src {shape:?}, got index {:?} and src {:?}",
+                "for x {:?} needs index [n] and src {shape:?}, got index {:?} and src {:?}",
+                self.shape(),
                 index.shape(),
                 src.shape()
             );
@@ -162,9 +182,10 @@ impl Tensor {
         if src.shape() != index.shape() {
             misuse!(
                 "scatter_add",
-                "src must have the index's shape {:?}, got {:?}; narrow it",
+                "src must have the index's shape {:?}, got {:?} (x is {:?}); narrow it",
                 index.shape(),
-                src.shape()
+                src.shape(),
+                self.shape()
             );
         }
         let y = self.with_added("scatter_add", d, index, src, |b, s, i, acc| b.scatter_add(s, d, i, acc));
@@ -201,7 +222,8 @@ impl Tensor {
         ) -> Result<(), BadIndex>,
     ) -> Tensor {
         let mut result = Ok(());
-        let y = Tensor::build(self.layout().like(), self.dtype(), self.device(), |mut out| {
+        // The kernels address the result in row-major order.
+        let y = Tensor::build(Layout::contiguous(self.shape()), self.dtype(), self.device(), |mut out| {
             self.backend().copy(self.view(), out.reborrow());
             result = add(self.backend(), src.view(), index.view(), out);
         });
@@ -216,9 +238,15 @@ impl Tensor {
     #[track_caller]
     pub fn embedding(index: &Tensor, table: &Tensor) -> Tensor {
         if table.rank() != 2 {
-            misuse!("embedding", "the table must be [entries, width], got shape {:?}", table.shape());
+            misuse!(
+                "embedding",
+                "the table must be [entries, width], got {:?} with index {:?}",
+                table.shape(),
+                index.shape()
+            );
         }
-        let shape: Dims = index.shape().iter().copied().chain([table.shape()[1]]).collect();
-        table.index_select(0, &index.reshape(&[index.numel()])).reshape(&shape)
+        let shape: Vec<usize> = index.shape().iter().copied().chain([table.shape()[1]]).collect();
+        check_shape("embedding", &shape);
+        table.select("embedding", 0, &index.reshape(&[index.numel()])).reshape(&shape)
     }
 }

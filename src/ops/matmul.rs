@@ -1,8 +1,8 @@
 //! Matrix products.
 
-use super::broadcast;
 use crate::backend::View;
 use crate::error::misuse;
+use crate::layout::broadcast_shapes;
 use crate::tensor::node::{Context, Op, Save};
 use crate::{Dims, Layout, Tensor};
 
@@ -88,9 +88,15 @@ impl Tensor {
         if ka != kb {
             misuse!("matmul", "the inner sizes differ: {sa:?} has {ka} columns, {sb:?} has {kb} rows");
         }
-        let batch = broadcast("matmul", ba, bb);
+        let Some(batch) = broadcast_shapes(ba, bb) else {
+            misuse!(
+                "matmul",
+                "the batch dimensions of {sa:?} and {sb:?} do not broadcast; all but the last two must be equal or 1"
+            );
+        };
         let with = |d0: usize, d1: usize| -> Dims { batch.iter().copied().chain([d0, d1]).collect() };
         let shape = with(*m, *n);
+        super::check_shape("matmul", &shape);
         let y = match self.layout().reshaped(&[ba.iter().product::<usize>() * m, *ka]) {
             // A shared right operand: the whole batch is one tall matrix.
             Some(rows) if bb.is_empty() => {
@@ -140,7 +146,12 @@ impl Tensor {
         if let Some(b) = bias {
             self.check_with("linear", b);
             if b.shape() != [sw[0]] {
-                misuse!("linear", "needs bias [out] = [{}], got {:?}", sw[0], b.shape());
+                misuse!(
+                    "linear",
+                    "needs bias [out] = [{}] for x {sx:?} and weight {sw:?}, got {:?}",
+                    sw[0],
+                    b.shape()
+                );
             }
         }
         let x = self.detach().flatten_rows();

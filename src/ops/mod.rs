@@ -19,7 +19,7 @@ mod unary;
 pub use loss::Reduction;
 
 use crate::error::misuse;
-use crate::layout::broadcast_shapes;
+use crate::layout::{MAX_RANK, broadcast_shapes};
 use crate::{DType, Device, Dims, Layout, Tensor};
 
 /// The gradients of an op with one input.
@@ -52,7 +52,12 @@ impl Tensor {
     #[track_caller]
     fn check_float(&self, op: &str) {
         if !self.dtype().is_float() {
-            misuse!(op, "takes floats, got {}; convert with to_dtype(DType::F32) first", self.dtype());
+            misuse!(
+                op,
+                "takes floats, got {} (shape {:?}); convert with to_dtype(DType::F32) first",
+                self.dtype(),
+                self.shape()
+            );
         }
     }
 
@@ -60,7 +65,12 @@ impl Tensor {
     #[track_caller]
     fn check_full(&self, op: &str) {
         if !matches!(self.dtype(), DType::F32 | DType::F64) {
-            misuse!(op, "takes f32 or f64, got {}; convert with to_dtype(DType::F32) first", self.dtype());
+            misuse!(
+                op,
+                "takes f32 or f64, got {} (shape {:?}); convert with to_dtype(DType::F32) first",
+                self.dtype(),
+                self.shape()
+            );
         }
     }
 
@@ -71,9 +81,11 @@ impl Tensor {
         if self.dtype() != other.dtype() {
             misuse!(
                 op,
-                "dtypes {} and {} do not mix; convert one of them with to_dtype",
+                "dtypes {} (shape {:?}) and {} (shape {:?}) do not mix; convert one of them with to_dtype",
                 self.dtype(),
-                other.dtype()
+                self.shape(),
+                other.dtype(),
+                other.shape()
             );
         }
     }
@@ -95,6 +107,12 @@ impl Tensor {
 /// A dimension number, negative ones counted from the end, checked against a rank.
 #[track_caller]
 fn resolve_dim(op: &str, shape: &[usize], rank: usize, dim: isize) -> usize {
+    if rank == 0 {
+        misuse!(
+            op,
+            "there is no dimension {dim}: the tensor has shape [] and so none; unsqueeze it or leave dims empty"
+        );
+    }
     let resolved = if dim < 0 { dim + rank as isize } else { dim };
     if resolved < 0 || resolved >= rank as isize {
         misuse!(
@@ -112,9 +130,11 @@ fn check_devices(op: &str, a: &Tensor, b: &Tensor) {
     if a.device() != b.device() {
         misuse!(
             op,
-            "the tensors are on different devices, {} and {}; move one with to_device",
+            "the tensors are on different devices, {} (shape {:?}) and {} (shape {:?}); move one with to_device",
             a.device(),
-            b.device()
+            a.shape(),
+            b.device(),
+            b.shape()
         );
     }
 }
@@ -122,12 +142,31 @@ fn check_devices(op: &str, a: &Tensor, b: &Tensor) {
 /// The shape two tensors broadcast to.
 #[track_caller]
 fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Dims {
-    broadcast_shapes(a, b).unwrap_or_else(|| {
+    let Some(shape) = broadcast_shapes(a, b) else {
         misuse!(
             op,
             "shapes {a:?} and {b:?} do not broadcast; aligned at the last dimension, sizes must be equal or 1"
         )
-    })
+    };
+    check_shape(op, &shape);
+    shape
+}
+
+/// Panics if a shape has too many dimensions, or more elements than memory has addresses for.
+#[track_caller]
+pub(crate) fn check_shape(op: &str, shape: &[usize]) {
+    if shape.len() > MAX_RANK {
+        misuse!(
+            op,
+            "shape {shape:?} has {} dimensions, a tensor at most {MAX_RANK}; merge some with reshape",
+            shape.len()
+        );
+    }
+    // Sizes of 0 count as 1: strides are computed from the others.
+    let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size.max(1)));
+    if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
+        misuse!(op, "shape {shape:?} has more elements than any memory holds; make it smaller");
+    }
 }
 
 /// The layout of an elementwise result: the order in memory of the first operand that is dense and not repeated.

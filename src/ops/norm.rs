@@ -37,7 +37,7 @@ impl Op for BatchNormOp {
 impl BatchNormOp {
     fn composed(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> [Tensor; 3] {
         let dims = batch_dims(x.rank());
-        let n = (x.numel() / x.shape()[1]) as f64;
+        let n = dims.iter().map(|&d| x.shape()[d as usize]).product::<usize>() as f64;
         let centred = x.sub(&x.mean(&dims, true));
         let rstd = centred.mul(&centred).mean(&dims, true).add_scalar(self.eps).pow(-0.5);
         let normed = centred.mul(&rstd);
@@ -77,6 +77,12 @@ fn batch_dims(rank: usize) -> Dims<isize> {
 }
 
 impl Tensor {
+    /// Whether this lies in one of the two orders that the kernels walk: row-major, or channels fastest.
+    fn is_rows_or_planes(&self) -> bool {
+        let channels_last: Dims = std::iter::once(0).chain(2..self.rank()).chain([1]).collect();
+        self.layout().is_contiguous() || self.layout().permuted(&channels_last).is_contiguous()
+    }
+
     #[track_caller]
     fn check_channels(&self, op: &str, per_channel: &[(&str, &Tensor)]) {
         self.check_full(op);
@@ -114,7 +120,7 @@ impl Tensor {
                 self.shape()
             );
         }
-        let x = self.dense();
+        let x = if self.is_rows_or_planes() { self.clone() } else { self.contiguous() };
         let per_channel = Layout::contiguous(&[channels]);
         let b = x.backend();
         let (mut mean, mut var) = (b.alloc(x.dtype(), channels), b.alloc(x.dtype(), channels));
@@ -148,7 +154,7 @@ impl Tensor {
         eps: f64,
     ) -> Tensor {
         self.check_channels(
-            "batch_norm",
+            "batch_norm_eval",
             &[("weight", weight), ("bias", bias), ("mean", mean), ("var", var)],
         );
         let mut shape: Dims = Dims::filled(self.rank(), 1);

@@ -4,7 +4,7 @@ use super::one;
 use crate::backend::Reduce;
 use crate::error::misuse;
 use crate::tensor::node::{Context, Op, Save};
-use crate::{Dims, Layout, Tensor};
+use crate::{DType, Dims, Layout, Tensor};
 
 impl Tensor {
     /// The value of a reduction, and the shape with the reduced dimensions kept at size 1.
@@ -17,7 +17,7 @@ impl Tensor {
         if f == Reduce::Max && self.numel() == 0 && squeezed.iter().product::<usize>() > 0 {
             misuse!(
                 op,
-                "the largest of no elements does not exist (shape {:?}, dims {dims:?})",
+                "the largest of no elements does not exist (shape {:?}, dims {dims:?}); reduce only dimensions that have some",
                 self.shape()
             );
         }
@@ -106,6 +106,10 @@ impl Tensor {
     /// Mean over `dims` (all if none are listed). The mean of nothing is NaN.
     #[track_caller]
     pub fn mean(&self, dims: &[isize], keepdim: bool) -> Tensor {
+        self.check_float("mean");
+        if let Some(x) = self.widened() {
+            return x.mean(dims, keepdim).to_dtype(self.dtype());
+        }
         let n = self.reduced_count("mean", dims);
         self.sum(dims, keepdim).mul_scalar(1.0 / n as f64)
     }
@@ -121,6 +125,9 @@ impl Tensor {
     #[track_caller]
     pub fn var(&self, dims: &[isize], unbiased: bool, keepdim: bool) -> Tensor {
         self.check_float("var");
+        if let Some(x) = self.widened() {
+            return x.var(dims, unbiased, keepdim).to_dtype(self.dtype());
+        }
         let n = self.reduced_count("var", dims);
         let divisor = if unbiased { n.saturating_sub(1) } else { n } as f64;
         let x = self.detach();
@@ -139,6 +146,11 @@ impl Tensor {
     pub fn max(&self, dims: &[isize], keepdim: bool) -> Tensor {
         let (y, kept) = self.reduce_value("max", Reduce::Max, dims, keepdim);
         y.record(Max { dims: Dims::from_slice(dims), kept }, &[self], &[Save::Value(self), Save::Output])
+    }
+
+    /// An f16 or bf16 tensor in f32: sums that are divided afterwards must not overflow or be rounded before.
+    fn widened(&self) -> Option<Tensor> {
+        matches!(self.dtype(), DType::F16 | DType::BF16).then(|| self.to_dtype(DType::F32))
     }
 
     /// The shape with the reduced dimensions at size 1.

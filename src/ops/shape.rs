@@ -111,10 +111,11 @@ impl Tensor {
         if shape == self.shape() {
             return self.clone();
         }
+        super::check_shape("reshape", shape);
         if shape.iter().product::<usize>() != self.numel() {
             misuse!(
                 "reshape",
-                "shape {:?} has {} elements and {shape:?} has {}",
+                "shape {:?} has {} elements and {shape:?} has {}; the number must stay the same",
                 self.shape(),
                 self.numel(),
                 shape.iter().product::<usize>()
@@ -136,11 +137,6 @@ impl Tensor {
         y.record(Reshape { shape: Dims::from_slice(self.shape()) }, &[self], &[])
     }
 
-    /// The same values without gaps or repeats, in whatever order of dimensions; itself if they lie so already.
-    pub(crate) fn dense(&self) -> Tensor {
-        if self.layout().is_dense() { self.clone() } else { self.contiguous() }
-    }
-
     /// Dimensions reordered: dimension i of the result is dimension `dims[i]` of this. A view.
     ///
     /// # Panics
@@ -155,12 +151,14 @@ impl Tensor {
                 self.shape()
             );
         }
-        let resolved: Dims = dims.iter().map(|&d| self.dim("permute", d)).collect();
-        if !dims.is_empty() {
-            self.dim_mask("permute", dims);
-        }
+        self.dim_mask("permute", dims);
+        let mut resolved = Dims::new();
         let mut inverse: Dims<isize> = Dims::filled(self.rank(), 0);
-        resolved.iter().enumerate().for_each(|(i, &d)| inverse[d] = i as isize);
+        for (i, &d) in dims.iter().enumerate() {
+            let d = self.dim("permute", d);
+            resolved.push(d);
+            inverse[d] = i as isize;
+        }
         self.viewed(self.layout().permuted(&resolved)).record(Permute { inverse }, &[self], &[])
     }
 
@@ -179,6 +177,7 @@ impl Tensor {
     /// If the shape does not broadcast to the one wanted.
     #[track_caller]
     pub fn expand(&self, shape: &[usize]) -> Tensor {
+        super::check_shape("expand", shape);
         let Some(layout) = self.layout().expanded(shape) else {
             misuse!(
                 "expand",
@@ -204,7 +203,7 @@ impl Tensor {
         if self.shape()[d] != 1 {
             misuse!(
                 "squeeze",
-                "dimension {dim} of shape {:?} has size {}, not 1",
+                "dimension {dim} of shape {:?} has size {}, not 1; reshape, or narrow it first",
                 self.shape(),
                 self.shape()[d]
             );
@@ -218,8 +217,9 @@ impl Tensor {
     #[track_caller]
     pub fn unsqueeze(&self, dim: isize) -> Tensor {
         let d = super::resolve_dim("unsqueeze", self.shape(), self.rank() + 1, dim);
-        let mut shape = Dims::from_slice(self.shape());
+        let mut shape = self.shape().to_vec();
         shape.insert(d, 1);
+        super::check_shape("unsqueeze", &shape);
         self.reshape(&shape)
     }
 
@@ -234,7 +234,7 @@ impl Tensor {
         if start.checked_add(length).is_none_or(|end| end > full) {
             misuse!(
                 "narrow",
-                "entries {start}..{} of dimension {dim} do not exist in shape {:?}",
+                "entries {start}..{} of dimension {dim} do not exist in shape {:?}; it has {full}",
                 start.saturating_add(length),
                 self.shape()
             );
@@ -280,7 +280,7 @@ impl Tensor {
             if !fits {
                 misuse!(
                     "cat",
-                    "shapes {:?} and {:?} differ in more than dimension {dim}",
+                    "shapes {:?} and {:?} differ in more than dimension {dim}; ranks and all other sizes must be equal",
                     first.shape(),
                     t.shape()
                 );

@@ -16,11 +16,13 @@ impl Tensor {
         if T::DTYPE != self.dtype() {
             misuse!(
                 "to_vec",
-                "the tensor's dtype is {}, not {}; convert it with to_dtype",
+                "the tensor (shape {:?}) is {}, not {}; convert it with to_dtype",
+                self.shape(),
                 self.dtype(),
                 T::DTYPE
             );
         }
+        self.check_values("to_vec");
         let x = if self.layout().is_contiguous() { self.detach() } else { self.detach().contiguous() };
         let mut out = vec![T::zeroed(); x.numel()];
         self.backend().download(x.view().storage, x.layout().offset(), bytemuck::cast_slice_mut(&mut out));
@@ -40,15 +42,29 @@ impl Tensor {
                 self.shape()
             );
         }
+        self.check_values("item");
         self.to_f64_vec()[0]
     }
 
     /// The elements in row-major order, converted to f64 from whatever dtype.
     #[track_caller]
     pub fn to_f64_vec(&self) -> Vec<f64> {
+        self.check_values("to_f64_vec");
         crate::dtype::dispatch!(self.dtype(), all, T => {
             self.to_vec::<T>().into_iter().map(|v| v.to_f64()).collect()
         })
+    }
+
+    /// Panics unless this tensor has values.
+    #[track_caller]
+    fn check_values(&self, op: &str) {
+        if self.device() == Device::Meta {
+            misuse!(
+                op,
+                "a tensor on device meta has a shape, here {:?}, but no values; compute it on another device",
+                self.shape()
+            );
+        }
     }
 
     /// A row-major, dense copy of the value on another device; itself if it is there already.
@@ -57,11 +73,14 @@ impl Tensor {
         if self.device() == device {
             return self.detach();
         }
+        if device == Device::Meta {
+            let layout = Layout::contiguous(self.shape());
+            return Tensor::build(layout, self.dtype(), device, |_| ());
+        }
+        self.check_values("to_device");
         let x = self.detach().contiguous();
         let mut bytes = vec![0; x.numel() * x.dtype().size()];
-        if self.device() != Device::Meta || device != Device::Meta {
-            self.backend().download(x.view().storage, x.layout().offset(), &mut bytes);
-        }
+        self.backend().download(x.view().storage, x.layout().offset(), &mut bytes);
         let storage = crate::backend::of(device).upload(x.dtype(), &bytes);
         Tensor::from_parts(Arc::new(storage), Layout::contiguous(x.shape()))
     }

@@ -4,6 +4,7 @@ use super::Tensor;
 use crate::backend::{self, ViewMut};
 use crate::dtype::Element;
 use crate::error::misuse;
+use crate::ops::check_shape;
 use crate::{DType, Device, Layout};
 use std::sync::Arc;
 
@@ -14,10 +15,11 @@ impl Tensor {
     /// If the number of elements is not the product of the shape.
     #[track_caller]
     pub fn new<T: Element>(data: &[T], shape: &[usize]) -> Tensor {
+        check_shape("new", shape);
         if data.len() != shape.iter().product::<usize>() {
             misuse!(
                 "new",
-                "{} elements do not fill the shape {shape:?}, which has {}",
+                "{} elements do not fill the shape {shape:?}, which has {}; give as many",
                 data.len(),
                 shape.iter().product::<usize>()
             );
@@ -34,6 +36,7 @@ impl Tensor {
     /// Every element is `value`.
     #[track_caller]
     pub fn full(shape: &[usize], value: f64, dtype: DType, device: Device) -> Tensor {
+        check_shape("full", shape);
         Tensor::build(Layout::contiguous(shape), dtype, device, |out| backend::of(device).fill(value, out))
     }
 

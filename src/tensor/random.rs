@@ -41,8 +41,12 @@ impl Generator {
     #[track_caller]
     fn draw(&self, what: Random, shape: &[usize], dtype: DType, device: Device) -> Tensor {
         if !matches!(dtype, DType::F32 | DType::F64) {
-            misuse!("random", "draws f32 or f64, not {dtype}; convert the result with to_dtype");
+            misuse!(
+                "random",
+                "draws f32 or f64, not {dtype} (shape {shape:?}); convert the result with to_dtype"
+            );
         }
+        crate::ops::check_shape("random", shape);
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         Tensor::build(Layout::contiguous(shape), dtype, device, |out| {
             backend::of(device).random(what, self.key, call, out)

@@ -1,0 +1,412 @@
+//! Wrong shapes, dtypes and devices: every op panics with its own name, the shapes that do not fit, and the rule.
+
+use ganvil::autograd::{GradOptions, grad, grad_with};
+use ganvil::rng::Stream;
+use ganvil::{DType, Device, Generator, Reduction, Tensor};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Once;
+
+thread_local!(static EXPECTED: Cell<bool> = const { Cell::new(false) });
+
+/// The message and the file of a call that must panic; nothing is printed.
+fn message(f: impl FnOnce() -> Tensor) -> (String, String) {
+    thread_local!(static FILE: Cell<String> = const { Cell::new(String::new()) });
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if EXPECTED.get() {
+                FILE.set(info.location().map(Location::file).unwrap_or_default().to_string());
+            } else {
+                loud(info)
+            }
+        }));
+    });
+    EXPECTED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    EXPECTED.set(false);
+    match result {
+        Ok(y) => panic!("not refused, but {y:?}"),
+        Err(payload) => {
+            let message =
+                payload.downcast_ref::<String>().cloned().expect("misuse panics with a formatted message");
+            (message, FILE.take())
+        }
+    }
+}
+
+/// Asserts that a call panics with a message that starts with the op's name and contains all of `parts`, and that
+/// the panic is located in the calling code.
+#[track_caller]
+fn refused(op: &str, parts: &[&str], f: impl FnOnce() -> Tensor) {
+    let file = refused_somewhere(op, parts, f);
+    assert_eq!(file, file!(), "{op}: the panic points into the library");
+}
+
+/// The same for a panic in the middle of a walk, far from the op's call; returns the file it is located in.
+#[track_caller]
+fn refused_somewhere(op: &str, parts: &[&str], f: impl FnOnce() -> Tensor) -> String {
+    let (message, file) = message(f);
+    assert!(message.starts_with(&format!("{op}: ")), "{op}: the message begins otherwise: {message}");
+    for part in parts {
+        assert!(message.contains(part), "{op}: no '{part}' in: {message}");
+    }
+    file
+}
+
+fn f32s(shape: &[usize]) -> Tensor {
+    Tensor::ones(shape, DType::F32, Device::Cpu)
+}
+
+fn of(shape: &[usize], dtype: DType) -> Tensor {
+    Tensor::ones(shape, dtype, Device::Cpu)
+}
+
+fn meta(shape: &[usize]) -> Tensor {
+    f32s(shape).to_device(Device::Meta)
+}
+
+fn index(v: &[i64]) -> Tensor {
+    Tensor::new(v, &[v.len()])
+}
+
+type Unary = (&'static str, fn(&Tensor) -> Tensor);
+type Binary = (&'static str, fn(&Tensor, &Tensor) -> Tensor);
+
+// Closures, because a call through a plain function pointer is located in the callee.
+const FLOATS_ONLY: [Unary; 26] = [
+    ("neg", |x| x.neg()),
+    ("exp", |x| x.exp()),
+    ("log", |x| x.log()),
+    ("sqrt", |x| x.sqrt()),
+    ("tanh", |x| x.tanh()),
+    ("sigmoid", |x| x.sigmoid()),
+    ("relu", |x| x.relu()),
+    ("leaky_relu", |x| x.leaky_relu(0.2)),
+    ("softplus", |x| x.softplus(1.0, 20.0)),
+    ("pow", |x| x.pow(2.0)),
+    ("clamp", |x| x.clamp(0.0, 1.0)),
+    ("add_scalar", |x| x.add_scalar(1.0)),
+    ("mul_scalar", |x| x.mul_scalar(1.0)),
+    ("sum", |x| x.sum(&[0], false)),
+    ("mean", |x| x.mean(&[0], false)),
+    ("var", |x| x.var(&[0], true, false)),
+    ("max", |x| x.max(&[0], false)),
+    ("add", |x| x + x),
+    ("sub", |x| x.sub(x)),
+    ("mul", |x| x * x),
+    ("div", |x| x.div(x)),
+    ("matmul", |x| x.matmul(x)),
+    ("linear", |x| x.linear(x, None)),
+    ("bce", |x| x.bce(x, Reduction::Mean)),
+    ("bce_with_logits", |x| x.bce_with_logits(x, Reduction::Mean)),
+    ("mse", |x| x.mse(x, Reduction::Mean)),
+];
+
+#[test]
+fn integers_are_refused_by_arithmetic() {
+    for (op, f) in FLOATS_ONLY {
+        for dtype in [DType::I64, DType::U8] {
+            refused(op, &[&format!("got {dtype}"), "[3, 3]", "to_dtype(DType::F32)"], || {
+                f(&of(&[3, 3], dtype))
+            });
+        }
+    }
+    let i = of(&[2, 3], DType::I64);
+    refused("where", &["got i64", "[2, 3]"], || of(&[2, 3], DType::U8).where_(&i, &i));
+    refused("index_add", &["got i64", "[2, 3]"], || i.index_add(0, &index(&[0, 1]), &i));
+    refused("scatter_add", &["got i64", "[2, 3]"], || i.scatter_add(0, &i, &i));
+    refused("dropout", &["got i64", "[2, 3]"], || i.dropout(0.5, &Generator::new(0, Stream::Dropout)));
+    refused("dropout", &["got i64", "[2, 3]"], || i.dropout_with_mask(&i, 0.5));
+}
+
+#[test]
+fn half_precision_is_refused_where_there_is_no_kernel() {
+    let c = of(&[3], DType::BF16);
+    let x = of(&[4, 3], DType::BF16);
+    let hint = ["takes f32 or f64, got bf16", "[4, 3]", "to_dtype(DType::F32)"];
+    refused("batch_norm", &hint, || x.batch_norm(&c, &c, 1e-5).y);
+    refused("batch_norm_eval", &hint, || x.batch_norm_eval(&c, &c, &c, &c, 1e-5));
+    refused("dropout", &hint, || x.dropout(0.5, &Generator::new(0, Stream::Dropout)));
+    let g = Generator::new(0, Stream::General);
+    refused("random", &["f32 or f64, not f16", "[2]", "to_dtype"], || {
+        g.uniform(&[2], 0.0, 1.0, DType::F16, Device::Cpu)
+    });
+    refused("random", &["f32 or f64, not i64", "[2]"], || g.normal(&[2], 0.0, 1.0, DType::I64, Device::Cpu));
+}
+
+/// Ops of two tensors that must have one dtype and device; both are given the same square shape.
+const PAIRED: [Binary; 18] = [
+    ("add", |a, b| a + b),
+    ("sub", |a, b| a - b),
+    ("mul", |a, b| a * b),
+    ("div", |a, b| a / b),
+    ("eq", |a, b| a.eq(b)),
+    ("ne", |a, b| a.ne(b)),
+    ("lt", |a, b| a.lt(b)),
+    ("le", |a, b| a.le(b)),
+    ("gt", |a, b| a.gt(b)),
+    ("ge", |a, b| a.ge(b)),
+    ("where", |a, b| Tensor::ones(&[2, 2], DType::U8, a.device()).where_(a, b)),
+    ("matmul", |a, b| a.matmul(b)),
+    ("linear", |a, b| a.linear(b, None)),
+    ("cat", |a, b| Tensor::cat(&[a, b], 0)),
+    ("bce", |a, b| a.bce(b, Reduction::Mean)),
+    ("bce_with_logits", |a, b| a.bce_with_logits(b, Reduction::Mean)),
+    ("mse", |a, b| a.mse(b, Reduction::Mean)),
+    ("dropout", |a, b| a.dropout_with_mask(b, 0.5)),
+];
+
+#[test]
+fn dtypes_do_not_mix() {
+    for (op, f) in PAIRED {
+        refused(op, &["f32 (shape [2, 2])", "f64 (shape [2, 2])", "do not mix", "to_dtype"], || {
+            f(&f32s(&[2, 2]), &of(&[2, 2], DType::F64))
+        });
+    }
+    let (x, w, b) = (f32s(&[4, 3]), f32s(&[3]), of(&[3], DType::F64));
+    refused("batch_norm", &["f32 (shape [4, 3])", "f64 (shape [3])"], || x.batch_norm(&w, &b, 1e-5).y);
+    refused("batch_norm_eval", &["f64 (shape [3])"], || x.batch_norm_eval(&w, &w, &b, &w, 1e-5));
+    refused("linear", &["f64 (shape [3])"], || x.linear(&f32s(&[3, 3]), Some(&b)));
+    refused("index_add", &["do not mix"], || x.index_add(0, &index(&[0]), &of(&[1, 3], DType::F64)));
+    refused("scatter_add", &["do not mix"], || {
+        x.scatter_add(0, &of(&[1, 3], DType::I64), &of(&[1, 3], DType::F64))
+    });
+}
+
+#[test]
+fn devices_do_not_mix() {
+    let hint = ["cpu (shape [2, 2])", "meta (shape [2, 2])", "different devices", "to_device"];
+    for (op, f) in PAIRED {
+        refused(op, &hint, || f(&f32s(&[2, 2]), &meta(&[2, 2])));
+        refused(op, &hint, || f(&meta(&[2, 2]), &f32s(&[2, 2])));
+    }
+    let x = meta(&[2, 2]);
+    let i = Tensor::zeros(&[2, 2], DType::I64, Device::Cpu);
+    refused("gather", &hint, || x.gather(0, &i));
+    refused("scatter_add", &hint, || x.scatter_add(0, &i, &f32s(&[2, 2])));
+    refused("index_select", &["cpu (shape [1])", "meta (shape [2, 2])"], || x.index_select(0, &index(&[0])));
+    refused("index_add", &["cpu (shape [1])", "meta (shape [2, 2])"], || x.index_add(0, &index(&[0]), &x));
+    refused("embedding", &["cpu (shape [1])", "meta (shape [2, 2])"], || Tensor::embedding(&index(&[0]), &x));
+    let (x, c) = (f32s(&[4, 3]), meta(&[3]));
+    refused("batch_norm", &["cpu (shape [4, 3])", "meta (shape [3])"], || x.batch_norm(&c, &c, 1e-5).y);
+    refused("linear", &["meta (shape [3])"], || x.linear(&f32s(&[3, 3]), Some(&c)));
+}
+
+#[test]
+fn shapes_that_do_not_broadcast() {
+    let elementwise = PAIRED
+        .iter()
+        .filter(|p| ["add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge"].contains(&p.0));
+    for (op, f) in elementwise {
+        refused(op, &["[2, 3]", "[2]", "do not broadcast", "equal or 1"], || f(&f32s(&[2, 3]), &f32s(&[2])));
+    }
+    let c = of(&[4], DType::U8);
+    refused("where", &["[4]", "[2, 3]", "[3]", "do not broadcast"], || c.where_(&f32s(&[2, 3]), &f32s(&[3])));
+    refused("where", &["[4]", "[2, 3]", "[5]", "do not broadcast"], || c.where_(&f32s(&[2, 3]), &f32s(&[5])));
+    refused("where", &["got f32", "[3]", "gt_scalar"], || f32s(&[3]).where_(&f32s(&[3]), &f32s(&[3])));
+    refused("expand", &["[2, 3]", "[2, 4]", "sizes of 1"], || f32s(&[2, 3]).expand(&[2, 4]));
+    refused("expand", &["[2, 3]", "[3]"], || f32s(&[2, 3]).expand(&[3]));
+    for (op, f) in PAIRED.iter().filter(|p| ["bce", "bce_with_logits", "mse"].contains(&p.0)) {
+        refused(op, &["[2, 3]", "[3]", "one shape", "expand the target"], || f(&f32s(&[2, 3]), &f32s(&[3])));
+    }
+}
+
+#[test]
+fn matrix_products() {
+    refused("matmul", &["[2, 3]", "[4, 5]", "inner sizes"], || f32s(&[2, 3]).matmul(&f32s(&[4, 5])));
+    refused("matmul", &["[3]", "[3, 2]", "unsqueeze"], || f32s(&[3]).matmul(&f32s(&[3, 2])));
+    refused("matmul", &["[2, 4, 3]", "[5, 3, 1]", "batch"], || f32s(&[2, 4, 3]).matmul(&f32s(&[5, 3, 1])));
+    refused("t", &["[3]", "at least 2"], || f32s(&[3]).t());
+    refused("linear", &["[2, 3]", "[5, 4]", "[out, in]"], || f32s(&[2, 3]).linear(&f32s(&[5, 4]), None));
+    refused("linear", &["[]", "[5, 4]"], || f32s(&[]).linear(&f32s(&[5, 4]), None));
+    refused("linear", &["[2, 4]", "[5, 4]", "[3]", "[out] = [5]"], || {
+        f32s(&[2, 4]).linear(&f32s(&[5, 4]), Some(&f32s(&[3])))
+    });
+}
+
+#[test]
+fn dimension_numbers() {
+    let x = f32s(&[2, 3]);
+    let range = ["dimension 2", "[2, 3]", "-2 to 1"];
+    let cases: [Unary; 14] = [
+        ("sum", |x| x.sum(&[2], false)),
+        ("mean", |x| x.mean(&[2], false)),
+        ("var", |x| x.var(&[2], false, false)),
+        ("max", |x| x.max(&[2], false)),
+        ("transpose", |x| x.transpose(0, 2)),
+        ("permute", |x| x.permute(&[0, 2])),
+        ("narrow", |x| x.narrow(2, 0, 1)),
+        ("squeeze", |x| x.squeeze(2)),
+        ("cat", |x| Tensor::cat(&[x], 2)),
+        ("index_select", |x| x.index_select(2, &index(&[0]))),
+        ("index_add", |x| x.index_add(2, &index(&[0]), x)),
+        ("gather", |x| x.gather(2, &index(&[0]))),
+        ("scatter_add", |x| x.scatter_add(2, &index(&[0]), x)),
+        ("size", |x| f32s(&[x.size(2)])),
+    ];
+    for (op, f) in cases {
+        refused(op, &range, || f(&x));
+    }
+    refused("unsqueeze", &["dimension 4", "[2, 3]", "-3 to 2"], || x.unsqueeze(4));
+    refused("sum", &["dimension -3", "[2, 3]"], || x.sum(&[-3], false));
+    refused("sum", &["dimension -1 is listed twice", "[1, -1]", "[2, 3]"], || x.sum(&[1, -1], false));
+    refused("permute", &["listed twice", "[2, 3]"], || x.permute(&[1, 1]));
+    refused("permute", &["all 2 dimensions", "[2, 3]", "[0]"], || x.permute(&[0]));
+    refused("sum", &["no dimension 0", "[]"], || f32s(&[]).sum(&[0], false));
+    refused("transpose", &["no dimension 0", "[]"], || f32s(&[]).transpose(0, 1));
+    refused("max", &["[0, 3]", "no elements", "dims [0]"], || f32s(&[0, 3]).max(&[0], false));
+}
+
+#[test]
+fn views() {
+    let x = f32s(&[2, 3]);
+    refused("reshape", &["[2, 3] has 6", "[4, 2] has 8", "stay the same"], || x.reshape(&[4, 2]));
+    refused("reshape", &["9 dimensions", "at most 8"], || f32s(&[1]).reshape(&[1; 9]));
+    refused("unsqueeze", &["9 dimensions", "at most 8"], || f32s(&[1; 8]).unsqueeze(0));
+    refused("expand", &["9 dimensions", "at most 8"], || f32s(&[1; 8]).expand(&[1; 9]));
+    refused("full", &["9 dimensions", "at most 8"], || f32s(&[1; 9]));
+    refused("new", &["9 dimensions", "at most 8"], || Tensor::new(&[1f32], &[1; 9]));
+    refused("embedding", &["9 dimensions"], || Tensor::embedding(&of(&[1; 8], DType::I64), &f32s(&[2, 1])));
+    refused("new", &["5 elements", "[2, 3]", "6"], || Tensor::new(&[1f32; 5], &[2, 3]));
+    refused("squeeze", &["dimension 1", "[2, 3]", "size 3, not 1"], || x.squeeze(1));
+    refused("narrow", &["2..4", "dimension 1", "[2, 3]", "it has 3"], || x.narrow(1, 2, 2));
+    refused("narrow", &["[2, 3]"], || x.narrow(1, usize::MAX, 2));
+    refused("cat", &["[2, 3]", "[2, 4]", "dimension 0"], || Tensor::cat(&[&x, &f32s(&[2, 4])], 0));
+    refused("cat", &["[2, 3]", "[3]"], || Tensor::cat(&[&x, &f32s(&[3])], 0));
+    refused("cat", &["at least one"], || Tensor::cat(&[], 0));
+    let huge = [1 << 40, 1 << 40];
+    refused("full", &["1099511627776", "more elements"], || f32s(&huge));
+    refused("expand", &["1099511627776", "more elements"], || f32s(&[1, 1]).expand(&huge));
+    refused("new", &["more elements"], || Tensor::new::<f32>(&[], &[usize::MAX, 2, 0]));
+    refused("reshape", &["more elements"], || f32s(&[0]).reshape(&[0, usize::MAX, 2]));
+    let tall = f32s(&[1, 1]).expand(&[1 << 40, 1]);
+    refused("add", &["more elements"], || &tall + &f32s(&[1, 1]).expand(&[1, 1 << 40]));
+    refused("matmul", &["more elements"], || tall.matmul(&f32s(&[1, 1]).expand(&[1, 1 << 40])));
+}
+
+#[test]
+fn indices() {
+    let x = f32s(&[3, 2]);
+    let (wrong, high, low) = (f32s(&[1]), index(&[0, 3]), index(&[-1]));
+    let dtype = ["must be i64, got f32", "[1]", "to_dtype(DType::I64)"];
+    refused("index_select", &dtype, || x.index_select(0, &wrong));
+    refused("index_add", &dtype, || x.index_add(0, &wrong, &x));
+    refused("gather", &dtype, || x.gather(0, &wrong));
+    refused("scatter_add", &dtype, || x.scatter_add(0, &wrong, &x));
+    refused("embedding", &dtype, || Tensor::embedding(&wrong, &x));
+
+    let above = ["index 3", "dimension 0 of shape [3, 2]", "0 to 2"];
+    let below = ["index -1", "dimension 0 of shape [3, 2]", "0 to 2"];
+    refused("index_select", &above, || x.index_select(0, &high));
+    refused("index_select", &below, || x.index_select(0, &low));
+    refused("index_add", &above, || x.index_add(0, &high, &f32s(&[2, 2])));
+    refused("gather", &above, || x.gather(0, &high.unsqueeze(1)));
+    refused("gather", &below, || x.gather(0, &low.unsqueeze(1)));
+    refused("scatter_add", &above, || x.scatter_add(0, &high.unsqueeze(1), &f32s(&[2, 1])));
+    refused("embedding", &above, || Tensor::embedding(&high, &x));
+    refused("embedding", &below, || Tensor::embedding(&low, &x));
+    refused("index_select", &["index 0", "[0, 2]", "empty"], || f32s(&[0, 2]).index_select(0, &index(&[0])));
+
+    let square = of(&[2, 2], DType::I64);
+    refused("index_select", &["vector", "[2, 2]", "[3, 2]"], || x.index_select(0, &square));
+    refused("index_add", &["[3, 2]", "index [2, 2]", "src [2, 2]"], || {
+        x.index_add(0, &square, &f32s(&[2, 2]))
+    });
+    refused("index_add", &["[3, 2]", "src [2, 2]", "src [5, 2]"], || x.index_add(0, &high, &f32s(&[5, 2])));
+    refused("gather", &["[2]", "[3, 2]", "rank"], || x.gather(0, &index(&[0, 1])));
+    refused("gather", &["[1, 3]", "[3, 2]", "no larger"], || x.gather(0, &of(&[1, 3], DType::I64)));
+    refused("scatter_add", &["[2, 2]", "[3, 2]", "[1, 2]", "narrow"], || {
+        x.scatter_add(0, &square, &f32s(&[1, 2]))
+    });
+    refused("embedding", &["[entries, width]", "[3]", "[1]"], || {
+        Tensor::embedding(&index(&[0]), &f32s(&[3]))
+    });
+}
+
+#[test]
+fn parameters() {
+    let x = f32s(&[2, 3]);
+    let g = Generator::new(0, Stream::Dropout);
+    refused("clamp", &["1 is above the upper bound 0"], || x.clamp(1.0, 0.0));
+    refused("clamp", &["NaN"], || x.clamp(f64::NAN, 0.0));
+    refused("softplus", &["positive", "got 0"], || x.softplus(0.0, 20.0));
+    refused("dropout", &["[0, 1]", "got 1.5"], || x.dropout(1.5, &g));
+    refused("dropout", &["[0, 1]", "got NaN"], || x.dropout_with_mask(&x, f64::NAN));
+    refused("dropout", &["[3]", "[2, 3]"], || x.dropout_with_mask(&f32s(&[3]), 0.5));
+    refused("bernoulli", &["[0, 1]", "got -0.5"], || g.bernoulli(&[2], -0.5, 1.0, DType::F32, Device::Cpu));
+    let (u8s, i64s) = (of(&[2, 3], DType::U8), of(&[2, 3], DType::I64));
+    refused("lt", &["256 is no u8", "[2, 3]", "to_dtype"], || u8s.lt_scalar(256.0));
+    refused("gt", &["-1 is no u8"], || u8s.gt_scalar(-1.0));
+    refused("ge", &["0.5 is no i64", "[2, 3]", "whole"], || i64s.ge_scalar(0.5));
+    refused("eq", &["NaN is no i64"], || i64s.eq_scalar(f64::NAN));
+}
+
+#[test]
+fn batch_norm() {
+    let (x, c) = (f32s(&[4, 3]), f32s(&[3]));
+    refused("batch_norm", &["[3]", "[batch, channels"], || c.batch_norm(&c, &c, 1e-5).y);
+    refused("batch_norm", &["weight", "[channels] = [3]", "[4, 3]", "got [2]"], || {
+        x.batch_norm(&f32s(&[2]), &c, 1e-5).y
+    });
+    refused("batch_norm", &["bias", "got [3, 1]"], || x.batch_norm(&c, &f32s(&[3, 1]), 1e-5).y);
+    refused("batch_norm", &["[1, 3]", "larger batch"], || f32s(&[1, 3]).batch_norm(&c, &c, 1e-5).y);
+    refused("batch_norm", &["[0, 3]", "larger batch"], || f32s(&[0, 3]).batch_norm(&c, &c, 1e-5).y);
+    refused("batch_norm_eval", &["var", "[4, 3]", "got [1]"], || {
+        x.batch_norm_eval(&c, &c, &c, &f32s(&[1]), 1e-5)
+    });
+    refused("batch_norm_eval", &["mean", "got []"], || x.batch_norm_eval(&c, &c, &f32s(&[]), &c, 1e-5));
+}
+
+#[test]
+fn values() {
+    refused("to_vec", &["[2, 3]", "is f32, not f64", "to_dtype"], || {
+        Tensor::from(&f32s(&[2, 3]).to_vec::<f64>()[..])
+    });
+    refused("to_vec", &["[2]", "meta", "no values"], || Tensor::from(&meta(&[2]).to_vec::<f32>()[..]));
+    refused("to_f64_vec", &["[2]", "meta"], || Tensor::from(&meta(&[2]).to_f64_vec()[..]));
+    refused("item", &["one element", "[2]"], || f32s(&[f32s(&[2]).item() as usize]));
+    refused("item", &["[1]", "meta"], || f32s(&[meta(&[1]).item() as usize]));
+    refused("to_device", &["[2]", "meta", "no values"], || meta(&[2]).to_device(Device::Cpu));
+}
+
+#[test]
+fn gradients() {
+    let x = f32s(&[2, 3]).requires_grad();
+    let one = |g: Vec<Option<Tensor>>| g[0].clone().expect("a gradient");
+    refused("requires_grad", &["i64", "to_dtype"], || of(&[2], DType::I64).requires_grad());
+    refused("backward", &["[2, 3]", "does not require a gradient"], || {
+        f32s(&[2, 3]).backward();
+        f32s(&[])
+    });
+    refused("grad", &["output 0", "[2, 3]", "grad_outputs", "reduce"], || {
+        x.exp().backward();
+        f32s(&[])
+    });
+    refused("grad", &["input 0", "[3]", "does not require"], || {
+        one(grad(&[&x.sum_all()], &[&f32s(&[3])], &[], false))
+    });
+    refused("grad", &["[2, 3]", "[3]"], || one(grad(&[&x.exp()], &[&x], &[f32s(&[3])], false)));
+    refused("grad", &["f32", "f64"], || one(grad(&[&x.exp()], &[&x], &[of(&[2, 3], DType::F64)], false)));
+    refused("grad", &["cpu", "meta"], || one(grad(&[&x.exp()], &[&x], &[meta(&[2, 3])], false)));
+    refused("grad", &["1 outputs", "got 2"], || {
+        one(grad(&[&x.exp()], &[&x], &[f32s(&[]), f32s(&[])], false))
+    });
+    refused_somewhere("tanh", &["walked before", "retain_graph"], || {
+        let y = x.tanh();
+        let options = GradOptions { grad_outputs: &[f32s(&[2, 3])], ..GradOptions::default() };
+        one(grad_with(&[&y], &[&x], &options));
+        one(grad_with(&[&y], &[&x], &options))
+    });
+    refused("bce", &["target", "detach"], || f32s(&[2, 3]).bce(&x, Reduction::Mean));
+    refused("bce_with_logits", &["target", "detach"], || f32s(&[2, 3]).bce_with_logits(&x, Reduction::Mean));
+    for (op, f) in PAIRED.iter().filter(|p| ["eq", "ne", "lt", "le", "gt", "ge"].contains(&p.0)) {
+        refused_somewhere(op, &["no derivative", "detach"], || {
+            one(grad(&[&f(&x, &x).to_dtype(DType::F32).sum_all()], &[&x], &[], false))
+        });
+    }
+    refused_somewhere("to_dtype", &["no derivative", "detach"], || {
+        one(grad(&[&x.to_dtype(DType::I64).to_dtype(DType::F32).sum_all()], &[&x], &[], false))
+    });
+}

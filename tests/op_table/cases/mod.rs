@@ -1,0 +1,30 @@
+//! The table, by family.
+
+mod elementwise;
+mod index;
+mod loss;
+mod matmul;
+mod norm;
+mod reduce;
+mod shape;
+
+use crate::row::Row;
+
+pub fn table() -> Vec<Row> {
+    [
+        elementwise::unary(),
+        elementwise::binary(),
+        elementwise::operators(),
+        elementwise::comparisons(),
+        elementwise::selection(),
+        reduce::rows(),
+        matmul::rows(),
+        shape::rows(),
+        index::rows(),
+        norm::rows(),
+        loss::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 pub struct Report<'a> {
     pub fixture: &'a Fixture,
     pub place: &'a Place,
-    compared: BTreeSet<String>,
+    /// Tensors of the file that were used or compared.
+    seen: BTreeSet<String>,
     /// A line for each tensor that differs.
     pub failures: Vec<String>,
 }
@@ -28,7 +29,12 @@ pub struct Update<'a> {
 
 impl<'a> Report<'a> {
     pub fn new(fixture: &'a Fixture, place: &'a Place) -> Report<'a> {
-        Report { fixture, place, compared: BTreeSet::new(), failures: Vec::new() }
+        Report { fixture, place, seen: BTreeSet::new(), failures: Vec::new() }
+    }
+
+    /// Notes that a tensor of the file was used.
+    pub fn mark(&mut self, name: &str) {
+        self.seen.insert(name.to_owned());
     }
 
     /// The tolerance for a tensor: the file's for f32; for f64 the one of the fixtures' description.
@@ -59,7 +65,7 @@ impl<'a> Report<'a> {
         update: Option<&Update>,
         tolerance: Tolerance,
     ) {
-        self.compared.insert(name.to_owned());
+        self.mark(name);
         let result = match self.fixture.array(name) {
             Ok(expected) => compare(expected, shape, got, update, tolerance),
             Err(e) => Err(e),
@@ -77,7 +83,7 @@ impl<'a> Report<'a> {
                 self.values(name, &a.shape, &vec![0.0; a.to_f64().len()], None, self.tolerance(name))
             }
             (None, _) => {
-                self.compared.insert(name.to_owned());
+                self.mark(name);
                 self.fail(name, "does not exist: the output does not depend on the input".into());
             }
         }
@@ -88,13 +94,13 @@ impl<'a> Report<'a> {
         self.failures.push(format!("fails: {} {tensor} ({}): {problem}", self.fixture.file, self.place));
     }
 
-    /// Records as failures what the file expects and nobody compared, and attributes that nobody read.
+    /// Records as failures the tensors that nobody used or compared, and attributes that nobody read.
     pub fn finish(mut self) -> Vec<String> {
         let fixture = self.fixture;
-        let given = |name: &str| self.compared.contains(name) || is_given(name, &fixture.kind);
+        let given = |name: &str| self.seen.contains(name) || is_given(name, &fixture.kind);
         let forgotten: Vec<&String> = fixture.arrays.keys().filter(|n| !given(n)).collect();
         for name in forgotten {
-            self.fail(name, "is in the file but was not compared".into());
+            self.fail(name, "is in the file but was neither used nor compared".into());
         }
         for name in fixture.attrs.unread() {
             self.fail(&format!("attribute {name}"), "was not honoured".into());
@@ -103,7 +109,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Whether a tensor is an input of a fixture of this kind, not something to compare with.
+/// Whether a tensor is an operation's input, not something to compare with.
 fn is_given(name: &str, kind: &str) -> bool {
     let numbered = |prefix: &str| {
         name.strip_prefix(prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
@@ -111,12 +117,6 @@ fn is_given(name: &str, kind: &str) -> bool {
     match kind {
         "op" => numbered("in.") || name == "cotangent",
         "double" => numbered("in.") || numbered("v.") || name == "cotangent",
-        // Data of a step, and the states that the final ones are compared against.
-        "train" => {
-            let data = name.strip_prefix("step.").and_then(|rest| rest.split_once('.'));
-            data.is_some_and(|(_, what)| !what.starts_with("grad."))
-                || ["G.", "D.", "loose."].iter().any(|p| name.starts_with(p))
-        }
         _ => false,
     }
 }

@@ -105,6 +105,8 @@ fn unknown() -> Result<(), String> {
         ["train", "gan_unheard_of", "{}"],
         ["double", "frobnicate", "{}"],
         ["double", "adam", "{}"],
+        // A layer that waits does not excuse an operation that nobody knows.
+        ["double", "unheard_of_penalty", r#"{"layers": [{"type": "Conv2d"}]}"#],
     ] {
         expect(what, &[X], 0, 1, "not known")?;
     }

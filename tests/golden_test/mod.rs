@@ -1,5 +1,6 @@
 //! The parts of the fixture test.
 
+mod altered;
 mod attrs;
 mod compare;
 mod fixture;
@@ -7,10 +8,13 @@ mod folder;
 mod harness;
 mod layers;
 mod made_up;
+mod network;
 mod ops;
 mod optim;
+mod penalty;
 mod place;
 mod rules;
+mod train;
 mod waiting;
 
 use harness::Test;
@@ -24,6 +28,7 @@ const PUBLIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 /// Runs the folders, after the checks that this test itself can fail.
 pub fn main() -> ExitCode {
     let mut tests = made_up::tests();
+    tests.extend(altered::tests());
     tests
         .push(Test { name: "public_fixtures", run: || folder::run(Path::new(PUBLIC), &mut stdout().lock()) });
     if std::env::var_os("GANVIL_GOLDEN").is_some() {

@@ -31,8 +31,7 @@ pub struct Group {
 impl Group {
     /// Calls `f` for each place, on this group's threads and with the place's tier set.
     pub fn each(&self, f: &mut (dyn FnMut(&Place) + Send)) {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
-        pool.expect("a pool of a few threads").install(|| {
+        ganvil::threads(self.threads, || {
             for place in &self.places {
                 if let Some((tier, _)) = place.cpu {
                     set_tier(tier);

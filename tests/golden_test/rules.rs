@@ -3,7 +3,7 @@
 use super::compare::Report;
 use super::fixture::Fixture;
 use super::place::Place;
-use super::{ops, optim};
+use super::{ops, optim, penalty, train};
 use ganvil::Tensor;
 use ganvil::autograd::grad;
 
@@ -11,7 +11,8 @@ use ganvil::autograd::grad;
 pub fn is_known(kind: &str, op: &str) -> bool {
     match kind {
         "op" => ops::rule(op).is_some() || optim::is_known(op),
-        "double" => ops::rule(op).is_some(),
+        "double" => ops::rule(op).is_some() || penalty::is_known(op),
+        "train" => train::is_known(op),
         _ => false,
     }
 }
@@ -22,8 +23,10 @@ pub fn compute(fixture: &Fixture, place: &Place) -> Result<Vec<String>, String> 
     match fixture.kind.as_str() {
         "op" if optim::is_known(&fixture.op) => optim::run(&mut report)?,
         "op" => op(&mut report)?,
+        "double" if penalty::is_known(&fixture.op) => penalty::run(&mut report)?,
         "double" => double(&mut report)?,
-        kind => return Err(format!("kind {kind} is not known")),
+        "train" if train::is_known(&fixture.op) => train::run(&mut report)?,
+        kind => return Err(format!("{kind} {} is not known", fixture.op)),
     }
     Ok(report.finish())
 }

@@ -33,7 +33,7 @@ struct StepArgs {
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
     /// How long to measure
-    #[arg(long, default_value_t = 5.0, value_name = "S")]
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
     /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]

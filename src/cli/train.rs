@@ -37,16 +37,16 @@ pub struct Args {
     #[arg(long, value_name = "N", conflicts_with = "epochs", help_heading = "Length")]
     steps: Option<u64>,
     /// Passes over the data, in place of --steps
-    #[arg(long, value_name = "N", help_heading = "Length")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", help_heading = "Length")]
     epochs: Option<f64>,
     /// Real images per step [default: 64]
     #[arg(long, value_name = "N", help_heading = "Training")]
     batch: Option<usize>,
     /// Learning rate of the discriminator [default: 2e-4]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
     lr_d: Option<f64>,
     /// Learning rate of the generator [default: 2e-4]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
     lr_g: Option<f64>,
     /// Loss: bce, minimax or non-saturating [default: bce]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
@@ -55,10 +55,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     prior: Option<Prior>,
     /// Target of D on real samples; 0.9 smooths one side [default: 1]
-    #[arg(long, value_name = "T", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "T", help_heading = "Training")]
     real_label: Option<f64>,
     /// Weight of the gradient penalty (WGAN-GP's form) on D [default: none]
-    #[arg(long, value_name = "W", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
     gradient_penalty: Option<f64>,
     /// Updates of D per step [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
@@ -70,7 +70,7 @@ pub struct Args {
     #[arg(long, value_name = "BOOL", help_heading = "Training")]
     reuse_fakes: Option<bool>,
     /// Half-life of G's moving average in thousands of images, 0 for none [default: 10]
-    #[arg(long, value_name = "KIMG", help_heading = "Training")]
+    #[arg(long, allow_negative_numbers = true, value_name = "KIMG", help_heading = "Training")]
     ema: Option<f64>,
     /// Steps between log lines [default: 100]
     #[arg(long, value_name = "N", help_heading = "Reports")]

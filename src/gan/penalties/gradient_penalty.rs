@@ -10,6 +10,7 @@
 
 use crate::Tensor;
 use crate::autograd::grad;
+use crate::tensor::{is_recording, with_recording};
 
 /// A gradient penalty and what it was made of.
 pub struct GradientPenalty {
@@ -32,9 +33,17 @@ pub fn gradient_penalty(
 ) -> GradientPenalty {
     let (real, fake) = (real.detach(), fake.detach());
     let x = eps.mul(&real).add(&(1.0 - eps).mul(&fake)).detach().requires_grad();
-    let output = critic(&x);
-    let g = grad(&[&output.sum_all()], &[&x], &[], true).remove(0).expect("a critic depends on its input");
-    let samples: Vec<isize> = (1..g.rank() as isize).collect();
-    let norms = g.square().sum(&samples, false).add_scalar(1e-12).sqrt();
-    GradientPenalty { penalty: norms.add_scalar(-1.0).square().mean_all(), norms, output }
+    let recording = is_recording();
+    // The gradient inside is taken even where the caller only wants the penalty's value.
+    with_recording(true, || {
+        let output = critic(&x);
+        let g = grad(&[&output.sum_all()], &[&x], &[], recording)
+            .remove(0)
+            .expect("a critic depends on its input");
+        let samples: Vec<isize> = (1..g.rank() as isize).collect();
+        let norms = g.square().sum(&samples, false).add_scalar(1e-12).sqrt();
+        let penalty = norms.add_scalar(-1.0).square().mean_all();
+        let kept = |t: Tensor| if recording { t } else { t.detach() };
+        GradientPenalty { penalty: kept(penalty), norms: kept(norms), output: kept(output) }
+    })
 }

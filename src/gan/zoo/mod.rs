@@ -48,7 +48,7 @@ pub fn recipe(name: &str) -> Result<&'static Recipe> {
 /// The candidate that a mistyped word is nearest to, if it is near.
 pub(crate) fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let near = candidates.iter().map(|c| (edit_distance(word, c), *c)).min()?;
-    (near.0 <= near.1.len().max(3) / 2).then_some(near.1)
+    (near.0 <= near.1.len().max(4) / 2).then_some(near.1)
 }
 
 /// Insertions, deletions and substitutions that turn one word into the other (Levenshtein, 1966).

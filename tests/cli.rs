@@ -1,0 +1,303 @@
+//! The program as a user meets it: what it writes and prints, its exit codes, and what it says to bad input.
+
+use ganvil::gan::latest_checkpoint;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of one test's own, removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let dir = std::env::temp_dir().join(format!("ganvil-cli-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        Scratch(dir)
+    }
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn program(args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_ganvil"));
+    c.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("GANVIL_DATA");
+    c
+}
+
+fn run(args: &[&str]) -> Output {
+    program(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Exit code and stderr of a call that must fail without a panic and without a word on stdout.
+fn fails(args: &[&str]) -> (i32, String) {
+    let out = run(args);
+    let err = text(&out.stderr);
+    assert!(!out.status.success(), "{args:?} succeeded");
+    assert!(!err.contains("panicked") && !err.contains("backtrace"), "{args:?}: {err}");
+    assert_eq!(text(&out.stdout), "", "{args:?}");
+    (out.status.code().unwrap(), err)
+}
+
+fn short_run(dir: &str, more: &[&str]) -> Output {
+    let mut args = vec!["train", "--steps", "25", "--log-every", "10", "--threads", "2", "--out", dir];
+    args.extend(more);
+    run(&args)
+}
+
+#[test]
+fn a_short_run_leaves_everything_behind() {
+    let tmp = Scratch::new("short");
+    let dir = tmp.path("run");
+    let out = short_run(&dir, &[]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(text(&out.stdout), "", "progress goes to stderr");
+    let err = text(&out.stderr);
+    assert!(err.contains("training mlp for 25 steps of 64 images on 2 threads"), "{err}");
+    assert!(err.contains("step 25/25") && err.contains("images/s"), "plain lines without a terminal: {err}");
+
+    let dir = Path::new(&dir);
+    for file in ["samples/real.png", "samples/kimg-00000.0.png", "samples/kimg-00001.6.png", "plots/loss.png"]
+    {
+        let png = std::fs::read(dir.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert_eq!(&png[1..4], b"PNG", "{file}");
+    }
+    let config: toml::Table = std::fs::read_to_string(dir.join("config.toml")).unwrap().parse().unwrap();
+    assert_eq!((config["recipe"].as_str(), config["steps"].as_integer()), (Some("mlp"), Some(25)));
+
+    let log = ganvil::report::read_log(dir.join("log.jsonl")).unwrap();
+    let steps: Vec<_> = log.iter().map(|r| r["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 10, 20, 25], "the first and the last step are logged however short the run");
+    for key in
+        ["d_loss", "g_loss", "d_real", "d_fake", "acc_real", "acc_fake", "grad_norm_d", "grad_norm_g", "kimg"]
+    {
+        assert!(log[0][key].as_f64().unwrap().is_finite(), "{key}");
+    }
+
+    let checkpoint = latest_checkpoint(dir).unwrap();
+    assert!(checkpoint.ends_with("checkpoints/step-00000025.safetensors"));
+    let file = ganvil::checkpoint::load(&checkpoint).unwrap();
+    for name in [
+        "G.net.0.weight",
+        "D.net.6.bias",
+        "G.net.2.running_mean",
+        "G_ema.net.6.weight",
+        "opt_D.net.0.weight.moment1",
+    ] {
+        assert!(file.tensors.contains_key(name), "{name}");
+    }
+    assert_eq!(file.meta["step"], 25);
+}
+
+#[test]
+fn samples_come_from_a_run_or_a_checkpoint() {
+    let tmp = Scratch::new("sample");
+    let dir = tmp.path("run");
+    assert!(short_run(&dir, &["--prior", "sphere"]).status.success());
+    let out = run(&["sample", &dir, "--n", "10", "--columns", "5"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let whole = std::fs::read(tmp.path("run/samples.png")).unwrap();
+    let file = latest_checkpoint(Path::new(&dir)).unwrap();
+    let (a, b) = (tmp.path("a.png"), tmp.path("b.png"));
+    for (png, seed) in [(&a, "0"), (&b, "1")] {
+        let args =
+            ["sample", file.to_str().unwrap(), "--n", "10", "--columns", "5", "--seed", seed, "--out", png];
+        assert!(run(&args).status.success());
+    }
+    assert_eq!(std::fs::read(a).unwrap(), whole);
+    assert_ne!(std::fs::read(b).unwrap(), whole);
+}
+
+#[test]
+fn bench_step_prints_one_line() {
+    for (workload, threads) in [("mlp0-64", "1"), ("mlp2-32", "2")] {
+        let out = run(&["bench", "step", workload, "--threads", threads, "--seconds", "0.2"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let stdout = text(&out.stdout);
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+        let fields: Vec<&str> = stdout.split_whitespace().collect();
+        assert_eq!(fields.len(), 6, "{stdout}");
+        assert_eq!(&fields[..2], [workload, threads]);
+        assert!(["ganvil-avx512", "ganvil-avx2", "ganvil-portable"].contains(&fields[2]), "{stdout}");
+        let number = |i: usize| fields[i].parse::<f64>().unwrap();
+        let batch: f64 = workload.split('-').nth(1).unwrap().parse().unwrap();
+        assert!((number(4) / number(3) - batch).abs() < 0.02 * batch, "{stdout}");
+    }
+    let out = program(&["bench", "step", "mlp0-8", "--seconds", "0.05"])
+        .env("GANVIL_SIMD", "portable")
+        .output()
+        .unwrap();
+    assert!(text(&out.stdout).contains(" ganvil-portable "), "{}", text(&out.stderr));
+}
+
+#[test]
+fn info_and_help() {
+    let out = text(&run(&["info"]).stdout);
+    for word in ["ganvil 0.", "processor", "avx", "data", "60000 images of 28 x 28", "mlp-a"] {
+        assert!(out.contains(word) || word == "avx", "{word}: {out}");
+    }
+    for args in [&["--help"][..], &["train", "--help"], &["sample", "--help"], &["bench", "step", "--help"]] {
+        let out = run(args);
+        assert!(out.status.success() && !out.stdout.is_empty());
+    }
+    assert!(text(&run(&["--help"]).stdout).lines().count() <= 24, "fits one screen");
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_suggest() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["train", "mpl"], &["invalid recipe 'mpl'", "did you mean 'mlp'?", "mlp, mlp-a"]),
+        (&["train", "--sede", "1"], &["unexpected argument '--sede'", "--seed"]),
+        (&["trian"], &["unrecognized subcommand 'trian'", "train"]),
+        (&["train", "--device", "cuda"], &["cuda", "cpu"]),
+        (&["train", "--device", "meta"], &["invalid device 'meta'", "use cpu"]),
+        (&["train", "--prior", "gaussian"], &["invalid prior 'gaussian'", "normal, uniform, sphere"]),
+        (&["train", "--loss", "non-saturatin"], &["did you mean 'non-saturating'?"]),
+        (&["train", "--batch", "1"], &["invalid batch '1'", "at least 2"]),
+        (&["train", "--batch", "70000"], &["70000", "60000"]),
+        (&["train", "--steps", "0"], &["invalid steps '0'"]),
+        (&["train", "--epochs", "-1"], &["invalid --epochs '-1'", "positive"]),
+        (&["train", "--epochs", "1", "--steps", "1"], &["--epochs", "--steps", "cannot be used with"]),
+        (&["train", "--lr-d", "NaN"], &["invalid lr-d 'NaN'"]),
+        (&["train", "--real-label", "1.5"], &["invalid real-label '1.5'"]),
+        (&["train", "--threads", "0"], &["invalid --threads '0'"]),
+        (&["train", "--ema", "inf"], &["invalid --ema 'inf'"]),
+        (&["bench", "step", "mlp9-64"], &["invalid workload 'mlp9-64'", "mlp0-64"]),
+        (&["bench", "step", "mlp0"], &["invalid workload 'mlp0'"]),
+        (&["bench", "step", "mlp0-64", "--seconds", "0"], &["invalid --seconds '0'"]),
+        (&["sample", "x", "--n", "0"], &["invalid --n '0'"]),
+    ];
+    for (args, words) in cases {
+        let (code, err) = fails(args);
+        assert_eq!(code, 2, "{args:?}: {err}");
+        words.iter().for_each(|w| assert!(err.contains(w), "{args:?}: no '{w}' in: {err}"));
+    }
+    let out = program(&["info"]).env("GANVIL_SIMD", "sse9").output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("invalid GANVIL_SIMD 'sse9': use avx512, avx2 or portable"));
+}
+
+#[test]
+fn failures_exit_with_1_and_name_the_file() {
+    let tmp = Scratch::new("failures");
+    let file = tmp.path("a-file");
+    std::fs::write(&file, b"no folder").unwrap();
+    let under = format!("{file}/run");
+    let (code, err) = fails(&["train", "--steps", "1", "--out", &under]);
+    assert_eq!(code, 1);
+    assert!(err.contains("cannot create the folder") && err.contains(&file), "{err}");
+
+    let (code, err) = fails(&["train", "--data", &tmp.path("nowhere")]);
+    assert_eq!(code, 1);
+    assert!(err.contains("nowhere"), "{err}");
+
+    let (code, err) = fails(&["sample", &tmp.path("no-run")]);
+    assert_eq!(code, 1);
+    assert!(err.contains("no checkpoint found") && err.contains("no-run"), "{err}");
+
+    let broken = tmp.path("broken.safetensors");
+    std::fs::write(&broken, b"\x10\0\0\0\0\0\0\0{}").unwrap();
+    let (code, err) = fails(&["sample", &broken]);
+    assert_eq!(code, 1);
+    assert!(err.contains("not a readable safetensors file") && err.contains("broken"), "{err}");
+
+    // A run is never written over.
+    let dir = tmp.path("run");
+    assert!(short_run(&dir, &[]).status.success());
+    let (code, err) = fails(&["train", "--steps", "1", "--out", &dir]);
+    assert_eq!(code, 2);
+    assert!(err.contains("the folder is not empty"), "{err}");
+}
+
+#[test]
+fn damaged_data_is_named() {
+    let tmp = Scratch::new("data");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
+    let copy = |name: &str| std::fs::copy(source.join(name), tmp.0.join(name)).unwrap();
+    copy("train-labels-idx1-ubyte.gz");
+    let images = std::fs::read(source.join("train-images-idx3-ubyte.gz")).unwrap();
+    std::fs::write(tmp.0.join("train-images-idx3-ubyte.gz"), &images[..images.len() / 2]).unwrap();
+    let (code, err) = fails(&["train", "--data", &tmp.path("")]);
+    assert_eq!(code, 1);
+    assert!(err.contains("train-images-idx3-ubyte.gz"), "{err}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    let tmp = Scratch::new("nonfinite");
+    let dir = tmp.path("run");
+    let args = [
+        "train",
+        "--steps",
+        "2000",
+        "--checkpoint-every",
+        "1",
+        "--lr-d",
+        "1e30",
+        "--lr-g",
+        "1e30",
+        "--out",
+        &dir,
+    ];
+    let out = run(&args);
+    let err = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{err}");
+    assert!(err.contains("first non-finite tensor: ") && err.contains(" at step "), "{err}");
+    assert!(err.contains("lower --lr-d and --lr-g"), "{err}");
+    // Whatever was kept is sound.
+    if let Ok(kept) = latest_checkpoint(Path::new(&dir)) {
+        assert!(err.contains(&kept.display().to_string()), "{err}");
+        for (name, t) in ganvil::checkpoint::load(&kept).unwrap().tensors {
+            if !name.starts_with("opt_") {
+                assert!(t.to_f64_vec().iter().all(|v| v.is_finite()), "{name}");
+            }
+        }
+    } else {
+        assert!(err.contains("There is no checkpoint yet"), "{err}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_the_state_and_exits_with_130() {
+    let tmp = Scratch::new("interrupt");
+    let dir = tmp.path("run");
+    let args = ["train", "--steps", "1000000", "--log-every", "5", "--out", &dir];
+    let child = program(&args).stderr(Stdio::piped()).spawn().unwrap();
+    let log = Path::new(&dir).join("log.jsonl");
+    let started = std::time::Instant::now();
+    while std::fs::read_to_string(&log).map_or(0, |s| s.lines().count()) < 3 {
+        assert!(started.elapsed().as_secs() < 120, "training did not start");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    let err = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(130), "{err}");
+    assert!(err.contains("interrupted at step ") && err.contains("the state is saved in "), "{err}");
+    let checkpoint = latest_checkpoint(Path::new(&dir)).unwrap();
+    assert!(err.contains(&checkpoint.display().to_string()), "{err}");
+    assert!(run(&["sample", &dir]).status.success());
+}
+
+#[test]
+fn runs_are_numbered() {
+    let tmp = Scratch::new("numbered");
+    for _ in 0..2 {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
+        let mut c = Command::new(env!("CARGO_BIN_EXE_ganvil"));
+        c.args(["train", "mlp-a", "--steps", "2", "--data"]).arg(data).current_dir(&tmp.0);
+        assert!(c.output().unwrap().status.success());
+    }
+    assert!(tmp.0.join("runs/00000-mnist-mlp-a/config.toml").is_file());
+    assert!(tmp.0.join("runs/00001-mnist-mlp-a/checkpoints/step-00000002.safetensors").is_file());
+}

@@ -1,0 +1,65 @@
+//! What must not grow while training goes on: live graph nodes, and requests to the system for memory. One test per
+//! process looks at process-wide counters, so this program has only one.
+
+use ganvil::data::{Dataset, Split};
+use ganvil::gan::{Event, NoProbe, Run, Trainer, run_training, zoo};
+use ganvil::{Device, backend, live_nodes, threads};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+fn misses() -> u64 {
+    backend::of(Device::Cpu).pool_stats().misses
+}
+
+fn main() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
+    let data = Arc::new(Dataset::load(data, Split::Test).unwrap());
+    for recipe in ["mlp", "mlp-a"] {
+        for n in [1, 2] {
+            threads(n, || steps(recipe, &data));
+        }
+        threads(2, || whole_run(recipe, &data));
+    }
+    println!("test result: ok. 1 passed; 0 failed");
+}
+
+/// What `bench step` runs.
+fn steps(recipe: &str, data: &Arc<Dataset>) {
+    let mut config = (zoo::recipe(recipe).unwrap().config)();
+    config.step.ema = None;
+    let mut trainer = Trainer::new(config, data.clone(), Device::Cpu).unwrap();
+    let mut after_10 = 0;
+    for step in 1..=60 {
+        trainer.step(&mut NoProbe).unwrap();
+        assert_eq!(live_nodes(), 0, "{recipe}: nodes alive after step {step}");
+        if step == 10 {
+            after_10 = misses();
+        }
+    }
+    assert_eq!(misses(), after_10, "{recipe}: the pool went to the system after step 10");
+}
+
+/// What `train` runs, with logs, grids and checkpoints.
+fn whole_run(recipe: &str, data: &Arc<Dataset>) {
+    let mut config = (zoo::recipe(recipe).unwrap().config)();
+    (config.steps, config.log_every, config.sample_every, config.checkpoint_every) = (60, 3, 10, 20);
+    let mut trainer = Trainer::new(config, data.clone(), Device::Cpu).unwrap();
+    let dir = std::env::temp_dir().join(format!("ganvil-steady-{}-{recipe}", std::process::id()));
+    let run = Run::create(Some(&dir), "mnist", trainer.config()).unwrap();
+    let mut after_first = None;
+    run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |event| match event {
+        Event::Wrote(path) if path.ends_with("plots/loss.png") => {
+            after_first.get_or_insert_with(misses);
+        }
+        _ => {}
+    })
+    .unwrap();
+    assert_eq!(
+        Some(misses()),
+        after_first,
+        "{recipe}: the pool went to the system after the first checkpoint"
+    );
+    assert_eq!(live_nodes(), 0);
+    std::fs::remove_dir_all(dir).unwrap();
+}

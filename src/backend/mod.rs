@@ -150,7 +150,7 @@ pub enum Binary {
     BceWithLogits,
     /// (g, y): g where y > 0, else slope * g
     LeakyReluGrad(f64),
-    /// (g, x): g where lo <= x <= hi, else 0
+    /// (g, x): g where lo < x < hi, else 0
     ClampGrad {
         /// Lower bound.
         lo: f64,

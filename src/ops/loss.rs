@@ -27,6 +27,9 @@ impl Reduction {
     }
 }
 
+/// The smallest p (1 - p) that [`Bce`]'s rule divides by: PyTorch's, which is 1e-12 in f32 for every dtype.
+const SMALLEST_VARIANCE: f64 = 1e-12f32 as f64;
+
 struct Bce;
 impl Op for Bce {
     fn name(&self) -> &'static str {
@@ -35,7 +38,7 @@ impl Op for Bce {
     /// dl/dp = (p - t) / max(p (1 - p), 1e-12)
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
         let (p, t) = (c.saved(0), c.saved(1));
-        one(g.mul(&p.sub(t)).div(&p.mul(&(1.0 - p)).clamp(1e-12, None)))
+        one(g.mul(&p.sub(t)).div(&p.mul(&(1.0 - p)).clamp(SMALLEST_VARIANCE, None)))
     }
 }
 
@@ -69,8 +72,8 @@ impl Tensor {
     }
 
     /// Binary cross-entropy of probabilities: `-(t max(ln p, -100) + (1-t) max(ln(1-p), -100))`. Derivative
-    /// `(p - t) / max(p (1 - p), 1e-12)`, for p only. Where p comes from a sigmoid, use
-    /// [`Tensor::bce_with_logits`]: it keeps its gradient when p is close to 0 or 1.
+    /// `(p - t) / max(p (1 - p), 1e-12)`, for p only (1e-12 rounded to f32 in every dtype, as in PyTorch). Where p
+    /// comes from a sigmoid, use [`Tensor::bce_with_logits`]: it keeps its gradient when p is close to 0 or 1.
     ///
     /// # Panics
     /// If the shapes differ or the target requires a gradient.

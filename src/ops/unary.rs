@@ -87,7 +87,7 @@ impl Op for Clamp {
     fn name(&self) -> &'static str {
         "clamp"
     }
-    /// dy/dx = 1 where lo <= x <= hi, else 0
+    /// dy/dx = 1 where lo < x < hi, else 0
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
         let mask = Binary::ClampGrad { lo: self.lo, hi: self.hi };
         one(g.masked_grad(c.saved(0), mask))
@@ -148,8 +148,9 @@ impl Tensor {
         self.pow(2.0)
     }
 
-    /// `min(max(x, lo), hi)`; None leaves that side open, NaN stays NaN. Derivative 1 where lo <= x <= hi (bounds
-    /// included), else 0.
+    /// `min(max(x, lo), hi)`; None leaves that side open, NaN stays NaN. Derivative 1 where lo < x < hi, else 0:
+    /// at a bound the smallest of the possible slopes, as in relu and in PyTorch 2.15 (older versions pass the
+    /// gradient there).
     ///
     /// # Panics
     /// If lo > hi.

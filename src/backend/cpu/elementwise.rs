@@ -112,7 +112,7 @@ binary! {
     };
     Binary::LeakyReluGrad(s) => LeakyReluGrad(slope = s) |g, y, FMA| if y > Float::ZERO { g } else { slope * g };
     Binary::ClampGrad { lo, hi } => ClampGrad(lo = lo, hi = hi) |g, x, FMA| {
-        if x >= lo && x <= hi { g } else { Float::ZERO }
+        if x > lo && x < hi { g } else { Float::ZERO }
     };
     Binary::TanhGrad => TanhGrad() |g, y, FMA| g * (T::ONE - y * y);
     Binary::SigmoidGrad => SigmoidGrad() |g, y, FMA| g * (y * (T::ONE - y));

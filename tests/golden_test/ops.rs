@@ -1,0 +1,100 @@
+//! The operations: from a fixture's attributes to calls of [`Tensor`]'s methods.
+
+use super::attrs::Attrs;
+use super::layers;
+use ganvil::{Reduction, Tensor};
+
+type Outputs = Result<Vec<Tensor>, String>;
+
+/// Applies an operation with these attributes to the inputs.
+pub type Rule = fn(&Attrs, &[Tensor]) -> Outputs;
+
+fn one(y: Tensor) -> Outputs {
+    Ok(vec![y])
+}
+
+/// The rule of an operation; None for one that is not known.
+pub fn rule(op: &str) -> Option<Rule> {
+    elementwise(op).or_else(|| arrangement(op)).or_else(|| compound(op))
+}
+
+fn elementwise(op: &str) -> Option<Rule> {
+    Some(match op {
+        "add" => |_, x| one(x[0].add(&x[1])),
+        "sub" => |_, x| one(x[0].sub(&x[1])),
+        "mul" => |_, x| one(x[0].mul(&x[1])),
+        "div" => |_, x| one(x[0].div(&x[1])),
+        "neg" => |_, x| one(x[0].neg()),
+        "exp" => |_, x| one(x[0].exp()),
+        "log" => |_, x| one(x[0].log()),
+        "sqrt" => |_, x| one(x[0].sqrt()),
+        "tanh" => |_, x| one(x[0].tanh()),
+        "sigmoid" => |_, x| one(x[0].sigmoid()),
+        "relu" => |_, x| one(x[0].relu()),
+        "leaky_relu" => |a, x| one(x[0].leaky_relu(a.f64("negative_slope")?)),
+        "softplus" => |a, x| one(x[0].softplus(a.f64("beta")?, a.f64("threshold")?)),
+        "pow" => |a, x| one(x[0].pow(a.f64("exponent")?)),
+        "clamp" => |a, x| one(x[0].clamp(a.f64_or_null("min")?, a.f64_or_null("max")?)),
+        "where" => |_, x| one(x[0].where_(&x[1], &x[2])),
+        "dropout" => |a, x| one(x[0].dropout_with_mask(&x[1], a.f64("p")?)),
+        _ => return None,
+    })
+}
+
+fn arrangement(op: &str) -> Option<Rule> {
+    Some(match op {
+        "reshape" => |a, x| one(x[0].reshape(&a.usizes("shape")?)),
+        "permute" => |a, x| one(x[0].permute(&a.isizes("dims")?)),
+        "narrow" => |a, x| one(x[0].narrow(a.isize("dim")?, a.usize("start")?, a.usize("length")?)),
+        "cat" => |a, x| one(Tensor::cat(&x.iter().collect::<Vec<_>>(), a.isize("dim")?)),
+        "index_select" => |a, x| one(x[0].index_select(a.isize("dim")?, &x[1])),
+        "gather" => |a, x| one(x[0].gather(a.isize("dim")?, &x[1])),
+        "embedding" => |_, x| one(Tensor::embedding(&x[0], &x[1])),
+        _ => return None,
+    })
+}
+
+fn compound(op: &str) -> Option<Rule> {
+    Some(match op {
+        "sum" => |a, x| one(x[0].sum(&dims(a, &x[0])?, a.bool("keepdim")?)),
+        "mean" => |a, x| one(x[0].mean(&dims(a, &x[0])?, a.bool("keepdim")?)),
+        "max" => |a, x| one(x[0].max(&dims(a, &x[0])?, a.bool("keepdim")?)),
+        "var" => |a, x| one(x[0].var(&dims(a, &x[0])?, a.bool("unbiased")?, a.bool("keepdim")?)),
+        "sqrt_mean_square" => |_, x| one(sqrt_mean_square(&x[0])),
+        "matmul" => |_, x| one(x[0].matmul(&x[1])),
+        "linear" => |_, x| one(x[0].linear(&x[1], x.get(2))),
+        "bce" => |a, x| one(x[0].bce(&x[1], reduction(a)?)),
+        "bce_with_logits" => |a, x| one(x[0].bce_with_logits(&x[1], reduction(a)?)),
+        "mse" => |a, x| one(x[0].mse(&x[1], reduction(a)?)),
+        "batch_norm" => layers::batch_norm,
+        _ => return None,
+    })
+}
+
+/// The dimensions of a reduction: null and none at all both mean all, and a number has the one dimension 0.
+fn dims(a: &Attrs, x: &Tensor) -> Result<Vec<isize>, String> {
+    let dims = a.isizes_or_null("dims")?.unwrap_or_default();
+    if x.rank() > 0 {
+        return Ok(dims);
+    }
+    match dims[..] {
+        [] | [0] | [-1] => Ok(Vec::new()),
+        _ => Err(format!("dims {dims:?} do not exist in a tensor of shape []")),
+    }
+}
+
+fn reduction(a: &Attrs) -> Result<Reduction, String> {
+    match a.str("reduction")? {
+        "mean" => Ok(Reduction::Mean),
+        "sum" => Ok(Reduction::Sum),
+        "none" => Ok(Reduction::None),
+        other => Err(format!("reduction '{other}' is not known")),
+    }
+}
+
+/// The root of the mean of x^2 over all dimensions but the first. Over no dimensions the mean is x^2 itself.
+fn sqrt_mean_square(x: &Tensor) -> Tensor {
+    let over: Vec<isize> = (1..x.rank() as isize).collect();
+    let square = x.square();
+    if over.is_empty() { square.sqrt() } else { square.mean(&over, false).sqrt() }
+}

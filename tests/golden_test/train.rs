@@ -1,0 +1,261 @@
+//! Recorded training: the trace's data go through [`Gan::step`], which is what trains everywhere else.
+
+use super::compare::{Report, Update};
+use super::fixture::{Fixture, Tolerance, Values};
+use super::place::Place;
+use super::{network, optim};
+use ganvil::gan::{
+    DiscriminatorUpdate, Draws, Gan, GeneratorUpdate, Loss, Network, On, Pass, Probe, StepConfig,
+};
+use ganvil::nn::state_dict;
+use ganvil::optim::Optimizer;
+use ganvil::rng::Stream;
+use ganvil::{Generator, Tensor};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+/// The traces that are replayed.
+const TRACES: [&str; 2] = ["gan_vanilla", "gan_dropout"];
+
+pub fn is_known(trace: &str) -> bool {
+    TRACES.contains(&trace)
+}
+
+/// Replays the steps; compares losses, the first gradients, and parameters and buffers at the end.
+pub fn run(report: &mut Report) -> Result<(), String> {
+    let (f, place) = (report.fixture, report.place);
+    let mut gan = Gan {
+        g: load("G", report)?,
+        d: load("D", report)?,
+        opt_g: optimizer(f, "opt_G")?,
+        opt_d: optimizer(f, "opt_D")?,
+        average: None,
+        config: config(f)?,
+        images: 0,
+    };
+    let mut replay = Replay::new(f, place);
+    let mut seen = Seen::default();
+    for t in 0..f.attrs.usize("steps")? {
+        replay.begin(t);
+        gan.step(&mut replay, &mut seen).map_err(|e| format!("step {t}: {} ({})", e.what, e.tensor))?;
+    }
+    replay.used.into_inner().iter().for_each(|name| report.mark(name));
+    compare_losses(report, &seen);
+    compare_gradients(report, &gan.d, "D", seen.grads_d);
+    compare_gradients(report, &gan.g, "G", seen.grads_g);
+    for net in [&gan.g, &gan.d] {
+        compare_final(report, net)?;
+    }
+    Ok(())
+}
+
+/// A network of the trace's model with its initial state.
+fn load(name: &'static str, report: &mut Report) -> Result<Network, String> {
+    let (f, place) = (report.fixture, report.place);
+    let spec = f.model.as_ref().and_then(|m| m.get(name)).and_then(Value::as_object);
+    let spec = spec.ok_or_else(|| format!("the model has no network {name}"))?;
+    if let Some(other) = spec.keys().find(|k| *k != "layers") {
+        return Err(format!("network {name} has '{other}', which is not known"));
+    }
+    let layers = network::layers(spec.get("layers").unwrap_or(&Value::Null))?;
+    let mut net = Network::new(name, &layers, &Generator::new(0, Stream::Init));
+    let prefix = format!("{name}.");
+    let initial: HashMap<String, Tensor> = f
+        .arrays
+        .iter()
+        .filter(|(n, _)| n.starts_with(&prefix))
+        .map(|(n, a)| (n.clone(), a.tensor(place)))
+        .collect();
+    network::load(&mut net, &initial, &prefix, f, place)?;
+    for (n, _) in state_dict(&net) {
+        report.mark(&format!("{prefix}{n}"));
+    }
+    Ok(net)
+}
+
+/// `{"type": .., arguments of torch.optim}`.
+fn optimizer(f: &Fixture, name: &str) -> Result<Optimizer, String> {
+    let value = f.attrs.get(name).and_then(Value::as_object);
+    let mut arguments = value.ok_or_else(|| format!("attribute '{name}' is missing"))?.clone();
+    let class = arguments.remove("type");
+    let class = class.as_ref().and_then(Value::as_str).ok_or_else(|| format!("{name} has no type"))?;
+    Ok(Optimizer::new(optim::rule(class, arguments)?))
+}
+
+fn config(f: &Fixture) -> Result<StepConfig, String> {
+    let loss = match f.attrs.str("objective")? {
+        "bce" => Loss::Bce,
+        "bce_logits" => Loss::NonSaturating,
+        other => return Err(format!("objective '{other}' is not known")),
+    };
+    Ok(StepConfig {
+        loss,
+        n_d: f.attrs.usize("n_critic")?,
+        n_g: 1,
+        reuse_fakes: f.attrs.bool("reuse_fake")?,
+        real_label: f.attrs.f64("real_label")?,
+        d_loss_scale: f.attrs.f64("d_factor")?,
+        g_loss_scale: f.attrs.f64("g_factor")?,
+        gradient_penalty: f.attrs.get("lambda_gp").and_then(Value::as_f64),
+        ema: None,
+    })
+}
+
+/// Gives a step what was recorded.
+struct Replay<'a> {
+    f: &'a Fixture,
+    place: &'a Place,
+    step: usize,
+    /// Updates of D that have taken their batch in this step.
+    updates: usize,
+    used: RefCell<BTreeSet<String>>,
+    /// Dropout is replayed: nothing draws from this.
+    random: Generator,
+}
+
+impl<'a> Replay<'a> {
+    fn new(f: &'a Fixture, place: &'a Place) -> Replay<'a> {
+        let random = Generator::new(0, Stream::Dropout);
+        Replay { f, place, step: 0, updates: 0, used: RefCell::default(), random }
+    }
+
+    fn begin(&mut self, step: usize) {
+        (self.step, self.updates) = (step, 0);
+    }
+
+    /// The tensor recorded for an update.
+    fn recorded(&self, pass: Pass, what: &str) -> Tensor {
+        let name = match pass {
+            Pass::Discriminator(k) => format!("step.{}.d{k}.{what}", self.step),
+            Pass::Generator(0) => format!("step.{}.g.{what}", self.step),
+            Pass::Generator(k) => {
+                panic!("a trace has one update of G per step, {k} were made before this one")
+            }
+        };
+        let tensor = self.f.tensor(&name, self.place).unwrap_or_else(|e| panic!("{e}"));
+        self.used.borrow_mut().insert(name);
+        tensor
+    }
+
+    /// Panics unless a size is the one that an attribute tells.
+    fn check(&self, what: &str, size: usize, attribute: &str) {
+        let told = self.f.attrs.usize(attribute).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(size, told, "the {attribute} of {what}");
+    }
+}
+
+impl Draws for Replay<'_> {
+    fn real(&mut self) -> Tensor {
+        let real = self.recorded(Pass::Discriminator(self.updates), "real");
+        self.check("the real samples", real.size(0), "batch");
+        self.updates += 1;
+        real
+    }
+
+    fn noise(&mut self, pass: Pass) -> Tensor {
+        let z = self.recorded(pass, "z");
+        self.check("the noise", z.size(1), "latent");
+        z
+    }
+
+    fn interpolation(&mut self, _: &Tensor) -> Tensor {
+        self.recorded(Pass::Discriminator(self.updates - 1), "eps")
+    }
+
+    fn dropout(&self) -> &Generator {
+        &self.random
+    }
+
+    /// Masks were recorded for D's passes over real and fake samples.
+    fn mask(&self, pass: Pass, on: On, path: &str) -> Option<Tensor> {
+        let layer = path.strip_prefix("D.net.")?;
+        let what = match (pass, on) {
+            (Pass::Discriminator(_), On::Real) => "mask_real",
+            (Pass::Discriminator(_), On::Fake) => "mask_fake",
+            (Pass::Generator(_), On::Fake) => "mask",
+            _ => return None,
+        };
+        Some(self.recorded(pass, &format!("{what}.{layer}")))
+    }
+
+    fn replays_masks(&self) -> bool {
+        true
+    }
+}
+
+/// Losses of all updates, and gradients of the first ones.
+#[derive(Default)]
+struct Seen {
+    d: Vec<f64>,
+    g: Vec<f64>,
+    penalty: Vec<f64>,
+    grads_d: Vec<Option<Tensor>>,
+    grads_g: Vec<Option<Tensor>>,
+}
+
+impl Probe for Seen {
+    fn discriminator(&mut self, update: &DiscriminatorUpdate) {
+        if self.d.is_empty() {
+            self.grads_d = update.grads.to_vec();
+        }
+        self.d.push(update.objective);
+        self.penalty.extend(update.penalty);
+    }
+
+    fn generator(&mut self, update: &GeneratorUpdate) {
+        if self.g.is_empty() {
+            self.grads_g = update.grads.to_vec();
+        }
+        self.g.push(update.objective);
+    }
+}
+
+fn compare_losses(report: &mut Report, seen: &Seen) {
+    for (name, losses) in [("loss_D", &seen.d), ("loss_G", &seen.g), ("penalty", &seen.penalty)] {
+        if !losses.is_empty() {
+            report.values(name, &[losses.len()], losses, None, report.tolerance(name));
+        }
+    }
+}
+
+/// The gradients of the first update, as far as the file has them.
+fn compare_gradients(report: &mut Report, net: &Network, name: &str, grads: Vec<Option<Tensor>>) {
+    let names = network::parameter_names(net, &format!("step.0.grad.{name}."));
+    for (name, g) in names.into_iter().zip(grads) {
+        if report.fixture.arrays.contains_key(&name) {
+            report.gradient(&name, g, false);
+        }
+    }
+}
+
+/// Parameters and buffers after the last step: floats relative to their change, counters exactly.
+fn compare_final(report: &mut Report, net: &Network) -> Result<(), String> {
+    let f = report.fixture;
+    for (own, value) in state_dict(net) {
+        let name = format!("{}.{own}", net.name());
+        let (end, loose) = (format!("final.{name}"), format!("loose.{name}"));
+        let got = value.to_f64_vec();
+        if !value.dtype().is_float() {
+            let exactly = Tolerance { rtol: 0.0, atol: 0.0 };
+            report.values(&end, value.shape(), &got, None, exactly);
+            continue;
+        }
+        let marks = f.arrays.get(&loose).map(|a| match &a.values {
+            Values::Int(marks) => Ok(&marks[..]),
+            Values::Float(_) => Err(format!("{loose} does not hold integers")),
+        });
+        let loose_atol = f.attrs.get("loose_atol").and_then(|v| v.get(net.name())).and_then(Value::as_f64);
+        let loose = match (marks.transpose()?, loose_atol) {
+            (Some(marks), Some(atol)) => Some((marks, atol)),
+            (Some(_), None) => return Err(format!("{loose} comes without a loose_atol")),
+            (None, _) => None,
+        };
+        if loose.is_some() {
+            report.mark(&format!("loose.{name}"));
+        }
+        let update = Update { initial: f.array(&name)?.to_f64(), loose };
+        report.values(&end, value.shape(), &got, Some(&update), report.tolerance(&end));
+    }
+    Ok(())
+}

@@ -7,7 +7,7 @@ use ganvil::backend::trace;
 use ganvil::rng::Stream;
 use ganvil::{DType, Device, Generator, Tensor, live_nodes, no_grad};
 
-/// 1. A leaf is a tensor that wants a gradient; everything computed from it remembers how.
+/// Stop 1. A leaf is a tensor that wants a gradient; everything computed from it remembers how.
 fn first_derivatives() {
     let x = Tensor::new(&[1.0f64, 2.0, 3.0], &[3]).requires_grad();
     let y = (&x * &x).sum_all(); // y = x1^2 + x2^2 + x3^2
@@ -15,7 +15,7 @@ fn first_derivatives() {
     println!("1. dy/dx of sum x^2      {}", x.grad().expect("backward filled it"));
 }
 
-/// 2. `grad` returns gradients instead of storing them. With create_graph they are tensors like any other and can be
+/// Stop 2. `grad` returns gradients instead of storing them. With create_graph they are tensors like any other and can be
 /// differentiated again, as often as you like: each op's rule is itself written with ops.
 fn higher_derivatives() {
     let x = Tensor::new(&[0.5f64], &[1]).requires_grad();
@@ -26,7 +26,7 @@ fn higher_derivatives() {
     }
 }
 
-/// 3. What WGAN-GP needs: the gradient of a function of a gradient. For the linear critic w.x the penalty
+/// Stop 3. What WGAN-GP needs: the gradient of a function of a gradient. For the linear critic w.x the penalty
 /// (|w| - 1)^2 has the gradient 2 (|w| - 1) w / |w|.
 fn gradient_of_a_gradient() {
     let w = Tensor::new(&[3.0f64, 4.0], &[2, 1]).requires_grad();
@@ -38,7 +38,7 @@ fn gradient_of_a_gradient() {
     println!("3. penalty {}, its gradient {}", penalty, dw.reshape(&[2]));
 }
 
-/// 4. Only what lies between outputs and requested inputs is computed: the kernel calls show it.
+/// Stop 4. Only what lies between outputs and requested inputs is computed: the kernel calls show it.
 fn pruning() {
     let random = Generator::new(0, Stream::General);
     let normal = |shape: &[usize]| random.normal(shape, 0.0, 1.0, DType::F32, Device::Cpu).requires_grad();
@@ -51,7 +51,7 @@ fn pruning() {
     }
 }
 
-/// 5. A graph is released as it is walked; walking it again must be asked for.
+/// Stop 5. A graph is released as it is walked; walking it again must be asked for.
 fn lifetimes() {
     let x = Tensor::new(&[2.0f64], &[1]).requires_grad();
     let y = x.exp();
@@ -64,7 +64,7 @@ fn lifetimes() {
     println!("   under no_grad         tracked: {}", no_grad(|| x.exp()).is_tracked());
 }
 
-/// 6. Every rule of ganvil is checked against finite differences, to second order; so can yours be.
+/// Stop 6. Every rule of ganvil is checked against finite differences, to second order; so can yours be.
 fn checks() {
     let x = Tensor::new(&[0.3f64, -0.8, 1.2, 0.4], &[2, 2]);
     let f = |v: &[Tensor]| v[0].matmul(&v[0].t()).sigmoid().log();

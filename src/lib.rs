@@ -1,4 +1,49 @@
-//! ganvil
+//! A tensor engine written from scratch, and the generative adversarial networks that train on it.
+//!
+//! # A tour of the house
+//!
+//! From the ground up; each floor knows only those below it.
+//!
+//! - **Ground floor**: [`DType`] and [`Element`], [`Layout`] (shape, strides, offset), [`Error`], [`Device`] and the
+//!   counter-based random numbers of [`rng`]. No idea of tensors.
+//! - [`backend`]: what a device must be able to do, on storages and layouts, and the CPU's way of doing it. No idea of
+//!   gradients.
+//! - [`Tensor`]: an immutable value with an optional place in a graph. Its methods are the ops, each with its derivative
+//!   rule beside it; a rule is written with the same ops, so gradients can be differentiated again.
+//! - [`autograd`]: the walk from outputs to inputs, and checks against finite differences.
+//! - [`nn`], [`optim`], [`data`], [`report`]: layers, optimisers, data sets, pictures and logs, written only against
+//!   tensors.
+//! - [`gan`]: losses, penalties, networks, the training step and the runs made of it.
+//! - [`cli`]: the `ganvil` program.
+//!
+//! # Two kinds of failure
+//!
+//! Using a tensor wrongly is a bug in the calling code and panics with the op, the shapes and the rule. What the world
+//! does (files, arguments, diverging training) comes back as an [`Error`]. A device that fails inside an op panics with
+//! a typed payload that [`try_run`] turns into an error.
+//!
+//! ```
+//! use ganvil::nn::{Ctx, LeakyReLU, Linear, Module, Sequential, parameters, parameters_mut};
+//! use ganvil::optim::{Optimizer, Sgd};
+//! use ganvil::{DType, Device, Generator, Reduction, autograd::grad, rng::Stream};
+//!
+//! let random = Generator::new(0, Stream::Init);
+//! let mut net = Sequential::new()
+//!     .with(Linear::new(2, 16, true, &random))
+//!     .with(LeakyReLU { negative_slope: 0.2 })
+//!     .with(Linear::new(16, 1, true, &random));
+//! let mut sgd = Optimizer::new(Sgd { lr: 0.1, ..Sgd::default() });
+//! let x = random.normal(&[64, 2], 0.0, 1.0, DType::F32, Device::Cpu);
+//! let y = x.sum(&[1], true); // to be learnt
+//! let mut losses = Vec::new();
+//! for _ in 0..100 {
+//!     let loss = net.forward(&x, &Ctx::eval()).mse(&y, Reduction::Mean);
+//!     losses.push(loss.item());
+//!     let grads = grad(&[&loss], &parameters(&net).iter().collect::<Vec<_>>(), &[], false);
+//!     sgd.step(parameters_mut(&mut net), grads);
+//! }
+//! assert!(losses[99] < 0.05 * losses[0]);
+//! ```
 #![warn(missing_docs)]
 
 pub mod autograd;
@@ -34,3 +79,8 @@ pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("ganvil-{i}")).build();
     pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}")).install(f)
 }
+
+/// The code of README.md, run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -336,7 +336,7 @@ pub trait Backend: Send + Sync {
     fn accumulate(&self, x: View, acc: ViewMut);
     /// Reduces the dimensions marked true; `out` has the kept ones, in order.
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut);
-    /// out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]; the batch dimensions are already broadcast.
+    /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
     /// out = the entries of dimension `dim` of x listed in the 1-D i64 `index`; all dtypes.
     fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex>;

@@ -4,9 +4,9 @@
 //! fake, a(x) the discriminator's logit, D(x) = sigmoid(a(x)); every loss is minimised and logged unscaled.
 
 mod config;
-mod losses;
+pub mod losses;
 mod network;
-mod penalties;
+pub mod penalties;
 mod prior;
 mod run;
 mod statistics;

@@ -88,7 +88,7 @@ fn apply<W: Float>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl Per
     });
 }
 
-/// out[c] = the sum of f(c, x, g) over channel c.
+/// `out[c]` = the sum of `f(c, x, g)` over channel c.
 fn sums<W: Float>(shape: Channels, x: &[W], g: &[W], out: &mut [W], f: impl PerElement<W>) {
     let mut terms = Buffer::of(W::DTYPE, shape.numel());
     let terms = terms.as_mut_slice::<W>();

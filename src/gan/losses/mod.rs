@@ -1,8 +1,8 @@
 //! Adversarial losses, one file each.
 
-mod bce;
-mod minimax;
-mod non_saturating;
+pub mod bce;
+pub mod minimax;
+pub mod non_saturating;
 
 pub use bce::Bce;
 pub use minimax::Minimax;

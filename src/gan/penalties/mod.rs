@@ -1,5 +1,5 @@
 //! Penalties on the discriminator's gradient, one file each.
 
-mod gradient_penalty;
+pub mod gradient_penalty;
 
 pub use gradient_penalty::{GradientPenalty, gradient_penalty};

@@ -155,7 +155,7 @@ impl<D: Draw, T: From<f32>> Kernel for Fill<'_, D, T> {
     }
 }
 
-/// out[4 l + j] = numbers[j][l], for as many as `out` holds.
+/// `out[4 l + j] = numbers[j][l]`, for as many as `out` holds.
 #[inline(always)]
 fn interleave<T: From<f32>>(numbers: &[[f32; LANES]; 4], out: &mut [T]) {
     let (blocks, rest) = out.as_chunks_mut::<4>();

@@ -52,6 +52,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod data;
 mod device;
+mod dims;
 mod dtype;
 mod error;
 pub mod gan;
@@ -64,9 +65,10 @@ pub mod rng;
 mod tensor;
 
 pub use device::Device;
+pub use dims::{Dims, MAX_RANK};
 pub use dtype::{DType, Element};
 pub use error::{DeviceFailure, Error, Result, try_run};
-pub use layout::{Dims, Layout, MAX_RANK, broadcast_shapes};
+pub use layout::{Layout, broadcast_shapes};
 pub use ops::Reduction;
 pub use tensor::{Generator, Tensor, is_recording, live_nodes, no_grad};
 

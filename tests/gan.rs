@@ -179,6 +179,18 @@ fn the_generators_step_computes_no_weight_gradient_of_the_discriminator() {
 }
 
 #[test]
+#[should_panic(
+    expected = "linear (in D.net.3): needs x [.., in] and weight [out, in], got x [2, 7] and weight [256, 512]"
+)]
+fn misuse_inside_a_network_names_the_layer() {
+    use ganvil::nn::{Ctx, LayerSpec, Module};
+    let random = Generator::new(0, Stream::Init);
+    let layers = [LayerSpec::linear(5, 7), LayerSpec::ReLU, LayerSpec::Tanh, LayerSpec::linear(512, 256)];
+    let d = ganvil::gan::Network::new("D", &layers, &random);
+    d.forward(&Tensor::ones(&[2, 5], DType::F32, Device::Cpu), &Ctx::eval());
+}
+
+#[test]
 fn update_counts_follow_n_d_and_n_g() {
     #[derive(Default)]
     struct Order(String);

@@ -50,9 +50,8 @@ impl BatchNorm1d {
         };
         blend(&self.running_mean, mean, 1.0);
         blend(&self.running_var, var, unbias);
-        let n = self.num_batches_tracked.get();
-        let next = n.to_dtype(DType::F64).add_scalar(1.0).to_dtype(DType::I64);
-        self.num_batches_tracked.set(next);
+        let seen = self.num_batches_tracked.get().item() as i64;
+        self.num_batches_tracked.set(Tensor::new(&[seen + 1], &[]));
     }
 }
 

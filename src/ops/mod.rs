@@ -18,8 +18,9 @@ mod unary;
 
 pub use loss::Reduction;
 
+use crate::MAX_RANK;
 use crate::error::misuse;
-use crate::layout::{MAX_RANK, broadcast_shapes};
+use crate::layout::broadcast_shapes;
 use crate::{DType, Device, Dims, Layout, Tensor};
 
 /// The gradients of an op with one input.

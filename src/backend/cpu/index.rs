@@ -2,7 +2,7 @@
 
 use super::float::Float;
 use crate::backend::BadIndex;
-use crate::layout::{Dims, Layout};
+use crate::{Dims, Layout};
 use std::ops::Range;
 
 /// Checks every index before anything is read or written.

@@ -6,7 +6,8 @@
 use super::float::Float;
 use super::par;
 use super::simd::{Kernel, vectorize};
-use crate::layout::{Dims, Layout, coalesce};
+use crate::Dims;
+use crate::layout::{Layout, coalesce};
 
 /// An elementwise function of one operand. `FMA` as in [`Kernel`].
 pub(super) trait Map1<X, O>: Copy + Sync {

@@ -10,7 +10,7 @@ use super::par;
 use super::pool::Buffer;
 use super::simd::{Kernel, vectorize};
 use crate::backend::Reduce;
-use crate::layout::{Dims, Layout};
+use crate::{Dims, Layout};
 
 /// Running sums of a row.
 const LANES: usize = 64;

@@ -114,7 +114,7 @@ fn apply(layout: Layout, naive: &Naive, step: &Step) -> (Layout, Naive) {
         }
         Step::Split(d, n) => {
             let d = d % rank;
-            if rank == 8 || shape[d] % n != 0 {
+            if rank == 8 || !shape[d].is_multiple_of(n) {
                 return same;
             }
             shape[d] /= n;

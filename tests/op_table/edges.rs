@@ -7,11 +7,13 @@ const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 
 type Unary = fn(&Tensor) -> Tensor;
+/// Inputs and what they give.
+type Values = &'static [(f64, f64)];
 
 #[test]
 fn functions_of_special_values() {
     let _tier = steady_tier();
-    let cases: [(&str, Unary, &[(f64, f64)]); 14] = [
+    let cases: [(&str, Unary, Values); 14] = [
         (
             "exp",
             Tensor::exp,

@@ -7,11 +7,16 @@ use ganvil::{DType, Tensor};
 const SHAPES: [&[usize]; 9] =
     [&[], &[1], &[0], &[7], &[3, 5], &[2, 0, 3], &[1, 4, 1], &[2, 3, 2, 3], &[300, 257]];
 
+type Op1 = fn(&Tensor) -> Tensor;
+type Op2 = fn(&Tensor, &Tensor) -> Tensor;
+type Of1 = fn(f64) -> f64;
+type Of2 = fn(f64, f64) -> f64;
+
 /// An elementwise function: its name, the op, the same on a number, where its inputs lie, how exact it is.
 struct Function {
     name: &'static str,
-    op: fn(&Tensor) -> Tensor,
-    of: fn(f64) -> f64,
+    op: Op1,
+    of: Of1,
     lo: f64,
     hi: f64,
     kinks: &'static [f64],
@@ -19,7 +24,7 @@ struct Function {
     covers: &'static [&'static str],
 }
 
-const fn function(name: &'static str, op: fn(&Tensor) -> Tensor, of: fn(f64) -> f64) -> Function {
+const fn function(name: &'static str, op: Op1, of: Of1) -> Function {
     let (lo, hi, kinks) = (-3.0, 3.0, &[] as &[f64]);
     Function { name, op, of, lo, hi, kinks, accuracy: Accuracy::Relative(4.0), covers: &[] }
 }
@@ -130,10 +135,8 @@ const PAIRS: [(&[usize], &[usize]); 14] = [
     (&[300, 1], &[300, 257]),
 ];
 
-type Op2 = fn(&Tensor, &Tensor) -> Tensor;
-
 pub fn binary() -> Vec<Row> {
-    let functions: [(&str, Op2, fn(f64, f64) -> f64, &[&str]); 4] = [
+    let functions: [(&str, Op2, Of2, &[&str]); 4] = [
         ("add", Tensor::add, |a, b| a + b, &["Add", "Expand"]),
         ("sub", Tensor::sub, |a, b| a - b, &["Sub"]),
         ("mul", Tensor::mul, |a, b| a * b, &["Mul"]),
@@ -151,7 +154,7 @@ pub fn binary() -> Vec<Row> {
 
 /// `+ - * /` on values and references, with a number on either side.
 pub fn operators() -> Vec<Row> {
-    let numbers: [(&str, fn(&Tensor) -> Tensor, fn(f64) -> f64); 17] = [
+    let numbers: [(&str, Op1, Of1); 17] = [
         ("x + c", |x| x + 1.25, |x| x + 1.25),
         ("c + x", |x| 1.25 + x, |x| x + 1.25),
         ("x - c", |x| x - 1.25, |x| x - 1.25),
@@ -170,7 +173,7 @@ pub fn operators() -> Vec<Row> {
         ("value / c", |x| x.clone() / 1.3, |x| x / 1.3),
         ("-value", |x| -x.clone(), |x| -x),
     ];
-    let tensors: [(&str, Op2, fn(f64, f64) -> f64); 10] = [
+    let tensors: [(&str, Op2, Of2); 10] = [
         ("&a + &b", |a, b| a + b, |a, b| a + b),
         ("&a - &b", |a, b| a - b, |a, b| a - b),
         ("&a * &b", |a, b| a * b, |a, b| a * b),
@@ -203,7 +206,8 @@ fn mask(row: Row, name: &'static str) -> Row {
 
 pub fn comparisons() -> Vec<Row> {
     type Scalar = fn(&Tensor, f64) -> Tensor;
-    let kinds: [(&str, Op2, Scalar, fn(f64, f64) -> bool); 6] = [
+    type Holds = fn(f64, f64) -> bool;
+    let kinds: [(&str, Op2, Scalar, Holds); 6] = [
         ("eq", Tensor::eq, Tensor::eq_scalar, |a, b| a == b),
         ("ne", Tensor::ne, Tensor::ne_scalar, |a, b| a != b),
         ("lt", Tensor::lt, Tensor::lt_scalar, |a, b| a < b),

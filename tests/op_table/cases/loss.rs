@@ -7,9 +7,11 @@ use ganvil::{Reduction, Tensor};
 const SHAPES: [&[usize]; 6] = [&[], &[6], &[2, 3], &[2, 1, 2, 2], &[0], &[300, 257]];
 
 type Loss = fn(&Tensor, &Tensor, Reduction) -> Tensor;
+type Each = fn(f64, f64) -> f64;
+type Fold = fn(&[f64]) -> f64;
 
 pub fn rows() -> Vec<Row> {
-    let losses: [(&str, Loss, fn(f64, f64) -> f64, &'static [&'static str]); 3] = [
+    let losses: [(&str, Loss, Each, &'static [&'static str]); 3] = [
         ("bce", Tensor::bce, |p, t| -(t * p.ln() + (1.0 - t) * (1.0 - p).ln()), &["Bce"]),
         (
             "bce_with_logits",
@@ -19,7 +21,7 @@ pub fn rows() -> Vec<Row> {
         ),
         ("mse", Tensor::mse, |a, b| (a - b) * (a - b), &[]),
     ];
-    let reductions: [(Reduction, Option<fn(&[f64]) -> f64>); 3] =
+    let reductions: [(Reduction, Option<Fold>); 3] =
         [(Reduction::Mean, Some(mean)), (Reduction::Sum, Some(sum)), (Reduction::None, None)];
     let mut rows = Vec::new();
     for (name, op, of, covers) in losses {

@@ -6,6 +6,9 @@ use ganvil::Tensor;
 
 const EPS: f64 = 1e-3;
 
+type Statistic = fn(&[Tensor]) -> Tensor;
+type Fold = fn(&[f64]) -> f64;
+
 const SHAPES: [&[usize]; 8] =
     [&[4, 3], &[2, 3, 5], &[2, 3, 2, 2], &[2, 1, 3, 2], &[5, 2, 1], &[2, 0, 3], &[3, 5, 67, 71], &[700, 101]];
 
@@ -50,7 +53,7 @@ pub fn rows() -> Vec<Row> {
             .dtypes(FULL)
             .covers(&["BatchNormOp"]),
         );
-        let statistics: [(&str, fn(&[Tensor]) -> Tensor, fn(&[f64]) -> f64); 2] = [
+        let statistics: [(&str, Statistic, Fold); 2] = [
             ("mean", |x| x[0].batch_norm(&x[1], &x[2], EPS).mean, mean),
             ("variance", |x| x[0].batch_norm(&x[1], &x[2], EPS).var, |v| variance(v, 0.0)),
         ];

@@ -106,8 +106,9 @@ fn slopes_at_kinks_are_the_documented_ones() {
     };
     assert_eq!(slope(Tensor::relu, 0.0), 0.0);
     assert_eq!(slope(|x| x.leaky_relu(0.2), 0.0), 0.2);
-    assert_eq!(slope(|x| x.clamp(-1.0, 1.0), -1.0), 1.0);
-    assert_eq!(slope(|x| x.clamp(-1.0, 1.0), 1.0), 1.0);
+    assert_eq!(slope(|x| x.clamp(-1.0, 1.0), -1.0), 0.0);
+    assert_eq!(slope(|x| x.clamp(-1.0, 1.0), 1.0), 0.0);
+    assert_eq!(slope(|x| x.clamp(-1.0, 1.0), 0.999), 1.0);
     assert_eq!(slope(|x| x.clamp(-1.0, 1.0), 1.5), 0.0);
     assert_eq!(slope(|x| x.pow(0.0), 0.0), 0.0);
     assert_eq!(slope(|x| x.softplus(2.0, 3.0), 1.6), 1.0);

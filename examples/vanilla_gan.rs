@@ -100,6 +100,7 @@ fn train(steps: usize) -> ganvil::Result<()> {
 }
 
 fn main() -> ganvil::Result<()> {
-    let steps = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(10_000);
+    let steps = std::env::args().nth(1).unwrap_or_else(|| "10000".into());
+    let steps = steps.parse().expect("the argument is a number of steps");
     ganvil::threads(0, || train(steps))
 }

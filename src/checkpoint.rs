@@ -1,6 +1,6 @@
 //! Checkpoints: safetensors files that PyTorch can read, written whole or not at all.
 
-use crate::report::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::{DType, Error, Result, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;

@@ -69,6 +69,18 @@ pub trait Element: Pod + Send + Sync + PartialOrd + fmt::Debug + 'static {
     fn from_f64(v: f64) -> Self;
 }
 
+/// The f32 next to an f64 towards zero, with its last bit set if that is not exact (rounding to odd): a further
+/// rounding to 22 bits or fewer then gives what rounding the f64 once would have given (Boldo and Melquiond, 2008).
+#[inline(always)]
+fn to_odd(v: f64) -> f32 {
+    let near = v as f32;
+    if near as f64 == v || v.is_nan() {
+        return near;
+    }
+    let towards_zero = near.to_bits() - (near.abs() as f64 > v.abs()) as u32;
+    f32::from_bits(towards_zero | 1)
+}
+
 macro_rules! element {
     ($t:ty, $d:ident, |$x:ident| $to:expr, |$y:ident| $from:expr) => {
         impl Element for $t {
@@ -87,8 +99,8 @@ macro_rules! element {
 }
 element!(f32, F32, |x| x as f64, |v| v as f32);
 element!(f64, F64, |x| x, |v| v);
-element!(f16, F16, |x| x.to_f64(), |v| f16::from_f64(v));
-element!(bf16, BF16, |x| x.to_f64(), |v| bf16::from_f64(v));
+element!(f16, F16, |x| x.to_f64(), |v| f16::from_f32(to_odd(v)));
+element!(bf16, BF16, |x| x.to_f64(), |v| bf16::from_f32(to_odd(v)));
 element!(i64, I64, |x| x as f64, |v| v as i64);
 element!(u8, U8, |x| x as f64, |v| v as u8);
 

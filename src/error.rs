@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 /// `Result` with ganvil's [`enum@Error`].
@@ -115,9 +115,9 @@ impl fmt::Display for DeviceFailure {
 }
 
 impl DeviceFailure {
-    /// Panics with this failure as the typed payload.
+    /// Unwinds with this failure as the typed payload, without the message of a panic: it is no bug.
     pub fn raise(self) -> ! {
-        panic_any(self)
+        resume_unwind(Box::new(self))
     }
 }
 

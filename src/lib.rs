@@ -46,6 +46,7 @@
 //! ```
 #![warn(missing_docs)]
 
+mod atomic;
 pub mod autograd;
 pub mod backend;
 pub mod checkpoint;

@@ -12,11 +12,11 @@ use rand::rand_core::{Infallible, TryRng};
 pub struct Key([u32; 2]);
 
 impl Key {
-    /// Streams of one seed are independent of each other, and so are those of two seeds below 2^32, whose key is
-    /// (seed, stream). The upper half of a larger seed is mixed into the lower.
+    /// Streams of one seed are independent of each other, and so are those of two seeds below 2^56. The key is
+    /// (seed, stream); what a seed has above 32 bits stands above the stream's 8, and its top byte is mixed in.
     pub fn new(seed: u64, stream: Stream) -> Key {
-        let upper = ((seed >> 32) as u32).wrapping_mul(0x9E37_79B9);
-        Key([seed as u32 ^ upper, stream as u32])
+        let (low, high) = (seed as u32, (seed >> 32) as u32);
+        Key([low ^ (high >> 24).wrapping_mul(0x9E37_79B9), high << 8 | stream as u32])
     }
 
     /// The two words of the Philox key.

@@ -288,10 +288,10 @@ fn settings_that_cannot_work_are_refused() {
         change(&mut c);
         c.check().unwrap_err().to_string()
     };
-    assert!(bad(&|c| c.batch = 1).contains("invalid batch '1'"));
-    assert!(bad(&|c| c.step.n_d = 0).contains("invalid step.n_d '0'"));
-    assert!(bad(&|c| c.step.real_label = 1.5).contains("invalid real-label '1.5'"));
-    assert!(bad(&|c| c.optimizer_d = c.optimizer_d.with_lr(f64::NAN)).contains("invalid lr-d 'NaN'"));
+    assert!(bad(&|c| c.batch = 1).contains("invalid --batch '1'"));
+    assert!(bad(&|c| c.step.n_d = 0).contains("invalid --n-d '0'"));
+    assert!(bad(&|c| c.step.real_label = 1.5).contains("invalid --real-label '1.5'"));
+    assert!(bad(&|c| c.optimizer_d = c.optimizer_d.with_lr(f64::NAN)).contains("invalid --lr-d 'NaN'"));
     assert!(bad(&|c| c.recipe = "mpl".into()).contains("did you mean 'mlp'?"));
-    assert!(bad(&|c| c.step.gradient_penalty = Some(-1.0)).contains("invalid gradient-penalty"));
+    assert!(bad(&|c| c.step.gradient_penalty = Some(-1.0)).contains("invalid --gradient-penalty"));
 }

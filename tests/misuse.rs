@@ -254,7 +254,7 @@ fn dimension_numbers() {
     refused("sum", &["dimension -1 is listed twice", "[1, -1]", "[2, 3]"], || x.sum(&[1, -1], false));
     refused("permute", &["listed twice", "[2, 3]"], || x.permute(&[1, 1]));
     refused("permute", &["all 2 dimensions", "[2, 3]", "[0]"], || x.permute(&[0]));
-    refused("sum", &["no dimension 0", "[]"], || f32s(&[]).sum(&[0], false));
+    refused("sum", &["no dimension 1", "[]"], || f32s(&[]).sum(&[1], false));
     refused("transpose", &["no dimension 0", "[]"], || f32s(&[]).transpose(0, 1));
     refused("max", &["[0, 3]", "no elements", "dims [0]"], || f32s(&[0, 3]).max(&[0], false));
 }

@@ -12,6 +12,9 @@ impl Backend for Meta {
     fn describe(&self) -> String {
         "meta (shapes only)".into()
     }
+    fn tier(&self) -> &'static str {
+        "none"
+    }
     fn alloc(&self, dtype: DType, len: usize) -> Storage {
         Storage::new(dtype, len, Memory::Meta)
     }

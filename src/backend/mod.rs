@@ -305,6 +305,8 @@ pub trait Backend: Send + Sync {
     fn device(&self) -> Device;
     /// A line for `ganvil info` and run logs.
     fn describe(&self) -> String;
+    /// The instruction set the kernels use (`avx512`, ...): bits are promised within one only, so checkpoints record it.
+    fn tier(&self) -> &'static str;
     /// Memory with arbitrary content.
     fn alloc(&self, dtype: DType, len: usize) -> Storage;
     /// Memory filled from the host; `bytes` holds `len` elements in native order.

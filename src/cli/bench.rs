@@ -1,6 +1,5 @@
 //! `ganvil bench`.
 
-use crate::backend::cpu::simd;
 use crate::data::{Dataset, Split, locate};
 use crate::gan::{NoProbe, TrainConfig, Trainer, zoo};
 use crate::{Device, Error, Result};
@@ -82,14 +81,13 @@ fn step(args: StepArgs) -> Result<()> {
     let median =
         crate::threads(threads, || median_step(&mut trainer, Duration::from_secs_f64(args.seconds)))?;
     let rate = 1.0 / median;
-    println!(
-        "{} {threads} ganvil-{} {rate:.2} {:.0} {:.0}",
+    super::print(&format!(
+        "{} {threads} ganvil-{} {rate:.2} {:.0} {:.0}\n",
         args.workload,
-        simd::tier(),
+        trainer.tier(),
         rate * batch as f64,
         peak_rss_mb()
-    );
-    Ok(())
+    ))
 }
 
 /// The median time of a step in seconds.

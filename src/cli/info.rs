@@ -14,22 +14,26 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    println!("ganvil {}", env!("CARGO_PKG_VERSION"));
-    println!("processor  {}", processor());
-    println!("device     {}", backend::of(crate::Device::Cpu).describe());
-    println!("threads    {}", super::threads(None)?);
     let data = locate(args.data.as_deref()).and_then(|dir| Ok((Dataset::load(&dir, Split::Train)?, dir)));
-    match data {
+    let data = match data {
         Ok((d, dir)) => {
             let i = &d.images;
-            println!("data       {}: {} images of {} x {}", dir.display(), i.count, i.rows, i.cols);
+            format!("{}: {} images of {} x {}", dir.display(), i.count, i.rows, i.cols)
         }
         // A flag that is wrong is an error, a missing default is information.
         Err(e) if args.data.is_some() => return Err(e),
-        Err(e) => println!("data       {e}"),
+        Err(e) => e.to_string(),
+    };
+    let mut text = format!("ganvil {}\n", env!("CARGO_PKG_VERSION"));
+    let device = backend::of(crate::Device::Cpu).describe();
+    let threads = super::threads(None)?.to_string();
+    for (what, value) in
+        [("processor", processor()), ("device", device), ("threads", threads), ("data", data)]
+    {
+        text += &format!("{what:<10} {value}\n");
     }
-    RECIPES.iter().for_each(|r| println!("recipe     {:<8} {}", r.name, r.summary));
-    Ok(())
+    RECIPES.iter().for_each(|r| text += &format!("{:<10} {:<6} {}\n", "recipe", r.name, r.summary));
+    super::print(&text)
 }
 
 /// The processor's name, where the system tells it.

@@ -10,7 +10,8 @@ mod sample;
 mod train;
 
 use crate::{Error, Result, try_run};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -40,7 +41,8 @@ enum Command {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = Cli::command().mut_subcommand("train", |c| c.after_help(train::recipes_and_example()));
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
     if let Err(message) = check_environment() {
         eprintln!("error: {message}");
         return ExitCode::from(2);
@@ -69,6 +71,18 @@ fn check_environment() -> Result<(), String> {
     match std::env::var("GANVIL_SIMD") {
         Ok(v) => crate::backend::cpu::simd::parse(&v).map(|_| ()),
         Err(_) => Ok(()),
+    }
+}
+
+/// Writes to stdout. A reader that has gone away ends the output quietly.
+///
+/// # Errors
+/// If stdout cannot be written for another reason, a full disk for example.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write to", "stdout")(e)),
+        _ => Ok(()),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Progress {
 impl Progress {
     pub fn start(trainer: &Trainer, run: &Run, threads: usize) -> Progress {
         let c = trainer.config();
-        let tier = crate::backend::cpu::simd::tier();
+        let tier = trainer.tier();
         eprintln!(
             "training {} for {} steps of {} images on {threads} thread{} ({tier}), seed {}, into {}",
             c.recipe,

@@ -10,12 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "Recipes:\n  mlp    fully connected GAN with BatchNorm in G and dropout in D (default)\n  mlp-a  \
-    the smallest fully connected GAN; one noise draw per step\n\nExample:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run"
-)]
 pub struct Args {
-    /// What to train: mlp or mlp-a
+    /// What to train; the recipes are listed below
     #[arg(default_value = "mlp", hide_default_value = true)]
     recipe: String,
     /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
@@ -83,6 +79,15 @@ pub struct Args {
     checkpoint_every: Option<u64>,
 }
 
+/// The end of `ganvil train --help`.
+pub fn recipes_and_example() -> String {
+    let recipes: String = zoo::RECIPES.iter().map(|r| format!("  {:<6} {}\n", r.name, r.summary)).collect();
+    let default = zoo::RECIPES[0].name;
+    format!(
+        "Recipes (default {default}):\n{recipes}\nExample:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run"
+    )
+}
+
 impl Args {
     /// The recipe's settings with the flags given.
     fn config(&self, images: usize) -> Result<TrainConfig> {
@@ -119,10 +124,12 @@ impl Args {
             None => {}
         }
         if let Some(epochs) = self.epochs {
-            let steps = (epochs * (images / c.batch.max(1)) as f64).round();
-            if !(steps >= 1.0 && steps < u64::MAX as f64) {
+            // D's updates of one step take a batch each; what fills no batch is dropped.
+            let batches = images / c.batch.max(1);
+            let steps = (epochs * batches as f64 / c.step.n_d.max(1) as f64).round();
+            if !(1.0..1e12).contains(&steps) {
                 let remedy = "a positive number of passes over the data, long enough for one step".into();
-                return Err(Error::Argument { what: "--epochs", value: epochs.to_string(), remedy });
+                return Err(Error::Argument { what: "--epochs", value: format!("{epochs:?}"), remedy });
             }
             c.steps = steps as u64;
         }
@@ -136,9 +143,8 @@ pub fn run(args: Args) -> Result<()> {
     let threads = super::threads(args.threads)?;
     let data = Arc::new(Dataset::load(locate(args.data.as_deref())?, Split::Train)?);
     let config = args.config(data.images.count)?;
-    let name = data.name.clone();
     let mut trainer = Trainer::new(config, data, args.device)?;
-    let run = Run::create(args.out.as_deref(), &name, trainer.config())?;
+    let run = Run::create(args.out.as_deref(), trainer.config())?;
     let stop = Arc::new(AtomicBool::new(false));
     on_interrupt(stop.clone());
     crate::threads(threads, || {
@@ -156,8 +162,10 @@ pub fn run(args: Args) -> Result<()> {
 fn on_interrupt(stop: Arc<AtomicBool>) {
     let handler = move || {
         if stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            eprintln!("\nstopped at once; what was done since the last checkpoint is lost");
+            std::process::exit(1);
         }
+        eprintln!("\nsaving and stopping after this step; again to stop at once");
     };
     if let Err(e) = ctrlc::set_handler(handler) {
         eprintln!("warning: Ctrl-C will end the run without saving ({e})");

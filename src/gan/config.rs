@@ -71,13 +71,13 @@ impl TrainConfig {
         let logits = self.step.loss.get().takes_logits();
         let d = (recipe.architecture)(self.latent, 1, logits).discriminator;
         let positive = [
-            ("steps", self.steps),
+            ("--steps", self.steps),
             ("latent", self.latent as u64),
-            ("step.n_d", self.step.n_d as u64),
-            ("step.n_g", self.step.n_g as u64),
-            ("log_every", self.log_every),
-            ("sample_every", self.sample_every),
-            ("checkpoint_every", self.checkpoint_every),
+            ("--n-d", self.step.n_d as u64),
+            ("--n-g", self.step.n_g as u64),
+            ("--log-every", self.log_every),
+            ("--sample-every", self.sample_every),
+            ("--checkpoint-every", self.checkpoint_every),
         ];
         for (what, value) in positive {
             if value == 0 {
@@ -86,12 +86,12 @@ impl TrainConfig {
         }
         if self.batch < 2 {
             return bad(
-                "batch",
+                "--batch",
                 &self.batch,
                 "it must be at least 2, or batch normalisation has no variance",
             );
         }
-        for (what, lr) in [("lr-d", self.optimizer_d.lr()), ("lr-g", self.optimizer_g.lr())] {
+        for (what, lr) in [("--lr-d", self.optimizer_d.lr()), ("--lr-g", self.optimizer_g.lr())] {
             if !(lr.is_finite() && lr >= 0.0) {
                 return bad(what, &lr, "a learning rate is a finite number, 0 or more; 2e-4 is usual");
             }
@@ -105,10 +105,10 @@ impl TrainConfig {
         }
         match self.step.gradient_penalty {
             Some(w) if !(w.is_finite() && w >= 0.0) => {
-                bad("gradient-penalty", &w, "the weight is a finite number, 0 or more; 10 is usual")
+                bad("--gradient-penalty", &w, "the weight is a finite number, 0 or more; 10 is usual")
             }
             Some(w) if d.iter().any(|l| matches!(l, crate::nn::LayerSpec::BatchNorm1d { .. })) => {
-                bad("gradient-penalty", &w, "it needs a discriminator without batch normalisation")
+                bad("--gradient-penalty", &w, "it needs a discriminator without batch normalisation")
             }
             _ => Ok(()),
         }

@@ -23,14 +23,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes the folder given, or the next free `runs/NNNNN-DATASET-RECIPE`, and writes the settings into it.
+    /// Makes the folder given, or the next free `runs/NNNNN-mnist-RECIPE`, and writes the settings into it.
     ///
     /// # Errors
     /// If it cannot be made, or exists with something in it: a run never writes over another.
-    pub fn create(out: Option<&Path>, dataset: &str, config: &TrainConfig) -> Result<Run> {
+    pub fn create(out: Option<&Path>, config: &TrainConfig) -> Result<Run> {
         let dir = match out {
             Some(dir) => dir.to_path_buf(),
-            None => next_folder(Path::new("runs"), &format!("{dataset}-{}", config.recipe))?,
+            None => next_folder(Path::new("runs"), &format!("mnist-{}", config.recipe))?,
         };
         let used = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
         if used {
@@ -43,7 +43,7 @@ impl Run {
         }
         let text =
             toml::to_string(config).map_err(|e| Error::format(dir.join("config.toml"), e.to_string()))?;
-        crate::report::atomic::write_atomic(&dir.join("config.toml"), text.as_bytes())?;
+        crate::atomic::write_atomic(&dir.join("config.toml"), text.as_bytes())?;
         Ok(Run { dir })
     }
 
@@ -243,17 +243,12 @@ impl Session<'_> {
         Ok(path)
     }
 
-    /// The error for a loss that is not finite. The update was not made, so that the state can be kept if the weights
-    /// are still sound.
+    /// The error for a loss that is not finite. Part of the step may have been made, so the state in memory is not
+    /// one to go on from: the last checkpoint stays as it is.
     fn not_finite(&self, trainer: &Trainer, e: NotFinite, on: &mut dyn FnMut(Event)) -> Error {
-        if trainer.first_not_finite().is_none()
-            && trainer.steps() > 0
-            && let Err(e) = self.checkpoint(trainer, on)
-        {
-            return e;
-        }
-        if let Err(e) = self.plot(trainer, on) {
-            return e;
+        // A plot that cannot be drawn must not hide why the run stopped.
+        if let Err(plot) = self.plot(trainer, on) {
+            eprintln!("warning: {plot}");
         }
         self.error(trainer, e)
     }

@@ -296,7 +296,10 @@ impl Gan {
         seen.iter().filter(|(name, _)| *name == "G(z)").for_each(|(name, t)| look(name, t));
         self.d.visit("D.", &mut |name, _, t| look(name, t));
         seen.iter().for_each(|(name, t)| look(name, t));
-        NotFinite { what, tensor: first.unwrap_or_else(|| "the loss itself".into()) }
+        NotFinite {
+            what,
+            tensor: first.unwrap_or_else(|| "the loss itself (all it was made of is finite)".into()),
+        }
     }
 }
 

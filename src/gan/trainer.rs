@@ -5,7 +5,7 @@ use super::network::Network;
 use super::prior::Prior;
 use super::step::{Draws, Gan, NotFinite, Pass, Probe, StepLosses};
 use super::zoo;
-use crate::backend::cpu::simd;
+use crate::backend;
 use crate::checkpoint;
 use crate::data::{Dataset, Loader};
 use crate::nn::{Ctx, Kind, Module, load_state_dict};
@@ -61,13 +61,14 @@ pub struct Trainer {
     steps: u64,
 }
 
-/// Fresh networks of a recipe: generator, discriminator.
-fn networks(config: &TrainConfig, pixels: usize) -> Result<(Network, Network)> {
+/// A recipe's layers for these settings.
+fn architecture(config: &TrainConfig, pixels: usize) -> Result<zoo::Architecture> {
     let logits = config.step.loss.get().takes_logits();
-    let a = (zoo::recipe(&config.recipe)?.architecture)(config.latent, pixels, logits);
-    let random = Generator::new(config.seed, Stream::Init);
-    let g = Network::new("G", &a.generator, &random);
-    Ok((g, Network::new("D", &a.discriminator, &random)))
+    Ok((zoo::recipe(&config.recipe)?.architecture)(config.latent, pixels, logits))
+}
+
+fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<Network> {
+    Ok(Network::new("G", &architecture(config, pixels)?.generator, random))
 }
 
 fn to_device(net: &mut Network, device: Device) {
@@ -90,13 +91,16 @@ impl Trainer {
         }
         let size = (data.images.rows, data.images.cols);
         let pixels = data.images.area();
-        let (mut g, mut d) = networks(&config, pixels)?;
+        let stream = |s| Generator::new(config.seed, s);
+        let init = stream(Stream::Init);
+        let mut g = generator(&config, pixels, &init)?;
+        let mut d = Network::new("D", &architecture(&config, pixels)?.discriminator, &init);
+        // The average starts as G: from the same random numbers.
         let mut average = match config.step.ema {
-            Some(_) => Some(networks(&config, pixels)?.0),
+            Some(_) => Some(generator(&config, pixels, &stream(Stream::Init))?),
             None => None,
         };
         [&mut g, &mut d].into_iter().chain(&mut average).for_each(|n| to_device(n, device));
-        let stream = |s| Generator::new(config.seed, s);
         let loader = Loader::new(data, config.batch, config.seed)?;
         let draws = LiveDraws {
             scratch: vec![0.0; loader.len_of_batch()],
@@ -143,6 +147,11 @@ impl Trainer {
     /// Rows and columns of an image.
     pub fn image_size(&self) -> (usize, usize) {
         self.size
+    }
+
+    /// The instruction set of the device's kernels.
+    pub fn tier(&self) -> &'static str {
+        backend::of(self.draws.device).tier()
     }
 
     /// One step.
@@ -237,7 +246,7 @@ impl Trainer {
             "image_size": [self.size.0, self.size.1],
             "position": d.loader.position(),
             "calls": { "noise": d.noise.calls(), "dropout": d.dropout.calls(), "penalty": d.penalty.calls() },
-            "simd": simd::tier().name(),
+            "simd": self.tier(),
         })
     }
 }
@@ -275,8 +284,19 @@ impl Sampler {
         let size =
             (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
         let steps = number(&file.meta["step"])?;
-        let (mut net, _) = networks(&config, size.0 * size.1)?;
+        config.check()?;
         let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
+        // What the settings claim must be in the file before anything of that size is made.
+        let pixels = size.0.saturating_mul(size.1);
+        let holds = |dim: usize, n: usize| {
+            let of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
+            of_g.into_iter().any(|(_, t)| t.shape().get(dim) == Some(&n))
+        };
+        if !holds(1, config.latent) || !holds(0, pixels) {
+            let claim = format!("latent {} and image size {} x {}", config.latent, size.0, size.1);
+            return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
+        }
+        let mut net = generator(&config, pixels, &Generator::new(config.seed, Stream::Init))?;
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
         Ok(Sampler { net, config, size, steps })
     }

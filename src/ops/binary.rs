@@ -1,6 +1,6 @@
 //! Elementwise arithmetic on two broadcast tensors, and the operators.
 
-use super::{broadcast, elementwise_layout, expand_layout};
+use super::{broadcast, constant, elementwise_layout, expand_layout};
 use crate::Tensor;
 use crate::backend::{Binary, View};
 use crate::tensor::node::{Context, Op, Save};
@@ -162,7 +162,7 @@ macro_rules! operator {
 operator!(Add, add, |x, c| x.add_scalar(c), |c, x| x.add_scalar(c));
 operator!(Sub, sub, |x, c| x.add_scalar(-c), |c, x| x.neg().add_scalar(c));
 operator!(Mul, mul, |x, c| x.mul_scalar(c), |c, x| x.mul_scalar(c));
-operator!(Div, div, |x, c| x.mul_scalar(1.0 / c), |c, x| x.pow(-1.0).mul_scalar(c));
+operator!(Div, div, |x, c| x.div(&constant(x, c)), |c, x| Tensor::div(&constant(x, c), x));
 
 impl ops::Neg for Tensor {
     type Output = Tensor;

@@ -88,8 +88,8 @@ impl Op for ScatterAdd {
 }
 
 impl Tensor {
-    /// The entries of dimension `dim` listed in the vector `index`; repeats are allowed and accumulate in the
-    /// gradient.
+    /// The entries of dimension `dim` listed in the vector `index` (a scalar counts as a vector of one); repeats are
+    /// allowed and accumulate in the gradient.
     ///
     /// # Panics
     /// If the index is not a vector of i64 or holds a number outside of the dimension.
@@ -101,6 +101,12 @@ impl Tensor {
     /// [`Tensor::index_select`] on behalf of an op.
     #[track_caller]
     fn select(&self, name: &str, dim: isize, index: &Tensor) -> Tensor {
+        if self.is_scalar_along(dim) && index.numel() == 1 {
+            return self.reshape(&[1]).select(name, 0, &index.reshape(&[1])).reshape(&[]);
+        }
+        if index.rank() == 0 {
+            return self.select(name, dim, &index.reshape(&[1]));
+        }
         let d = self.dim(name, dim);
         check_index(name, self, index);
         if index.rank() != 1 {
@@ -155,6 +161,9 @@ impl Tensor {
     /// If the index does not fit, is not i64 or holds a number outside of the dimension.
     #[track_caller]
     pub fn gather(&self, dim: isize, index: &Tensor) -> Tensor {
+        if self.is_scalar_along(dim) && index.numel() == 1 && index.rank() < 2 {
+            return self.reshape(&[1]).gather(0, &index.reshape(&[1])).reshape(index.shape());
+        }
         let d = self.dim("gather", dim);
         check_index("gather", self, index);
         self.check_index_shape("gather", d, index);
@@ -174,6 +183,9 @@ impl Tensor {
     /// If shapes do not fit, the index is not i64 or holds a number outside of the dimension.
     #[track_caller]
     pub fn scatter_add(&self, dim: isize, index: &Tensor, src: &Tensor) -> Tensor {
+        if self.is_scalar_along(dim) && [index, src].iter().all(|t| t.numel() == 1 && t.rank() < 2) {
+            return self.reshape(&[1]).scatter_add(0, &index.reshape(&[1]), &src.reshape(&[1])).reshape(&[]);
+        }
         let d = self.dim("scatter_add", dim);
         check_index("scatter_add", self, index);
         self.check_with("scatter_add", src);

@@ -4,6 +4,7 @@ use super::one;
 use crate::Tensor;
 use crate::backend::Binary;
 use crate::error::misuse;
+use crate::tensor::is_recording;
 use crate::tensor::node::{Context, Op, Save};
 
 /// How the losses of single elements become one.
@@ -66,7 +67,7 @@ impl Tensor {
                 target.shape()
             );
         }
-        if !differentiable && target.is_tracked() {
+        if !differentiable && target.is_tracked() && is_recording() {
             misuse!(op, "has no derivative for the target; detach it");
         }
     }

@@ -35,11 +35,12 @@ impl Tensor {
         resolve_dim(op, self.shape(), self.rank(), dim)
     }
 
-    /// Checked dimension numbers as a mask over the dimensions; none listed means all.
+    /// Checked dimension numbers as a mask over the dimensions; none listed means all. As in PyTorch, a scalar may be
+    /// reduced over a dimension 0 that it does not have.
     #[track_caller]
     pub(crate) fn dim_mask(&self, op: &str, dims: &[isize]) -> Dims<bool> {
         let mut mask = Dims::filled(self.rank(), dims.is_empty());
-        for &d in dims {
+        for &d in dims.iter().filter(|d| !self.is_scalar_along(**d)) {
             let i = self.dim(op, d);
             if mask[i] {
                 misuse!(op, "dimension {d} is listed twice in {dims:?} (shape {:?})", self.shape());
@@ -47,6 +48,11 @@ impl Tensor {
             mask[i] = true;
         }
         mask
+    }
+
+    /// Whether this is a 0-dimensional tensor and `dim` the one dimension it would have as a vector.
+    fn is_scalar_along(&self, dim: isize) -> bool {
+        self.rank() == 0 && matches!(dim, 0 | -1)
     }
 
     /// Panics unless the dtype is a float.

@@ -286,8 +286,9 @@ impl Tensor {
                 );
             }
             parts.push((shape[d], t.shape()[d]));
-            shape[d] += t.shape()[d];
+            shape[d] = shape[d].saturating_add(t.shape()[d]);
         }
+        super::check_shape("cat", &shape);
         let y = Tensor::build(Layout::contiguous(&shape), first.dtype(), first.device(), |out| {
             for (t, &(start, length)) in tensors.iter().zip(&parts) {
                 let part = out.layout.narrowed(d, start, length);

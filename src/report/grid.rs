@@ -5,7 +5,7 @@ use std::path::Path;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageResult};
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::data::from_unit;
 use crate::error::misuse;
 use crate::{Error, Result};
@@ -143,8 +143,8 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::atomic::tests::Folder;
     use super::*;
+    use crate::atomic::tests::Folder;
 
     #[test]
     fn every_pixel_lies_where_it_should() {

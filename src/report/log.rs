@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::{Error, Result};
 
 /// A log that is being written.
@@ -107,8 +107,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<(Value, usize)>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::atomic::tests::Folder;
     use super::*;
+    use crate::atomic::tests::Folder;
     use serde_json::json;
 
     #[derive(Serialize)]

@@ -1,6 +1,5 @@
 //! What a run leaves for people to look at: sample grids, plots and the log.
 
-pub(crate) mod atomic;
 mod canvas;
 mod chart;
 mod curve;

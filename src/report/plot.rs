@@ -7,10 +7,10 @@ use std::path::Path;
 use image::ExtendedColorType;
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
-use super::atomic::write_atomic;
 use super::canvas::{BITMAP, Canvas, SVG, UNITS};
 use super::chart;
 use super::grid::encode_png;
+use crate::atomic::write_atomic;
 use crate::{Error, Result};
 
 /// A curve.
@@ -161,8 +161,8 @@ pub fn plot_losses(path: impl AsRef<Path>, recipe: &str, history: &LossHistory) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::atomic::tests::Folder;
     use super::*;
+    use crate::atomic::tests::Folder;
     use std::fs;
 
     fn history(n: usize) -> LossHistory {

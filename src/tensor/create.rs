@@ -29,6 +29,7 @@ impl Tensor {
     }
 
     /// A tensor of shape `[]`.
+    #[track_caller]
     pub fn scalar(value: f64, dtype: DType, device: Device) -> Tensor {
         Tensor::full(&[], value, dtype, device)
     }
@@ -53,16 +54,19 @@ impl Tensor {
     }
 
     /// Zeros of this tensor's shape, dtype, device and order in memory.
+    #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
         self.full_like(0.0)
     }
 
     /// Ones of this tensor's shape, dtype, device and order in memory.
+    #[track_caller]
     pub fn ones_like(&self) -> Tensor {
         self.full_like(1.0)
     }
 
     /// A constant of this tensor's shape, dtype, device and order in memory.
+    #[track_caller]
     pub fn full_like(&self, value: f64) -> Tensor {
         Tensor::build(self.layout().like(), self.dtype(), self.device(), |out| {
             self.backend().fill(value, out)
@@ -70,12 +74,14 @@ impl Tensor {
     }
 
     /// `0, 1, ..., n-1` as a vector.
+    #[track_caller]
     pub fn arange(n: usize, dtype: DType, device: Device) -> Tensor {
         let values: Vec<i64> = (0..n as i64).collect();
         Tensor::new(&values, &[n]).to_dtype(dtype).to_device(device)
     }
 
     /// The n x n identity matrix.
+    #[track_caller]
     pub fn eye(n: usize, dtype: DType, device: Device) -> Tensor {
         let mut values = vec![0u8; n * n];
         values.iter_mut().step_by(n + 1).for_each(|v| *v = 1);
@@ -92,6 +98,7 @@ impl Tensor {
 
 /// A vector of these values.
 impl<T: Element> From<&[T]> for Tensor {
+    #[track_caller]
     fn from(data: &[T]) -> Tensor {
         Tensor::new(data, &[data.len()])
     }
@@ -99,6 +106,7 @@ impl<T: Element> From<&[T]> for Tensor {
 
 /// A matrix with these rows.
 impl<T: Element, const M: usize, const N: usize> From<[[T; N]; M]> for Tensor {
+    #[track_caller]
     fn from(rows: [[T; N]; M]) -> Tensor {
         Tensor::new(rows.as_flattened(), &[M, N])
     }

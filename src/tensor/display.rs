@@ -22,19 +22,27 @@ impl fmt::Display for Tensor {
         if self.device() == Device::Meta {
             return write!(f, "<no values>");
         }
-        let values = self.detach().to_f64_vec();
-        if self.rank() == 0 {
-            return f.write_str(&scalar(values[0], self.dtype()));
-        }
         if self.numel() == 0 {
             return f.write_str("[]");
         }
         let summarise = self.numel() > THRESHOLD;
         let shown = shown_indices(self.shape(), summarise);
-        let picked: Vec<f64> = shown.iter().map(|&i| values[i]).collect();
-        let precision = f.precision().unwrap_or(PRECISION);
-        let words = words(&picked, self.dtype(), precision);
-        let mut words = words.into_iter();
+        let texts = match self.dtype() {
+            DType::I64 => texts(&self.to_vec::<i64>(), &shown),
+            DType::U8 => texts(&self.to_vec::<u8>(), &shown),
+            dtype => {
+                let values = self.to_f64_vec();
+                if self.rank() == 0 {
+                    return f.write_str(&scalar(values[0], dtype));
+                }
+                let picked: Vec<f64> = shown.iter().map(|&i| values[i]).collect();
+                floats(&picked, dtype, f.precision().unwrap_or(PRECISION))
+            }
+        };
+        let mut words = aligned(texts).into_iter();
+        if self.rank() == 0 {
+            return f.write_str(&words.next().expect("a scalar has one element"));
+        }
         f.write_str(&nested(self.shape(), 0, summarise, &mut words))
     }
 }
@@ -116,13 +124,13 @@ fn filled(words: &[String], indent: &str, width: usize) -> String {
     text
 }
 
-/// Every value as text of one width.
-fn words(values: &[f64], dtype: DType, precision: usize) -> Vec<String> {
-    let texts: Vec<String> = if dtype.is_float() {
-        floats(values, dtype, precision)
-    } else {
-        values.iter().map(|v| format!("{v}")).collect()
-    };
+/// The integers at these places.
+fn texts(values: &[impl fmt::Display], shown: &[usize]) -> Vec<String> {
+    shown.iter().map(|&i| values[i].to_string()).collect()
+}
+
+/// Texts of one width.
+fn aligned(texts: Vec<String>) -> Vec<String> {
     let width = texts.iter().map(String::len).max().unwrap_or(0);
     texts.into_iter().map(|t| format!("{t:>width$}")).collect()
 }
@@ -170,9 +178,6 @@ fn scientific_column(values: &[f64], dtype: DType, precision: usize) -> Vec<Stri
 
 /// A 0-dimensional tensor: all the digits it takes.
 fn scalar(v: f64, dtype: DType) -> String {
-    if !dtype.is_float() {
-        return format!("{v}");
-    }
     if v == 0.0 || !v.is_finite() || (1e-4..largest_plain(dtype)).contains(&v.abs()) {
         let text = plain(v, dtype, usize::MAX);
         return if text.ends_with('.') { text + "0" } else { text };

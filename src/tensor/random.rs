@@ -53,13 +53,13 @@ impl Generator {
         })
     }
 
-    /// Independent uniform numbers in `[lo, hi)`.
+    /// Independent uniform numbers in `[lo, hi)`: multiples of 2^-24 of the range, also as f64.
     #[track_caller]
     pub fn uniform(&self, shape: &[usize], lo: f64, hi: f64, dtype: DType, device: Device) -> Tensor {
         self.draw(Random::Uniform { lo, hi }, shape, dtype, device)
     }
 
-    /// Independent normal numbers.
+    /// Independent normal numbers. Those of f64 tensors are the f32 numbers widened.
     #[track_caller]
     pub fn normal(&self, shape: &[usize], mean: f64, std: f64, dtype: DType, device: Device) -> Tensor {
         self.draw(Random::Normal { mean, std }, shape, dtype, device)

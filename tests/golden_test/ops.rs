@@ -56,10 +56,10 @@ fn arrangement(op: &str) -> Option<Rule> {
 
 fn compound(op: &str) -> Option<Rule> {
     Some(match op {
-        "sum" => |a, x| one(x[0].sum(&dims(a, &x[0])?, a.bool("keepdim")?)),
-        "mean" => |a, x| one(x[0].mean(&dims(a, &x[0])?, a.bool("keepdim")?)),
-        "max" => |a, x| one(x[0].max(&dims(a, &x[0])?, a.bool("keepdim")?)),
-        "var" => |a, x| one(x[0].var(&dims(a, &x[0])?, a.bool("unbiased")?, a.bool("keepdim")?)),
+        "sum" => |a, x| one(x[0].sum(&dims(a)?, a.bool("keepdim")?)),
+        "mean" => |a, x| one(x[0].mean(&dims(a)?, a.bool("keepdim")?)),
+        "max" => |a, x| one(x[0].max(&dims(a)?, a.bool("keepdim")?)),
+        "var" => |a, x| one(x[0].var(&dims(a)?, a.bool("unbiased")?, a.bool("keepdim")?)),
         "sqrt_mean_square" => |_, x| one(sqrt_mean_square(&x[0])),
         "matmul" => |_, x| one(x[0].matmul(&x[1])),
         "linear" => |_, x| one(x[0].linear(&x[1], x.get(2))),
@@ -71,16 +71,9 @@ fn compound(op: &str) -> Option<Rule> {
     })
 }
 
-/// The dimensions of a reduction: null and none at all both mean all, and a number has the one dimension 0.
-fn dims(a: &Attrs, x: &Tensor) -> Result<Vec<isize>, String> {
-    let dims = a.isizes_or_null("dims")?.unwrap_or_default();
-    if x.rank() > 0 {
-        return Ok(dims);
-    }
-    match dims[..] {
-        [] | [0] | [-1] => Ok(Vec::new()),
-        _ => Err(format!("dims {dims:?} do not exist in a tensor of shape []")),
-    }
+/// The dimensions of a reduction: null and none at all both mean all.
+fn dims(a: &Attrs) -> Result<Vec<isize>, String> {
+    Ok(a.isizes_or_null("dims")?.unwrap_or_default())
 }
 
 fn reduction(a: &Attrs) -> Result<Reduction, String> {

@@ -114,3 +114,63 @@ fn slopes_at_kinks_are_the_documented_ones() {
     assert_eq!(slope(|x| x.softplus(2.0, 3.0), 1.6), 1.0);
     assert_eq!(slope(Tensor::sqrt, 0.0), INF);
 }
+
+#[test]
+fn a_scalar_may_be_indexed_and_reduced_along_dimension_0() {
+    let x = Tensor::new(&[2.5], &[]).requires_grad();
+    let zero = Tensor::new(&[0i64], &[]);
+    for dim in [0, -1] {
+        for y in [
+            x.sum(&[dim], false),
+            x.mean(&[dim], true),
+            x.max(&[dim], false),
+            x.gather(dim, &zero),
+            x.index_select(dim, &zero.reshape(&[1])),
+        ] {
+            assert_eq!((y.shape(), y.item()), (&[][..], 2.5));
+            let g = ganvil::autograd::grad(&[&y], &[&x], &[], false)[0].clone().unwrap();
+            assert_eq!((g.shape(), g.item()), (&[][..], 1.0));
+        }
+        assert_eq!(x.var(&[dim], false, false).item(), 0.0);
+        let sum = x.scatter_add(dim, &zero, &Tensor::new(&[1.5], &[]));
+        assert_eq!((sum.shape(), sum.item()), (&[][..], 4.0));
+    }
+    let v = Tensor::new(&[1.0, 2.0], &[2]);
+    assert_eq!(v.index_select(0, &Tensor::new(&[1i64], &[])).to_vec::<f64>(), [2.0]);
+}
+
+#[test]
+fn dividing_by_a_number_rounds_once() {
+    for v in 1..1000 {
+        let x = Tensor::new(&[v as f32], &[1]);
+        assert_eq!((&x / v as f64).item(), 1.0, "{v} / {v}");
+        assert_eq!((v as f64 / &x).item(), 1.0, "{v} / {v}");
+        assert_eq!((&x / 3.0).to_vec::<f32>(), [v as f32 / 3.0]);
+        assert_eq!((3.0 / &x).to_vec::<f32>(), [3.0 / v as f32]);
+    }
+}
+
+#[test]
+fn relu_lets_no_infinite_gradient_through() {
+    let x = Tensor::new(&[-1.0, 1.0], &[2]).requires_grad();
+    let upstream = [Tensor::new(&[INF, INF], &[2])];
+    for y in [x.relu(), x.leaky_relu(0.0)] {
+        let g = ganvil::autograd::grad(&[&y], &[&x], &upstream, false)[0].clone().unwrap();
+        assert_eq!(g.to_vec::<f64>(), [0.0, INF]);
+    }
+}
+
+#[test]
+fn half_types_are_rounded_once() {
+    // Just above half way between 1 and the next f16: rounding to f32 first would lose what decides.
+    let v = 1.0 + 2f64.powi(-11) + 2f64.powi(-40);
+    assert_eq!(Tensor::new(&[v], &[1]).to_dtype(DType::F16).item(), 1.0 + 2f64.powi(-10));
+    let v = 1.0 + 2f64.powi(-8) + 2f64.powi(-40);
+    assert_eq!(Tensor::new(&[v], &[1]).to_dtype(DType::BF16).item(), 1.0 + 2f64.powi(-7));
+}
+
+#[test]
+fn a_tracked_target_is_a_constant_where_nothing_is_recorded() {
+    let (p, t) = (Tensor::new(&[0.5], &[1]), Tensor::new(&[1.0], &[1]).requires_grad());
+    assert_eq!(ganvil::no_grad(|| p.bce(&t, ganvil::Reduction::Mean)).item(), 2f64.ln());
+}

@@ -110,6 +110,8 @@ binary! {
         let positive = if a > Float::ZERO { a } else { Float::ZERO };
         positive - a * t + Math::softplus::<FMA>(-Float::abs(a))
     };
+    // A slope of 0 gives 0 whatever g is, infinite ones included.
+    Binary::LeakyReluGrad(0.0) => ReluGrad() |g, y, FMA| if y > Float::ZERO { g } else { Float::ZERO };
     Binary::LeakyReluGrad(s) => LeakyReluGrad(slope = s) |g, y, FMA| if y > Float::ZERO { g } else { slope * g };
     Binary::ClampGrad { lo, hi } => ClampGrad(lo = lo, hi = hi) |g, x, FMA| {
         if x > lo && x < hi { g } else { Float::ZERO }

@@ -99,7 +99,11 @@ impl Backend for Cpu {
     }
 
     fn describe(&self) -> String {
-        format!("cpu, {} of {} supported tiers", simd::tier(), supported_tiers().join(" "))
+        format!("cpu, {} (the machine has {})", simd::tier(), supported_tiers().join(", "))
+    }
+
+    fn tier(&self) -> &'static str {
+        simd::tier().name()
     }
 
     fn alloc(&self, dtype: DType, len: usize) -> Storage {

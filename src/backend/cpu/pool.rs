@@ -95,7 +95,12 @@ impl Buffer {
         pool.stats.misses += 1;
         let in_use = pool.stats.in_use - size;
         drop(pool);
-        match Self::from_system(size) {
+        // Before giving up, the system gets back what other sizes have cached.
+        let ptr = Self::from_system(size).or_else(|| {
+            trim();
+            Self::from_system(size)
+        });
+        match ptr {
             Some(ptr) => Buffer { ptr, len, class },
             None => {
                 lock().stats.in_use -= size;

@@ -12,35 +12,42 @@ macro_rules! vector {
             const LANES: usize = $lanes;
             #[inline(always)]
             unsafe fn zero() -> $v {
-                // SAFETY: the trait's contract, here and below.
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $zero() }
             }
             #[inline(always)]
             unsafe fn splat(x: $e) -> $v {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $set1(x) }
             }
             #[inline(always)]
             unsafe fn load(p: *const $e) -> $v {
+                // SAFETY: the caller vouches for the tier and for a whole vector at p, by the trait's contract.
                 unsafe { $load(p) }
             }
             #[inline(always)]
             unsafe fn load_first(p: *const $e, n: usize) -> $v {
+                // SAFETY: the caller vouches for the tier and for n elements at p, by the trait's contract; the mask hides the rest.
                 unsafe { $maskload(((1u32 << n) - 1) as $mask, p) }
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $e) {
+                // SAFETY: the caller vouches for the tier and for a whole vector at p, by the trait's contract.
                 unsafe { $store(p, self) }
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $e, n: usize) {
+                // SAFETY: the caller vouches for the tier and for n elements at p, by the trait's contract; the mask hides the rest.
                 unsafe { $maskstore(p, ((1u32 << n) - 1) as $mask, self) }
             }
             #[inline(always)]
             unsafe fn add(self, other: $v) -> $v {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $add(self, other) }
             }
             #[inline(always)]
             unsafe fn mul_add(self, b: $v, c: $v) -> $v {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $fma(self, b, c) }
             }
         }

@@ -22,20 +22,23 @@ impl<A: Real, const N: usize> Vector for Lanes<A, N> {
     }
     #[inline(always)]
     unsafe fn load(p: *const A) -> Self {
-        // SAFETY: the trait's contract, here and below.
+        // SAFETY: the caller vouches for N elements at p, by the trait's contract; an array has their alignment.
         Lanes(unsafe { p.cast::<[A; N]>().read() })
     }
     #[inline(always)]
     unsafe fn load_first(p: *const A, n: usize) -> Self {
+        // SAFETY: the caller vouches for n elements at p, by the trait's contract, and i < n.
         Lanes(std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { A::ZERO }))
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut A) {
+        // SAFETY: the caller vouches for N elements at p, by the trait's contract; an array has their alignment.
         unsafe { p.cast::<[A; N]>().write(self.0) }
     }
     #[inline(always)]
     unsafe fn store_first(self, p: *mut A, n: usize) {
         for (i, x) in self.0.into_iter().enumerate().take(n) {
+            // SAFETY: the caller vouches for n elements at p, by the trait's contract, and i < n.
             unsafe { *p.add(i) = x };
         }
     }

@@ -129,7 +129,11 @@ impl Args {
             let steps = (epochs * batches as f64 / c.step.n_d.max(1) as f64).round();
             if !(1.0..1e12).contains(&steps) {
                 let remedy = "a positive number of passes over the data, long enough for one step".into();
-                return Err(Error::Argument { what: "--epochs", value: format!("{epochs:?}"), remedy });
+                return Err(Error::Argument {
+                    what: "--epochs",
+                    value: format!("{epochs:?}").trim_end_matches(".0").into(),
+                    remedy,
+                });
             }
             c.steps = steps as u64;
         }

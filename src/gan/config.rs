@@ -98,7 +98,7 @@ impl TrainConfig {
         }
         if !(self.step.real_label > 0.0 && self.step.real_label <= 1.0) {
             return bad(
-                "real-label",
+                "--real-label",
                 &self.step.real_label,
                 "the target on real samples lies in (0, 1]; 0.9 is usual",
             );

@@ -134,7 +134,8 @@ impl Backend for Cpu {
 
     fn fill(&self, value: f64, out: ViewMut) {
         note("fill", out.layout.shape());
-        dispatch!(out.storage.dtype(), all, T => dense_out::<T>(out).fill(T::from_f64(value)))
+        // (half's own from_f64, which would be found first, rounds twice.)
+        dispatch!(out.storage.dtype(), all, T => dense_out::<T>(out).fill(<T as Element>::from_f64(value)))
     }
 
     fn copy(&self, x: View, out: ViewMut) {
@@ -152,7 +153,7 @@ impl Backend for Cpu {
         note("cast", out.layout.shape());
         dispatch!(x.storage.dtype(), all, X => dispatch!(out.storage.dtype(), all, O => {
             let o = slice_mut::<O>(out.storage);
-            map::copy(x.slice::<X>(), x.layout, o, out.layout, |x| O::from_f64(x.to_f64()))
+            map::copy(x.slice::<X>(), x.layout, o, out.layout, |x| <O as Element>::from_f64(x.to_f64()))
         }))
     }
 

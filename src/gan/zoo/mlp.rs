@@ -17,7 +17,7 @@ use crate::optim::Ema;
 
 pub(super) const MLP: Recipe = Recipe {
     name: "mlp",
-    summary: "fully connected GAN with BatchNorm in G and dropout in D; digits in a minute",
+    summary: "fully connected GAN with BatchNorm in G and dropout in D; the first thing to train",
     config: mlp_config,
     architecture: mlp,
 };

@@ -80,7 +80,10 @@ pub use tensor::{Generator, Tensor, is_recording, live_nodes, no_grad};
 /// If the system has no threads left.
 pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("ganvil-{i}")).build();
-    pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}")).install(f)
+    let pool = pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}"));
+    // The mode belongs to the calling thread; the closure runs on another.
+    let recording = is_recording();
+    pool.install(|| tensor::with_recording(recording, f))
 }
 
 /// The code of README.md, run as doctests.

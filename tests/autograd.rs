@@ -75,6 +75,8 @@ fn detach_and_no_grad_cut_the_graph() {
     y.backward();
     assert_eq!(x.grad().unwrap().to_vec::<f64>(), [3.0]);
     assert!(!no_grad(|| x.exp()).is_tracked());
+    assert!(!no_grad(|| ganvil::threads(2, || x.exp())).is_tracked(), "other threads of the call included");
+    assert!(ganvil::threads(2, || x.exp()).is_tracked());
 }
 
 #[test]

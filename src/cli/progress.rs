@@ -35,7 +35,7 @@ impl Progress {
         );
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(c.steps), ProgressDrawTarget::stderr_with_hz(8));
-            let style = "{bar:28} {pos}/{len}  {per_sec:>12}  {msg}  {eta_precise} left";
+            let style = "{pos}/{len} {wide_bar} {msg} {eta} left";
             bar.set_style(
                 ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
             );
@@ -74,9 +74,9 @@ impl Progress {
     fn show(&mut self, r: &Record) {
         let s = &r.statistics;
         let game =
-            format!("loss D {:.3} G {:.3}, D(x) {:.2} D(G(z)) {:.2}", s.d_loss, s.g_loss, s.d_real, s.d_fake);
+            format!("D {:.3} G {:.3} D(x) {:.2} D(G(z)) {:.2}", s.d_loss, s.g_loss, s.d_real, s.d_fake);
         if let Some(bar) = &self.bar {
-            return bar.set_message(game);
+            return bar.set_message(format!("{:.0}/s {game}", bar.per_sec()));
         }
         let seconds = self.start.elapsed().as_secs_f64();
         if seconds - self.printed < LINE_EVERY && r.step != self.steps {
@@ -84,12 +84,21 @@ impl Progress {
         }
         self.printed = seconds;
         let left = seconds / r.step as f64 * (self.steps - r.step) as f64;
-        eprintln!("step {}/{}, {:.0} images/s, {game}, {left:.0} s left", r.step, self.steps, r.images_per_s);
+        eprintln!(
+            "step {}/{}, {:.0} images/s, losses {game}, {left:.0} s left",
+            r.step, self.steps, r.images_per_s
+        );
     }
 
     pub fn finish(self, done: bool) {
         if let Some(bar) = &self.bar {
-            if done { bar.finish() } else { bar.abandon() }
+            if done {
+                bar.finish()
+            } else {
+                bar.abandon()
+            }
+            // The bar leaves the cursor behind itself.
+            eprintln!();
         }
         if !done {
             return;

@@ -3,7 +3,8 @@
 //! Element `(i0, i1, ...)` lives at `offset + i0*strides[0] + i1*strides[1] + ...`. Views (permute, narrow,
 //! expand, ...) change only this. The logical shape of images is NCHW whatever the order in memory.
 
-use crate::dims::Dims;
+use crate::dims::{Dims, MAX_RANK};
+use crate::error::misuse;
 use std::fmt;
 
 /// Shape, strides (in elements) and offset of a view into a storage.
@@ -226,6 +227,23 @@ impl Iterator for Indices {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.left, Some(self.left))
+    }
+}
+
+/// Panics if a shape has too many dimensions, or more elements than memory has addresses for.
+#[track_caller]
+pub(crate) fn check_shape(op: &str, shape: &[usize]) {
+    if shape.len() > MAX_RANK {
+        misuse!(
+            op,
+            "shape {shape:?} has {} dimensions, a tensor at most {MAX_RANK}; merge some with reshape",
+            shape.len()
+        );
+    }
+    // Sizes of 0 count as 1: strides are computed from the others.
+    let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size.max(1)));
+    if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
+        misuse!(op, "shape {shape:?} has more elements than any memory holds; make it smaller");
     }
 }
 

@@ -18,9 +18,8 @@ mod unary;
 
 pub use loss::Reduction;
 
-use crate::MAX_RANK;
 use crate::error::misuse;
-use crate::layout::broadcast_shapes;
+use crate::layout::{broadcast_shapes, check_shape};
 use crate::{DType, Device, Dims, Layout, Tensor};
 
 /// The gradients of an op with one input.
@@ -157,23 +156,6 @@ fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Dims {
     };
     check_shape(op, &shape);
     shape
-}
-
-/// Panics if a shape has too many dimensions, or more elements than memory has addresses for.
-#[track_caller]
-pub(crate) fn check_shape(op: &str, shape: &[usize]) {
-    if shape.len() > MAX_RANK {
-        misuse!(
-            op,
-            "shape {shape:?} has {} dimensions, a tensor at most {MAX_RANK}; merge some with reshape",
-            shape.len()
-        );
-    }
-    // Sizes of 0 count as 1: strides are computed from the others.
-    let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size.max(1)));
-    if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
-        misuse!(op, "shape {shape:?} has more elements than any memory holds; make it smaller");
-    }
 }
 
 /// The layout of an elementwise result: the order in memory of the first operand that is dense and not repeated.

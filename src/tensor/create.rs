@@ -4,7 +4,7 @@ use super::Tensor;
 use crate::backend::{self, ViewMut};
 use crate::dtype::Element;
 use crate::error::misuse;
-use crate::ops::check_shape;
+use crate::layout::check_shape;
 use crate::{DType, Device, Layout};
 use std::sync::Arc;
 

@@ -46,7 +46,7 @@ impl Generator {
                 "draws f32 or f64, not {dtype} (shape {shape:?}); convert the result with to_dtype"
             );
         }
-        crate::ops::check_shape("random", shape);
+        crate::layout::check_shape("random", shape);
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         Tensor::build(Layout::contiguous(shape), dtype, device, |out| {
             backend::of(device).random(what, self.key, call, out)

@@ -264,9 +264,11 @@ impl Rule {
             Rule::Adam(Adam { amsgrad, .. }) | Rule::AdamW(AdamW { amsgrad, .. }) => {
                 named(&[(true, "exp_avg"), (true, "exp_avg_sq"), (*amsgrad, "max_exp_avg_sq")])
             }
-            Rule::RmsProp(r) => {
-                named(&[(true, "square_avg"), (r.momentum != 0.0, "momentum_buffer"), (r.centered, "grad_avg")])
-            }
+            Rule::RmsProp(r) => named(&[
+                (true, "square_avg"),
+                (r.momentum != 0.0, "momentum_buffer"),
+                (r.centered, "grad_avg"),
+            ]),
         }
     }
 

@@ -360,6 +360,35 @@ fn batch_norm() {
 }
 
 #[test]
+fn normalisation_within_samples() {
+    let (x, c) = (f32s(&[2, 4, 3]), f32s(&[4]));
+    refused("layer_norm", &["[4]", "last dimensions", "[2, 4, 3]"], || x.layer_norm(&[4], None, None, 1e-5));
+    refused("layer_norm", &["[]", "at least one"], || x.layer_norm(&[], None, None, 1e-5));
+    refused("layer_norm", &["weight must be [4, 3]", "[2, 4, 3]", "got [4]"], || {
+        x.layer_norm(&[4, 3], Some(&c), None, 1e-5)
+    });
+    refused("group_norm", &["3 groups", "4 channels", "[2, 4, 3]"], || x.group_norm(3, None, None, 1e-5));
+    refused("group_norm", &["0 groups"], || x.group_norm(0, None, None, 1e-5));
+    refused("group_norm", &["[4]", "[batch, channels, ..]"], || c.group_norm(2, None, None, 1e-5));
+    refused("group_norm", &["bias must be [4]", "got [2]"], || {
+        x.group_norm(2, Some(&c), Some(&f32s(&[2])), 1e-5)
+    });
+    refused("group_norm", &["9 dimensions"], || f32s(&[1; 8]).group_norm(1, None, None, 1e-5));
+    refused("group_norm", &["different devices"], || x.group_norm(2, Some(&meta(&[4])), None, 1e-5));
+    refused("instance_norm", &["[3, 4]", "one position"], || f32s(&[3, 4]).instance_norm(None, None, 1e-5));
+    refused("instance_norm", &["weight must be [4]", "got [3]"], || {
+        x.instance_norm(Some(&f32s(&[3])), None, 1e-5)
+    });
+    for dtype in [DType::F16, DType::BF16, DType::I64] {
+        let x = of(&[2, 4, 3], dtype);
+        let hint = [&format!("got {dtype}") as &str, "[2, 4, 3]", "to_dtype(DType::F32)"];
+        refused("layer_norm", &hint, || x.layer_norm(&[3], None, None, 1e-5));
+        refused("group_norm", &hint, || x.group_norm(2, None, None, 1e-5));
+        refused("instance_norm", &hint, || x.instance_norm(None, None, 1e-5));
+    }
+}
+
+#[test]
 fn values() {
     refused("to_vec", &["[2, 3]", "is f32, not f64", "to_dtype"], || {
         Tensor::from(&f32s(&[2, 3]).to_vec::<f64>()[..])

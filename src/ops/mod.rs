@@ -8,6 +8,7 @@ mod binary;
 mod compare;
 mod dropout;
 mod index;
+mod layer_norm;
 mod loss;
 mod matmul;
 mod norm;

@@ -67,6 +67,13 @@ fn compound(op: &str) -> Option<Rule> {
         "bce_with_logits" => |a, x| one(x[0].bce_with_logits(&x[1], reduction(a)?)),
         "mse" => |a, x| one(x[0].mse(&x[1], reduction(a)?)),
         "batch_norm" => layers::batch_norm,
+        "layer_norm" => {
+            |a, x| one(x[0].layer_norm(&a.usizes("normalized_shape")?, x.get(1), x.get(2), a.f64("eps")?))
+        }
+        "group_norm" => {
+            |a, x| one(x[0].group_norm(a.usize("num_groups")?, x.get(1), x.get(2), a.f64("eps")?))
+        }
+        "instance_norm" => |a, x| one(x[0].instance_norm(x.get(1), x.get(2), a.f64("eps")?)),
         _ => return None,
     })
 }

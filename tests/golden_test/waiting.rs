@@ -27,7 +27,6 @@ const WAITING: &[(&str, Which)] = &[
     ("strided slices", Ops(BOTH, &["slice"])),
     ("convolution", Ops(BOTH, &["conv2d", "conv_transpose2d"])),
     ("convolution", Layers(&["Conv2d", "ConvTranspose2d", "BatchNorm2d", "Flatten", "Unflatten"])),
-    ("layer, group and instance normalisation", Ops(BOTH, &["layer_norm", "group_norm", "instance_norm"])),
     ("layer, group and instance normalisation", Layers(&["LayerNorm", "GroupNorm", "InstanceNorm2d"])),
     ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
     ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle", "pad"])),

@@ -161,17 +161,23 @@ impl Tensor {
     /// If the index does not fit, is not i64 or holds a number outside of the dimension.
     #[track_caller]
     pub fn gather(&self, dim: isize, index: &Tensor) -> Tensor {
+        self.gathered("gather", dim, index)
+    }
+
+    /// [`Tensor::gather`] on behalf of an op.
+    #[track_caller]
+    pub(super) fn gathered(&self, name: &str, dim: isize, index: &Tensor) -> Tensor {
         if self.is_scalar_along(dim) && index.numel() == 1 && index.rank() < 2 {
-            return self.reshape(&[1]).gather(0, &index.reshape(&[1])).reshape(index.shape());
+            return self.reshape(&[1]).gathered(name, 0, &index.reshape(&[1])).reshape(index.shape());
         }
-        let d = self.dim("gather", dim);
-        check_index("gather", self, index);
-        self.check_index_shape("gather", d, index);
+        let d = self.dim(name, dim);
+        check_index(name, self, index);
+        self.check_index_shape(name, d, index);
         let mut result = Ok(());
         let y = Tensor::build(Layout::contiguous(index.shape()), self.dtype(), self.device(), |out| {
             result = self.backend().gather(self.view(), d, index.view(), out)
         });
-        check_range("gather", self.shape(), d, result);
+        check_range(name, self.shape(), d, result);
         let op = Gather { dim: d as isize, shape: Dims::from_slice(self.shape()) };
         y.record(op, &[self], &[Save::Value(index)])
     }

@@ -11,13 +11,19 @@ mod index;
 mod layer_norm;
 mod loss;
 mod matmul;
+mod matrix;
 mod norm;
 pub(crate) mod optim;
+mod order;
+mod pad;
+mod part;
 mod reduce;
 mod shape;
+mod softmax;
 mod unary;
 
 pub use loss::Reduction;
+pub use pad::PadMode;
 
 use crate::error::misuse;
 use crate::layout::{broadcast_shapes, check_shape};

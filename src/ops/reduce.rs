@@ -1,6 +1,6 @@
 //! Reductions over any set of dimensions. An empty list of dimensions means all of them.
 
-use super::one;
+use super::{constant, one};
 use crate::backend::Reduce;
 use crate::error::misuse;
 use crate::tensor::node::{Context, Op, Save};
@@ -86,6 +86,24 @@ impl Op for Max {
     }
 }
 
+struct Norm {
+    /// The input's shape with reduced dimensions at size 1.
+    kept: Dims,
+}
+impl Op for Norm {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+    /// dy/dx = x / y, and 0 where y is 0
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (x, y) = (c.saved(0), c.saved(1).reshape(&self.kept));
+        // Dividing by 1 there keeps NaN out of this and of every higher derivative.
+        let (zero, nowhere) = (constant(g, 0.0), y.detach().eq_scalar(0.0));
+        let scale = g.reshape(&self.kept).div(&nowhere.where_(&constant(g, 1.0), &y));
+        one(x.mul(&nowhere.where_(&zero, &scale)))
+    }
+}
+
 impl Tensor {
     /// Sum over `dims` (all if none are listed); `keepdim` leaves them at size 1. The sum of nothing is 0.
     ///
@@ -146,6 +164,25 @@ impl Tensor {
     pub fn max(&self, dims: &[isize], keepdim: bool) -> Tensor {
         let (y, kept) = self.reduce_value("max", Reduce::Max, dims, keepdim);
         y.record(Max { dims: Dims::from_slice(dims), kept }, &[self], &[Save::Value(self), Save::Output])
+    }
+
+    /// Euclidean norm over `dims` (all if none are listed): `sqrt(sum x^2)`. Derivative x / norm, and 0 where the norm
+    /// is 0.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[3.0f64, 4.0], [0.0, -2.0]]);
+    /// assert_eq!(x.norm(&[1], false).to_vec::<f64>(), [5.0, 2.0]);
+    /// ```
+    #[track_caller]
+    pub fn norm(&self, dims: &[isize], keepdim: bool) -> Tensor {
+        self.check_float("norm");
+        if let Some(x) = self.widened() {
+            return x.norm(dims, keepdim).to_dtype(self.dtype());
+        }
+        let kept = self.reduced_shape(&self.dim_mask("norm", dims));
+        let y = self.detach().square().sum(dims, keepdim).sqrt();
+        y.record(Norm { kept }, &[self], &[Save::Value(self), Save::Output])
     }
 
     /// An f16 or bf16 tensor in f32: sums that are divided afterwards must not overflow or be rounded before.

@@ -53,37 +53,6 @@ impl Op for Expand {
     }
 }
 
-struct Narrow {
-    dim: isize,
-    start: usize,
-    full: usize,
-}
-impl Op for Narrow {
-    fn name(&self) -> &'static str {
-        "narrow"
-    }
-    /// Zeros outside of the part that was taken.
-    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        one(g.unnarrow(self.dim, self.start, self.full))
-    }
-}
-
-/// The adjoint of narrow.
-struct Unnarrow {
-    dim: isize,
-    start: usize,
-    length: usize,
-}
-impl Op for Unnarrow {
-    fn name(&self) -> &'static str {
-        "unnarrow"
-    }
-    /// The part that is not zero.
-    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        one(g.narrow(self.dim, self.start, self.length))
-    }
-}
-
 struct Cat {
     dim: isize,
     /// Where each input starts, and how long it is.
@@ -223,46 +192,6 @@ impl Tensor {
         self.reshape(&shape)
     }
 
-    /// `length` entries of dimension `dim` from `start`. A view.
-    ///
-    /// # Panics
-    /// If they do not exist.
-    #[track_caller]
-    pub fn narrow(&self, dim: isize, start: usize, length: usize) -> Tensor {
-        let d = self.dim("narrow", dim);
-        let full = self.shape()[d];
-        if start.checked_add(length).is_none_or(|end| end > full) {
-            misuse!(
-                "narrow",
-                "entries {start}..{} of dimension {dim} do not exist in shape {:?}; it has {full}",
-                start.saturating_add(length),
-                self.shape()
-            );
-        }
-        if length == full {
-            return self.clone();
-        }
-        self.viewed(self.layout().narrowed(d, start, length)).record(
-            Narrow { dim: d as isize, start, full },
-            &[self],
-            &[],
-        )
-    }
-
-    /// Zeros with this tensor written over the entries of `dim` from `start`; the adjoint of narrow.
-    fn unnarrow(&self, dim: isize, start: usize, full: usize) -> Tensor {
-        let d = self.dim("unnarrow", dim);
-        let length = self.shape()[d];
-        let mut shape = Dims::from_slice(self.shape());
-        shape[d] = full;
-        let y = Tensor::build(Layout::contiguous(&shape), self.dtype(), self.device(), |mut out| {
-            self.backend().fill(0.0, out.reborrow());
-            let part = out.layout.narrowed(d, start, length);
-            self.backend().copy(self.view(), ViewMut { storage: out.storage, layout: &part });
-        });
-        y.record(Unnarrow { dim, start, length }, &[self], &[])
-    }
-
     /// Tensors joined along a dimension in which alone they may differ.
     ///
     /// # Panics
@@ -289,12 +218,35 @@ impl Tensor {
             shape[d] = shape[d].saturating_add(t.shape()[d]);
         }
         super::check_shape("cat", &shape);
-        let y = Tensor::build(Layout::contiguous(&shape), first.dtype(), first.device(), |out| {
+        let y = Tensor::build(first.layout().like_resized(&shape), first.dtype(), first.device(), |out| {
             for (t, &(start, length)) in tensors.iter().zip(&parts) {
                 let part = out.layout.narrowed(d, start, length);
                 t.backend().copy(t.view(), ViewMut { storage: out.storage, layout: &part });
             }
         });
         y.record(Cat { dim: d as isize, parts }, tensors, &[])
+    }
+
+    /// Tensors of one shape joined along a new dimension `dim` (negative: counted from behind the last).
+    ///
+    /// # Panics
+    /// If there is none, or shapes, dtypes or devices differ.
+    #[track_caller]
+    pub fn stack(tensors: &[&Tensor], dim: isize) -> Tensor {
+        let Some(&first) = tensors.first() else { misuse!("stack", "needs at least one tensor") };
+        let d = super::resolve_dim("stack", first.shape(), first.rank() + 1, dim) as isize;
+        for t in tensors {
+            first.check_with("stack", t);
+            if t.shape() != first.shape() {
+                misuse!(
+                    "stack",
+                    "shapes {:?} and {:?} differ; all must be equal (cat joins along a dimension that is there)",
+                    first.shape(),
+                    t.shape()
+                );
+            }
+        }
+        let rows: Vec<Tensor> = tensors.iter().map(|t| t.unsqueeze(d)).collect();
+        Tensor::cat(&rows.iter().collect::<Vec<_>>(), d)
     }
 }

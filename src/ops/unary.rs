@@ -63,6 +63,17 @@ impl Op for Sqrt {
     }
 }
 
+struct Abs;
+impl Op for Abs {
+    fn name(&self) -> &'static str {
+        "abs"
+    }
+    /// dy/dx = the sign of x
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        one(g.masked_grad(c.saved(0), Binary::AbsGrad))
+    }
+}
+
 struct Pow(f64);
 impl Op for Pow {
     fn name(&self) -> &'static str {
@@ -134,6 +145,17 @@ impl Tensor {
     #[track_caller]
     pub fn sqrt(&self) -> Tensor {
         self.unary_value("sqrt", Unary::Sqrt).record(Sqrt, &[self], &[Save::Output])
+    }
+
+    /// `|x|`. Derivative the sign of x, 0 at 0.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from(&[-2.0f32, 0.0, 3.0][..]).abs().to_vec::<f32>(), [2.0, 0.0, 3.0]);
+    /// ```
+    #[track_caller]
+    pub fn abs(&self) -> Tensor {
+        self.unary_value("abs", Unary::Abs).record(Abs, &[self], &[Save::Value(self)])
     }
 
     /// `x^p` for a number p; NaN where x < 0 and p is not whole. Derivative p x^(p-1).

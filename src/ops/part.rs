@@ -182,6 +182,22 @@ impl Tensor {
         self.part("diagonal", Choice::Diagonal { offset })
     }
 
+    /// The sum of the main diagonal of the last two dimensions: `sum_i x[.., i, i]`.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]).trace().item(), 5.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than two dimensions, or the dtype is no float.
+    #[track_caller]
+    pub fn trace(&self) -> Tensor {
+        self.check_matrix("trace");
+        self.check_float("trace");
+        self.diagonal(0).sum(&[-1], false)
+    }
+
     /// Panics unless there are two dimensions at least.
     #[track_caller]
     pub(super) fn check_matrix(&self, op: &str) {

@@ -94,6 +94,13 @@ pub fn rows() -> Vec<Row> {
         vec![
             row("sum_all", vec![float(&[3, 4])], |x| x[0].sum_all(), |x| Nd::scalar(sum(&x[0].data)))
                 .within(Accuracy::Condition(12.0)),
+            row(
+                "trace",
+                vec![float(&[2, 3, 4])],
+                |x| x[0].trace(),
+                |x| Nd::from_fn(&[2], |i| sum(&[0, 1, 2].map(|d| x[0].at(&[i[0], d, d])))),
+            )
+            .within(Accuracy::Condition(5.0)),
             row("mean_all", vec![float(&[3, 4])], |x| x[0].mean_all(), |x| Nd::scalar(mean(&x[0].data)))
                 .within(Accuracy::Condition(13.0)),
         ],

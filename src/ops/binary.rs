@@ -99,6 +99,14 @@ impl Tensor {
 
     /// `a + b`, broadcast. Derivatives 1 and 1.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// let row = Tensor::from(&[10.0f32, 20.0][..]);
+    /// assert_eq!((&x + &row).to_vec::<f32>(), [11.0, 22.0, 13.0, 24.0]);
+    /// assert_eq!((x + 0.5).to_vec::<f32>(), [1.5, 2.5, 3.5, 4.5]);
+    /// ```
+    ///
     /// # Panics
     /// If shapes do not broadcast, dtypes or devices differ, or the dtype is no float.
     #[track_caller]
@@ -109,6 +117,13 @@ impl Tensor {
     }
 
     /// `a - b`, broadcast. Derivatives 1 and -1.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 6.0][..]), Tensor::from(&[4.0f32, 3.0][..]));
+    /// assert_eq!((&a - &b).to_vec::<f32>(), [-3.0, 3.0]);
+    /// assert_eq!((1.0 - a).to_vec::<f32>(), [0.0, -5.0]);
+    /// ```
     ///
     /// # Panics
     /// As [`Tensor::add`].
@@ -121,6 +136,12 @@ impl Tensor {
 
     /// `a b` element by element, broadcast. Derivatives b and a.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 6.0][..]), Tensor::from(&[4.0f32, 3.0][..]));
+    /// assert_eq!((a * b).to_vec::<f32>(), [4.0, 18.0]);
+    /// ```
+    ///
     /// # Panics
     /// As [`Tensor::add`].
     #[track_caller]
@@ -131,6 +152,12 @@ impl Tensor {
     }
 
     /// `a / b` element by element, broadcast. Derivatives 1/b and -a/b^2.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 6.0][..]), Tensor::from(&[4.0f32, 3.0][..]));
+    /// assert_eq!((a / b).to_vec::<f32>(), [0.25, 2.0]);
+    /// ```
     ///
     /// # Panics
     /// As [`Tensor::add`].

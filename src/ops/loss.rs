@@ -76,6 +76,12 @@ impl Tensor {
     /// `(p - t) / max(p (1 - p), 1e-12)`, for p only (1e-12 rounded to f32 in every dtype, as in PyTorch). Where p
     /// comes from a sigmoid, use [`Tensor::bce_with_logits`]: it keeps its gradient when p is close to 0 or 1.
     ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (p, t) = (Tensor::from(&[0.5f64, 0.0][..]), Tensor::from(&[1.0f64, 1.0][..]));
+    /// assert_eq!(p.bce(&t, Reduction::None).to_vec::<f64>(), [2f64.ln(), 100.0]);
+    /// ```
+    ///
     /// # Panics
     /// If the shapes differ or the target requires a gradient.
     #[track_caller]
@@ -87,6 +93,12 @@ impl Tensor {
 
     /// Binary cross-entropy of logits: `max(a, 0) - a t + ln(1 + e^-|a|)`, the same as [`Tensor::bce`] of sigmoid(a)
     /// but finite and exact for every a. Derivative `sigmoid(a) - t`, for the logit only.
+    ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (a, t) = (Tensor::from(&[0.0f64, -1000.0][..]), Tensor::from(&[1.0f64, 1.0][..]));
+    /// assert_eq!(a.bce_with_logits(&t, Reduction::None).to_vec::<f64>(), [2f64.ln(), 1000.0]);
+    /// ```
     ///
     /// # Panics
     /// If the shapes differ or the target requires a gradient.
@@ -145,6 +157,12 @@ impl Tensor {
     }
 
     /// Mean squared error: `(a - b)^2`. Derivatives 2(a - b) and its negative.
+    ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (a, b) = (Tensor::from(&[1.0f32, 5.0][..]), Tensor::from(&[3.0f32, 4.0][..]));
+    /// assert_eq!(a.mse(&b, Reduction::Mean).item(), 2.5);
+    /// ```
     ///
     /// # Panics
     /// If the shapes differ.

@@ -74,6 +74,9 @@ impl Tensor {
     /// assert_eq!(x.argsort(0, false).to_vec::<i64>(), [1, 3, 2, 0]);
     /// assert_eq!(x.gather(0, &x.argsort(0, true)).to_vec::<f32>(), [3.0, 2.0, 1.0, 1.0]);
     /// ```
+    ///
+    /// # Panics
+    /// If the dimension does not exist.
     #[track_caller]
     pub fn argsort(&self, dim: isize, descending: bool) -> Tensor {
         if self.is_scalar_along(dim) {

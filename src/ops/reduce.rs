@@ -109,6 +109,17 @@ impl Tensor {
     ///
     /// Elements are added in a fixed order that does not depend on threads or, for sums within a sample, on the
     /// batch.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0, 3.0], [4.0, 5.0, 9.0]]);
+    /// assert_eq!(x.sum(&[1], false).to_vec::<f64>(), [6.0, 18.0]);
+    /// assert_eq!(x.sum(&[-1], true).shape(), [2, 1]);
+    /// assert_eq!(x.sum(&[], false).item(), 24.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn sum(&self, dims: &[isize], keepdim: bool) -> Tensor {
         let (y, kept) = self.reduce_value("sum", Reduce::Sum, dims, keepdim);
@@ -116,12 +127,29 @@ impl Tensor {
     }
 
     /// Sum of all elements, shape `[]`.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]).sum_all().item(), 10.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn sum_all(&self) -> Tensor {
         self.sum(&[], false)
     }
 
     /// Mean over `dims` (all if none are listed). The mean of nothing is NaN.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0, 3.0], [4.0, 5.0, 9.0]]);
+    /// assert_eq!(x.mean(&[0], false).to_vec::<f64>(), [2.5, 3.5, 6.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn mean(&self, dims: &[isize], keepdim: bool) -> Tensor {
         self.check_float("mean");
@@ -133,6 +161,14 @@ impl Tensor {
     }
 
     /// Mean of all elements, shape `[]`.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]).mean_all().item(), 2.5);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn mean_all(&self) -> Tensor {
         self.mean(&[], false)
@@ -140,6 +176,16 @@ impl Tensor {
 
     /// Variance over `dims` (all if none are listed): the mean squared deviation from the mean, in two passes;
     /// `unbiased` divides by n - 1 in place of n. NaN where the divisor is 0.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[1.0f64, 3.0][..]);
+    /// assert_eq!(x.var(&[0], false, false).item(), 1.0);
+    /// assert_eq!(x.var(&[0], true, false).item(), 2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn var(&self, dims: &[isize], unbiased: bool, keepdim: bool) -> Tensor {
         self.check_float("var");
@@ -158,6 +204,12 @@ impl Tensor {
     /// Largest element over `dims` (all if none are listed); NaN if there is one. Where several tie, each gets an
     /// equal part of the gradient.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0, 3.0], [4.0, 5.0, 9.0]]);
+    /// assert_eq!(x.max(&[1], false).to_vec::<f64>(), [3.0, 9.0]);
+    /// ```
+    ///
     /// # Panics
     /// Over no elements.
     #[track_caller]
@@ -174,6 +226,9 @@ impl Tensor {
     /// let x = Tensor::from([[3.0f64, 4.0], [0.0, -2.0]]);
     /// assert_eq!(x.norm(&[1], false).to_vec::<f64>(), [5.0, 2.0]);
     /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn norm(&self, dims: &[isize], keepdim: bool) -> Tensor {
         self.check_float("norm");

@@ -73,6 +73,12 @@ impl Op for Cat {
 impl Tensor {
     /// The same elements in row-major order under another shape; a view if strides allow, else a copy.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.reshape(&[3, 2]).to_vec::<f32>(), x.to_vec::<f32>());
+    /// ```
+    ///
     /// # Panics
     /// If the number of elements differs.
     #[track_caller]
@@ -98,6 +104,12 @@ impl Tensor {
     }
 
     /// The same values in row-major order without gaps; itself if they lie so already.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert!(!x.t().layout().is_contiguous() && x.t().contiguous().layout().is_contiguous());
+    /// ```
     pub fn contiguous(&self) -> Tensor {
         if self.layout().is_contiguous() {
             return self.clone();
@@ -107,6 +119,13 @@ impl Tensor {
     }
 
     /// Dimensions reordered: dimension i of the result is dimension `dims[i]` of this. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// let y = x.permute(&[1, 0]);
+    /// assert_eq!((y.shape(), y.to_vec::<f32>()), (&[3, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+    /// ```
     ///
     /// # Panics
     /// If `dims` is not a permutation of all dimensions.
@@ -132,6 +151,15 @@ impl Tensor {
     }
 
     /// Two dimensions exchanged. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.transpose(0, -1).shape(), [3, 2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If a dimension does not exist.
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
         let (a, b) = (self.dim("transpose", a), self.dim("transpose", b));
@@ -141,6 +169,12 @@ impl Tensor {
     }
 
     /// Size-1 dimensions repeated and new leading ones added, to a shape that this one broadcasts to. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let column = Tensor::from([[1.0f32], [2.0]]);
+    /// assert_eq!(column.expand(&[2, 2]).to_vec::<f32>(), [1.0, 1.0, 2.0, 2.0]);
+    /// ```
     ///
     /// # Panics
     /// If the shape does not broadcast to the one wanted.
@@ -166,6 +200,14 @@ impl Tensor {
     }
 
     /// Without dimension `dim`, which must have size 1. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0]]).squeeze(0).shape(), [2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dimension does not exist or has another size.
     #[track_caller]
     pub fn squeeze(&self, dim: isize) -> Tensor {
         let d = self.dim("squeeze", dim);
@@ -183,6 +225,16 @@ impl Tensor {
     }
 
     /// With a new dimension of size 1 at `dim` (negative: counted from behind the last). A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.unsqueeze(1).shape(), [2, 1, 3]);
+    /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dimension lies outside, or there would be more than [`crate::MAX_RANK`].
     #[track_caller]
     pub fn unsqueeze(&self, dim: isize) -> Tensor {
         let d = super::resolve_dim("unsqueeze", self.shape(), self.rank() + 1, dim);
@@ -193,6 +245,12 @@ impl Tensor {
     }
 
     /// Tensors joined along a dimension in which alone they may differ.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from([[1.0f32], [2.0]]), Tensor::from([[3.0f32, 4.0], [5.0, 6.0]]));
+    /// assert_eq!(Tensor::cat(&[&a, &b], 1).to_vec::<f32>(), [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
+    /// ```
     ///
     /// # Panics
     /// If there is none, or ranks, other sizes, dtypes or devices differ.
@@ -228,6 +286,12 @@ impl Tensor {
     }
 
     /// Tensors of one shape joined along a new dimension `dim` (negative: counted from behind the last).
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 2.0][..]), Tensor::from(&[3.0f32, 4.0][..]));
+    /// assert_eq!(Tensor::stack(&[&a, &b], 1).to_vec::<f32>(), [1.0, 3.0, 2.0, 4.0]);
+    /// ```
     ///
     /// # Panics
     /// If there is none, or shapes, dtypes or devices differ.

@@ -37,6 +37,9 @@ impl Backend for Meta {
     fn cast(&self, _: View, _: ViewMut) {}
     fn unary(&self, _: Unary, _: View, _: ViewMut) {}
     fn binary(&self, _: Binary, _: View, _: View, _: ViewMut) {}
+    fn argmax(&self, _: View, _: ViewMut) {}
+    fn argsort(&self, _: View, _: bool, _: ViewMut) {}
+    fn cumsum(&self, _: View, _: ViewMut) {}
     fn compare(&self, _: Compare, _: View, _: View, _: ViewMut) {}
     fn select(&self, _: View, _: View, _: View, _: ViewMut) {}
     fn accumulate(&self, _: View, _: ViewMut) {}

@@ -100,6 +100,8 @@ pub enum Unary {
     Log,
     /// x^(1/2)
     Sqrt,
+    /// |x|
+    Abs,
     /// tanh x
     Tanh,
     /// 1 / (1 + e^-x)
@@ -144,6 +146,10 @@ pub enum Binary {
     Mul,
     /// a / b
     Div,
+    /// The larger of a and b; NaN if either is
+    Maximum,
+    /// The smaller of a and b; NaN if either is
+    Minimum,
     /// -(t max(ln p, -100) + (1-t) max(ln(1-p), -100)) of (p, t)
     Bce,
     /// max(a, 0) - a t + ln(1 + e^-|a|) of (a, t)
@@ -157,6 +163,8 @@ pub enum Binary {
         /// Upper bound.
         hi: f64,
     },
+    /// (g, x): g where x > 0, -g where x < 0, else 0
+    AbsGrad,
     /// (g, y): g (1 - y^2)
     TanhGrad,
     /// (g, y): g y (1 - y)
@@ -362,6 +370,14 @@ pub trait Backend: Send + Sync {
     fn accumulate(&self, x: View, acc: ViewMut);
     /// Reduces the dimensions marked true; `out` has the kept ones, in order.
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut);
+    /// out (i64, contiguous) = for each row, which is the last dimension of the contiguous x, the position of its
+    /// largest element, the first of equal ones; NaN counts as larger than any number. Rows have elements; all dtypes.
+    fn argmax(&self, x: View, out: ViewMut);
+    /// out (i64, contiguous, of x's shape) = for each row of the contiguous x, its positions in ascending or descending
+    /// order of their elements, equal ones in order of position; NaN counts as larger than any number. All dtypes.
+    fn argsort(&self, x: View, descending: bool, out: ViewMut);
+    /// out (contiguous) = the running sums of each row of the contiguous x, added from the first element on.
+    fn cumsum(&self, x: View, out: ViewMut);
     /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
     /// out = the entries of dimension `dim` of x listed in the 1-D i64 `index`; all dtypes.

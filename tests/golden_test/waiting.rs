@@ -21,16 +21,11 @@ use Which::{Kinds, LayerFlag, Layers, Ops};
 const BOTH: &[&str] = &["op", "double"];
 
 const WAITING: &[(&str, Which)] = &[
-    ("abs, maximum and minimum", Ops(BOTH, &["abs", "maximum", "minimum"])),
-    ("strided slices", Ops(BOTH, &["slice"])),
     ("convolution", Ops(BOTH, &["conv2d", "conv_transpose2d"])),
     ("convolution", Layers(&["Conv2d", "ConvTranspose2d", "BatchNorm2d", "Flatten", "Unflatten"])),
-    ("layer, group and instance normalisation", Ops(BOTH, &["layer_norm", "group_norm", "instance_norm"])),
     ("layer, group and instance normalisation", Layers(&["LayerNorm", "GroupNorm", "InstanceNorm2d"])),
     ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
-    ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle", "pad"])),
-    ("L1 loss", Ops(BOTH, &["l1"])),
-    ("classification losses", Ops(BOTH, &["softmax", "log_softmax", "cross_entropy"])),
+    ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle"])),
     ("spectral normalisation", Ops(BOTH, &["spectral_norm"])),
     ("spectral normalisation", LayerFlag("spectral_norm")),
     ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev", "modulated_conv2d"])),

@@ -9,6 +9,7 @@ pub mod gemm;
 mod index;
 mod map;
 mod norm;
+mod order;
 mod par;
 mod pool;
 mod random;
@@ -86,6 +87,17 @@ impl<'a> View<'a> {
         }
         Cow::Owned(self.layout.indices().map(|i| x[i]).collect())
     }
+}
+
+/// The elements of a contiguous operand.
+fn dense<T: Element>(x: View<'_>) -> &[T] {
+    debug_assert!(x.layout.is_contiguous());
+    &x.slice()[x.layout.dense_range()]
+}
+
+/// The size of the last dimension.
+fn row_length(x: View) -> usize {
+    *x.layout.shape().last().expect("rows are the last dimension")
 }
 
 /// The written range of a contiguous result.
@@ -209,6 +221,27 @@ impl Backend for Cpu {
                 reduce::reduce::<T>(f, x.slice(), x.layout, over, slice_mut(out.storage), out.layout)
             })
         });
+    }
+
+    fn argmax(&self, x: View, out: ViewMut) {
+        note("argmax", x.layout.shape());
+        dispatch!(x.storage.dtype(), all, T => order::argmax::<T>(dense(x), row_length(x), dense_out(out)))
+    }
+
+    fn argsort(&self, x: View, descending: bool, out: ViewMut) {
+        note("argsort", x.layout.shape());
+        dispatch!(x.storage.dtype(), all, T => {
+            order::argsort::<T>(dense(x), row_length(x), descending, dense_out(out))
+        })
+    }
+
+    fn cumsum(&self, x: View, out: ViewMut) {
+        note("cumsum", x.layout.shape());
+        in_float(
+            [x],
+            out,
+            |[x], out| dispatch!(x.storage.dtype(), full, T => order::cumsum::<T>(dense(x), row_length(x), dense_out(out))),
+        );
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {

@@ -44,6 +44,14 @@ pub enum Clip {
 ///
 /// By norm that is any element that is not finite: scaling by max / inf would make every other gradient 0, and the
 /// infinite ones NaN. By value it is NaN alone: an infinite element becomes the bound.
+///
+/// ```
+/// use ganvil::{Tensor, optim::{Clip, Optimizer, Sgd, StepOptions}};
+/// let (mut p, g) = (Tensor::new(&[1.0f32], &[1]), Tensor::new(&[f32::INFINITY], &[1]));
+/// let options = StepOptions { clip: Some(Clip::Norm { max: 1.0 }), ema: None };
+/// let e = Optimizer::new(Sgd::default()).step_with(vec![&mut p], vec![Some(g)], options).unwrap_err();
+/// assert_eq!((e.index, e.norm, p.item()), (0, f64::INFINITY, 1.0));
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
 #[error("the gradients' norm is {norm}: gradient {index} is not finite")]
 pub struct NonFiniteGradient {

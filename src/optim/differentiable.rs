@@ -29,6 +29,14 @@ use crate::backend::Update;
 use crate::error::misuse;
 
 /// The state of one parameter: a value, as a tensor is. Cloning it shares memory.
+///
+/// ```
+/// use ganvil::{Tensor, optim::{Sgd, differentiable}};
+/// let rule = Sgd { momentum: 0.9, ..Sgd::default() }.into();
+/// let (p, g) = (Tensor::new(&[1.0f64], &[1]), Tensor::new(&[2.0f64], &[1]));
+/// let (_, state) = differentiable::step(&rule, &[p], &[Some(g)], &[]);
+/// assert_eq!((state[0].steps(), state[0].moments()[0].item()), (1, 2.0));
+/// ```
 #[derive(Clone, Default)]
 pub struct State {
     steps: u64,

@@ -37,6 +37,12 @@ pub struct Optimizer {
 }
 
 /// What a step does besides following the rule.
+///
+/// ```
+/// use ganvil::optim::{Clip, StepOptions};
+/// let options = StepOptions { clip: Some(Clip::Value { max: 0.1 }), ..StepOptions::default() };
+/// assert!(options.ema.is_none());
+/// ```
 #[derive(Default)]
 pub struct StepOptions<'a> {
     /// A bound on the gradients.
@@ -51,6 +57,12 @@ impl Optimizer {
     ///
     /// # Panics
     /// If a setting is one that [`Rule::check`] refuses; check settings that come from a file before.
+    ///
+    /// ```
+    /// use ganvil::optim::{Adam, Optimizer};
+    /// let adam = Optimizer::new(Adam { lr: 2e-4, ..Adam::default() });
+    /// assert_eq!(adam.rule.lr(), 2e-4);
+    /// ```
     #[track_caller]
     pub fn new(rule: impl Into<Rule>) -> Optimizer {
         let rule = rule.into();
@@ -65,6 +77,14 @@ impl Optimizer {
     /// If the lists differ in length, a gradient in shape, dtype or device from its parameter, a parameter from what it
     /// was at its last update; if a parameter is neither f32 nor f64 or not on the device of the others; if the rule
     /// has become another one or one that [`Rule::check`] refuses. Nothing has been updated then.
+    ///
+    /// ```
+    /// use ganvil::{Tensor, optim::{Optimizer, Sgd}};
+    /// let (mut p, mut still) = (Tensor::new(&[1.0f32], &[1]), Tensor::new(&[1.0f32], &[1]));
+    /// let mut sgd = Optimizer::new(Sgd { lr: 0.5, ..Sgd::default() });
+    /// sgd.step(vec![&mut p, &mut still], vec![Some(Tensor::new(&[1.0f32], &[1])), None]);
+    /// assert_eq!((p.item(), still.item()), (0.5, 1.0));
+    /// ```
     #[track_caller]
     pub fn step(&mut self, params: Vec<&mut Tensor>, grads: Vec<Option<Tensor>>) {
         let done = self.step_with(params, grads, StepOptions::default());
@@ -188,8 +208,8 @@ impl Optimizer {
     /// ```
     /// use ganvil::{Tensor, optim::{Adam, Optimizer}};
     /// let mut adam = Optimizer::new(Adam::default());
-    /// let mut p = Tensor::new(&[1.0f32], &[1]);
-    /// adam.step(vec![&mut p], vec![Some(p.clone())]);
+    /// let (mut p, g) = (Tensor::new(&[1.0f32], &[1]), Tensor::new(&[2.0f32], &[1]));
+    /// adam.step(vec![&mut p], vec![Some(g)]);
     /// let names: Vec<String> = adam.state_dict(&["w".into()]).into_iter().map(|(name, _)| name).collect();
     /// assert_eq!(names, ["w.steps", "w.moment0", "w.moment1"]);
     /// ```

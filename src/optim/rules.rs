@@ -172,6 +172,11 @@ from!(Sgd, Adam, AdamW, RmsProp);
 
 impl Rule {
     /// The learning rate.
+    ///
+    /// ```
+    /// use ganvil::optim::{RmsProp, Rule};
+    /// assert_eq!(Rule::from(RmsProp { lr: 5e-5, ..RmsProp::default() }).lr(), 5e-5);
+    /// ```
     pub fn lr(&self) -> f64 {
         match self {
             Rule::Sgd(r) => r.lr,

@@ -90,3 +90,8 @@ pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The code of docs/engine.md, run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/engine.md")]
+struct Engine;

@@ -4,6 +4,7 @@ use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
+use crate::names::unknown;
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -158,9 +159,4 @@ impl std::str::FromStr for Prior {
         let names = Prior::ALL.map(Prior::name);
         Prior::ALL.into_iter().find(|p| p.name() == s).ok_or_else(|| unknown("prior", s, &names))
     }
-}
-
-fn unknown(what: &'static str, value: &str, names: &[&str]) -> Error {
-    let near = zoo::closest(value, names).map_or(String::new(), |n| format!("did you mean '{n}'? "));
-    Error::Argument { what, value: value.into(), remedy: format!("{near}use one of {}", names.join(", ")) }
 }

@@ -3,7 +3,7 @@
 use common::{Scratch, fails, program, run, text};
 use ganvil::gan::latest_checkpoint;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 mod common;
 

@@ -126,6 +126,11 @@ fn share(count: usize, of: usize) -> f64 {
     100.0 * count as f64 / of as f64
 }
 
+/// Thousandths, without the sign of a zero.
+fn rounded(v: f64) -> f64 {
+    (v * 1000.0).round() / 1000.0 + 0.0
+}
+
 fn distribution_rows(out: &mut String, d: &DistributionReport) {
     row(out, "distribution", d.name);
     row(out, "readable", "yes");
@@ -141,11 +146,11 @@ fn distribution_rows(out: &mut String, d: &DistributionReport) {
     row(out, "modes", format!("{} Gaussians, sigma {}", modes.centres.len(), modes.sigma));
     for (i, ([x, y], w)) in modes.centres.iter().zip(&modes.weights).enumerate() {
         let (count, want) = (modes.counts[i], 100.0 * w);
-        let centre = format!("({x:6.3}, {y:6.3})");
+        let centre = format!("({:6.3}, {:6.3})", rounded(*x), rounded(*y));
         row(
             out,
             &format!("mode {i}"),
-            format!("{centre}  {count} ({:.2} %, {want:.2} % expected)", share(count, n)),
+            format!("{centre} {count:>5} ({:.2} %, {want:.2} % expected)", share(count, n)),
         );
     }
 }

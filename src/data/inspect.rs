@@ -214,7 +214,8 @@ fn is_gzip(path: &Path) -> Result<bool> {
 fn of_images(images: &Images) -> Contents {
     let mut counts = [0u64; 256];
     images.pixels.iter().for_each(|&v| counts[v as usize] += 1);
-    let (n, present) = (images.pixels.len() as f64, (0..=255u8).filter(|&v| counts[v as usize] > 0));
+    let n = images.pixels.len() as f64;
+    let mut present = (0..=255u8).filter(|&v| counts[v as usize] > 0);
     let mean = (0..256).map(|v| v as f64 * counts[v] as f64).sum::<f64>() / n;
     let variance = (0..256).map(|v| (v as f64 - mean).powi(2) * counts[v] as f64).sum::<f64>() / n;
     let mut seen = HashSet::with_capacity(images.count);
@@ -222,7 +223,7 @@ fn of_images(images: &Images) -> Contents {
         dtype: "u8",
         shape: [images.count, images.rows, images.cols],
         min: present.clone().next().unwrap_or(0),
-        max: present.last().unwrap_or(0),
+        max: present.next_back().unwrap_or(0),
         mean,
         std: variance.sqrt(),
         duplicates: (0..images.count).filter(|&i| !seen.insert(images.image(i))).count(),

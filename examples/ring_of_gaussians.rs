@@ -19,7 +19,7 @@ use ganvil::data::{Samples, Synthetic};
 use ganvil::gan::{Draws, Gan, Loss, Network, NoProbe, Pass, Prior, StepConfig};
 use ganvil::metrics::mode_coverage;
 use ganvil::nn::{Ctx, LayerSpec, Module};
-use ganvil::optim::{Adam, Ema, Optimizer};
+use ganvil::optim::{Adam, Ema, Optimizer, Schedule};
 use ganvil::report::{Cloud, save_scatter};
 use ganvil::rng::Stream;
 use ganvil::{DType, Device, Generator, Tensor, no_grad};
@@ -124,8 +124,9 @@ fn train(steps: u64) -> ganvil::Result<()> {
         dropout: stream(Stream::Dropout),
     };
     let fixed = Prior::Normal.draw(COUNTED, LATENT, &stream(Stream::Samples), Device::Cpu);
+    let decay = Schedule::Linear { horizon: steps, end: 0.0, warmup: 0 };
     for step in 1..=steps {
-        let lr = LR * (steps - step + 1) as f64 / steps as f64;
+        let lr = LR * decay.factor(step - 1);
         (gan.opt_g.rule, gan.opt_d.rule) = (gan.opt_g.rule.with_lr(lr), gan.opt_d.rule.with_lr(lr));
         gan.step(&mut plane, &mut NoProbe).expect("at this learning rate the losses stay finite");
         if step % 500 == 0 || step == steps {

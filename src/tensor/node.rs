@@ -2,7 +2,6 @@
 
 use super::Tensor;
 use crate::backend::Storage;
-use crate::error::misuse;
 use crate::{DType, Device, Dims, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub trait Op: Send + Sync {
     /// The op's name in messages.
     fn name(&self) -> &'static str;
+
+    /// Whether there is a rule; false for [`NonDifferentiable`] only.
+    fn is_differentiable(&self) -> bool {
+        true
+    }
 
     /// The vector-Jacobian product: from the gradient of the result to one gradient for each input that needs one
     /// ([`Context::needs`]), of that input's shape; None for the others.
@@ -29,11 +33,11 @@ impl Op for NonDifferentiable {
     fn name(&self) -> &'static str {
         self.0
     }
+    fn is_differentiable(&self) -> bool {
+        false
+    }
     fn vjp(&self, _: &Context, _: &Tensor) -> Vec<Option<Tensor>> {
-        misuse!(
-            self.0,
-            "has no derivative, but a gradient was asked for through it; detach its input, or do not ask"
-        )
+        unreachable!("a walk refuses to begin where it would pass {}", self.0)
     }
 }
 

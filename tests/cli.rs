@@ -1,52 +1,11 @@
 //! The program as a user meets it: what it writes and prints, its exit codes, and what it says to bad input.
 
+use common::{Scratch, fails, program, run, text};
 use ganvil::gan::latest_checkpoint;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A folder of one test's own, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let dir = std::env::temp_dir().join(format!("ganvil-cli-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        Scratch(dir)
-    }
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn program(args: &[&str]) -> Command {
-    let mut c = Command::new(env!("CARGO_BIN_EXE_ganvil"));
-    c.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("GANVIL_DATA");
-    c
-}
-
-fn run(args: &[&str]) -> Output {
-    program(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Exit code and stderr of a call that must fail without a panic and without a word on stdout.
-fn fails(args: &[&str]) -> (i32, String) {
-    let out = run(args);
-    let err = text(&out.stderr);
-    assert!(!out.status.success(), "{args:?} succeeded");
-    assert!(!err.contains("panicked") && !err.contains("backtrace"), "{args:?}: {err}");
-    assert_eq!(text(&out.stdout), "", "{args:?}");
-    (out.status.code().unwrap(), err)
-}
+mod common;
 
 fn short_run(dir: &str, more: &[&str]) -> Output {
     let mut args = vec!["train", "--steps", "25", "--log-every", "10", "--threads", "2", "--out", dir];

@@ -15,10 +15,8 @@ enum Which {
     Layers(&'static [&'static str]),
     /// Of what is computed, networks with this setting of a layer switched on.
     LayerFlag(&'static str),
-    /// Of these kinds, these operations with this attribute switched on.
-    Flag(&'static [&'static str], &'static [&'static str], &'static str),
 }
-use Which::{Flag, Kinds, LayerFlag, Layers, Ops};
+use Which::{Kinds, LayerFlag, Layers, Ops};
 
 const BOTH: &[&str] = &["op", "double"];
 
@@ -33,9 +31,6 @@ const WAITING: &[(&str, Which)] = &[
     ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev", "modulated_conv2d"])),
     ("conditional batch normalisation", Ops(BOTH, &["conditional_batch_norm"])),
     ("self-attention", Ops(BOTH, &["self_attention"])),
-    ("AdamW", Ops(BOTH, &["adamw"])),
-    ("centred RMSprop", Flag(&["op"], &["rmsprop"], "centered")),
-    ("AMSGrad", Flag(&["op"], &["adam"], "amsgrad")),
     ("WGAN-GP training", Ops(&["train"], &["wgan_gp"])),
     ("R1 penalty", Ops(&["double"], &["r1_penalty"])),
     ("convolution", Ops(&["train"], &["dcgan"])),
@@ -61,7 +56,6 @@ impl Which {
             Ops(kinds, ops) => kinds.contains(&&*f.kind) && ops.contains(&&*f.op),
             Layers(types) => is_computed(f) && f.layer_types().iter().any(|t| types.contains(t)),
             LayerFlag(flag) => is_computed(f) && f.layers().iter().any(|l| is_on(l.get(flag))),
-            Flag(kinds, ops, name) => Ops(kinds, ops).covers(f) && is_on(f.attrs.peek(name)),
         }
     }
 }

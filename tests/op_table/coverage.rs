@@ -129,6 +129,38 @@ fn every_public_op_has_an_example_and_says_when_it_panics() {
     }
 }
 
+/// The public functions of a source text.
+fn public_functions(source: &str) -> Vec<&str> {
+    let signatures = source.lines().filter_map(|l| l.trim_start().strip_prefix("pub fn "));
+    signatures.filter_map(|l| l.split(['(', '<']).next()).collect()
+}
+
+/// docs/engine.md says for every op where its forward pass, its kernels and its rows are.
+#[test]
+fn the_guide_lists_every_op_beside_its_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("docs/engine.md")).unwrap();
+    for entry in std::fs::read_dir(root.join("src/ops")).unwrap() {
+        let path = entry.unwrap().path();
+        let link = format!("(../src/ops/{})", path.file_name().unwrap().to_string_lossy());
+        let row = guide.lines().find(|l| l.starts_with('|') && l.contains(&link)).unwrap_or_default();
+        let source = std::fs::read_to_string(&path).unwrap();
+        for name in public_functions(&source).iter().filter(|n| !n.starts_with('$')) {
+            assert!(
+                row.contains(&format!("`{name}`")),
+                "docs/engine.md has no `{name}` in the row with {link}"
+            );
+        }
+    }
+    let links = guide.split("](../").skip(1).filter_map(|rest| rest.split(')').next());
+    let mut count = 0;
+    for link in links {
+        assert!(root.join(link).exists(), "docs/engine.md points to {link}, which is not there");
+        count += 1;
+    }
+    assert!(count > 60, "{count} links");
+}
+
 #[test]
 fn every_op_has_a_row() {
     let rows = cases::table();

@@ -15,6 +15,7 @@ mod pool;
 mod random;
 mod reduce;
 pub mod simd;
+mod squares;
 mod update;
 pub(crate) mod vmath;
 mod widen;
@@ -326,10 +327,15 @@ impl Backend for Cpu {
         dispatch!(out.storage.dtype(), full, T => random::fill::<T>(what, key, call, dense_out(out)))
     }
 
+    fn sum_squares(&self, table: &[View]) -> Vec<f64> {
+        note("sum_squares", &[table.iter().map(|x| x.layout.numel()).sum()]);
+        squares::sums(table)
+    }
+
     fn update(&self, rule: Update, rows: &mut [UpdateRow]) {
         note("update", &[rows.iter().map(|r| r.param.len()).sum()]);
         let Some(dtype) = rows.first().map(|r| r.param.dtype()) else { return };
-        dispatch!(dtype, full, T => update_rows::<T>(rule, rows))
+        dispatch!(dtype, full, T => update::rows::<T>(rule, rows))
     }
 }
 
@@ -378,30 +384,4 @@ fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewM
         bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
         gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
     );
-}
-
-fn update_rows<T: float::Float>(rule: Update, rows: &mut [UpdateRow]) {
-    let mut pieces: Vec<update::Piece<T>> = Vec::new();
-    for row in rows {
-        let grad = row.grad.slice::<T>()[row.grad.layout.dense_range()].chunks(update::CHUNK);
-        let mut moments = row.moments.iter_mut().map(|m| slice_mut::<T>(m).chunks_mut(update::CHUNK));
-        let (mut first, mut second) = (moments.next(), moments.next());
-        let (mut ema, decay) = match &mut row.ema {
-            Some((e, decay)) => (Some(slice_mut::<T>(e).chunks_mut(update::CHUNK)), *decay),
-            None => (None, 0.0),
-        };
-        for (param, grad) in slice_mut::<T>(row.param).chunks_mut(update::CHUNK).zip(grad) {
-            pieces.push(update::Piece {
-                param,
-                grad,
-                first: first.as_mut().and_then(|c| c.next()),
-                second: second.as_mut().and_then(|c| c.next()),
-                ema: ema.as_mut().and_then(|c| c.next()).map(|e| (e, decay)),
-            });
-        }
-    }
-    let threads = par::pieces(pieces.len() * update::CHUNK, 2 * update::CHUNK);
-    par::split(&mut pieces, 1, threads, &|_, part: &mut [update::Piece<T>]| {
-        part.iter_mut().for_each(|p| update::piece(rule, p));
-    });
 }

@@ -11,7 +11,7 @@ fn order<T: PartialOrd>(a: &T, b: &T) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| is_nan(a).cmp(&is_nan(b)))
 }
 
-/// out[r] = the position of the largest element of row `r` of `x [out.len(), n]`, the first of equal ones.
+/// `out[r]` = the position of the largest element of row `r` of `x [out.len(), n]`, the first of equal ones.
 pub(super) fn argmax<T: PartialOrd + Sync>(x: &[T], n: usize, out: &mut [i64]) {
     par::split(out, 1, par::pieces(x.len(), par::GRAIN), &|first, out: &mut [i64]| {
         for (row, o) in x[first * n..].chunks_exact(n).zip(out) {

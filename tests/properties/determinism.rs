@@ -97,7 +97,17 @@ fn check_threads(what: &str, f: impl Fn() -> Vec<Tensor> + Sync) {
     let all = |pool: &ThreadPool| -> Vec<Vec<u64>> { pool.install(|| f().iter().map(bits).collect()) };
     let want = all(one);
     for pool in others {
-        assert!(all(pool) == want, "{what}: other bits on {} threads", pool.current_num_threads());
+        let got = all(pool);
+        let threads = pool.current_num_threads();
+        assert_eq!(got.len(), want.len(), "{what}: other gradients on {threads} threads");
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            let differ = got.iter().zip(want).filter(|(g, w)| g != w).count();
+            assert!(
+                got == want,
+                "{what}: {differ} of {} of result {i} differ on {threads} threads",
+                want.len()
+            );
+        }
     }
 }
 
@@ -149,13 +159,12 @@ proptest! {
         // The batch is the slowest dimension; the sample lies in any order.
         let dtype = c.of(&[DType::F32, DType::F64]);
         let sample = { let rank = 1 + c.below(3); sizes(rank, 3000, &mut c) };
-        let most = c.of(&[8, 300]);
-        let n = 2 + c.below(most);
+        let most = c.of(&[8, 300]).min(ELEMENTS / sample.iter().product::<usize>());
+        let n = 2 + c.below(most - 1);
         let p = c.permutation(sample.len());
         let stored: Vec<usize> = std::iter::once(n).chain(p.iter().map(|&d| sample[d])).collect();
         let mut back = vec![0; p.len() + 1];
         p.iter().enumerate().for_each(|(i, &d)| back[d + 1] = i as isize + 1);
-        prop_assume!(stored.iter().product::<usize>() <= ELEMENTS);
         let x = normal(&stored, dtype, &mut c).permute(&back);
         let (inner, out) = (sample[sample.len() - 1], 1 + c.below(70));
         let w = [

@@ -143,10 +143,15 @@ proptest! {
                 let top = c.of(&[300, 1 << 53]);
                 whole(&shape, c.seed(), -top..=top)
             }
-            _ => match c.below(3) {
+            _ => match c.below(4) {
                 0 => special(&shape, c.seed()),
                 // From the smallest to the largest magnitudes.
                 1 => uniform(&shape, c.seed(), -45.0, 45.0).map(|v| v.fract().signum() * 2f64.powf(v)),
+                // On or just beside the middle of two numbers of a half type, where one rounding decides.
+                2 => {
+                    let (step, beside) = (c.of(&[2f64.powi(-10), 2f64.powi(-7)]), c.of(&[0.0, 2f64.powi(-40)]));
+                    whole(&shape, c.seed(), -127..=127).map(|k| (1.0 + (k + 0.5) * step) * (1.0 + k.signum() * beside))
+                }
                 _ => uniform(&shape, c.seed(), -300.0, 300.0),
             },
         };

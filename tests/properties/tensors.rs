@@ -158,11 +158,6 @@ pub fn choices() -> impl Strategy<Value = Choices> {
 }
 
 impl Choices {
-    /// The simplest of everything.
-    pub fn none() -> Choices {
-        Choices { numbers: Vec::new(), used: 0 }
-    }
-
     /// Below n, which is not 0.
     pub fn below(&mut self, n: usize) -> usize {
         self.used += 1;

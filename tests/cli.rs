@@ -116,6 +116,30 @@ fn info_and_help() {
 }
 
 #[test]
+fn summary_counts_both_networks_of_a_recipe() {
+    let out = run(&["summary", "mlp-a", "--batch", "64"]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+    let out = text(&out.stdout);
+    let row = |name: &str| {
+        let line =
+            out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("no {name} in:\n{out}"));
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("G.net.0"), ["G.net.0", "Linear", "[64,", "128]", "12,928", "819,200"]);
+    assert_eq!(row("G.net.3"), ["G.net.3", "BatchNorm1d", "[64,", "256]", "512", "-"]);
+    assert_eq!(row("D.net.4"), ["D.net.4", "Linear", "[64,", "1]", "129", "8,192"]);
+    assert_eq!(row("total"), ["total", "[64,", "784]", "247,952", "15,761,408"]);
+    assert_eq!(out.lines().filter(|l| l.starts_with("total")).count(), 2);
+    assert!(out.starts_with("mlp-a: ") && out.contains("input [64, 100], parameters 968.6 KiB"), "{out}");
+    // Without a recipe it is the one that `train` takes.
+    assert_eq!(run(&["summary"]).stdout, run(&["summary", "mlp"]).stdout);
+    let help = text(&run(&["summary", "--help"]).stdout);
+    assert!(help.contains("ganvil summary mlp-a --batch 64"), "{help}");
+    let (_, of_train) = fails(&["train", "mpl"]);
+    assert_eq!(fails(&["summary", "mpl"]), (2, of_train));
+}
+
+#[test]
 fn usage_errors_exit_with_2_and_suggest() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["train", "mpl"], &["invalid recipe 'mpl'", "did you mean 'mlp'?", "mlp, mlp-a"]),
@@ -138,6 +162,8 @@ fn usage_errors_exit_with_2_and_suggest() {
         (&["bench", "step", "mlp0"], &["invalid workload 'mlp0'"]),
         (&["bench", "step", "mlp0-64", "--seconds", "0"], &["invalid --seconds '0'"]),
         (&["sample", "x", "--n", "0"], &["invalid --n '0'"]),
+        (&["summary", "--batch", "0"], &["invalid --batch '0'"]),
+        (&["train", "--init", "orthogonl"], &["invalid init 'orthogonl'", "did you mean 'orthogonal'?"]),
         (&["train", "--epochs", "1e300"], &["invalid --epochs '1e300'"]),
         (&["train", "--log-every", "0"], &["invalid --log-every '0'"]),
     ];

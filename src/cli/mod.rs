@@ -8,6 +8,7 @@ mod data;
 mod info;
 mod progress;
 mod sample;
+mod summary;
 mod train;
 
 use crate::{Error, Result, try_run};
@@ -37,6 +38,8 @@ enum Command {
     Sample(sample::Args),
     /// Look at data: `ganvil data inspect data/mnist`, `ganvil data inspect ring8`
     Data(data::Args),
+    /// List the layers, parameters and costs of a recipe's networks: `ganvil summary mlp-a`
+    Summary(summary::Args),
     /// Show version, processor, SIMD tier, threads and data
     Info(info::Args),
     /// Measure speed: `ganvil bench step mlp0-64 --threads 2 --seconds 5`
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
         Command::Data(args) => data::run(args),
+        Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
     });

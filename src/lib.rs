@@ -58,6 +58,7 @@ mod dtype;
 mod error;
 pub mod gan;
 mod layout;
+mod local;
 pub mod metrics;
 mod names;
 pub mod nn;
@@ -85,7 +86,8 @@ pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
     let pool = pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}"));
     // The mode belongs to the calling thread; the closure runs on another.
     let recording = is_recording();
-    pool.install(|| tensor::with_recording(recording, f))
+    // Waiting in a pool of its own, the calling thread may take up other work.
+    local::aside(|| pool.install(|| tensor::with_recording(recording, f)))
 }
 
 /// The code of README.md, run as doctests.

@@ -2,8 +2,8 @@
 
 use super::Tensor;
 use crate::backend::Storage;
+use crate::local::{self, RECORDING};
 use crate::{DType, Device, Dims, Layout};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -102,10 +102,6 @@ pub(crate) struct Node {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(true) };
-}
-
 /// The number of op nodes alive in the process (leaves not counted). Zero after a training step, or something
 /// holds on to a graph.
 ///
@@ -121,19 +117,12 @@ pub fn live_nodes() -> usize {
 
 /// Whether ops on this thread build a graph.
 pub fn is_recording() -> bool {
-    RECORDING.get()
+    RECORDING.with_borrow(|on| *on)
 }
 
 /// Runs `f` with recording set to `on`, and restores it whatever happens.
 pub(crate) fn with_recording<R>(on: bool, f: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            RECORDING.set(self.0);
-        }
-    }
-    let _restore = Restore(RECORDING.replace(on));
-    f()
+    local::with(&RECORDING, on, f)
 }
 
 /// Runs `f` without building a graph: results inside do not require gradients.

@@ -1,5 +1,6 @@
 //! How a product is shared among threads. No result depends on it.
 
+use crate::backend::cpu::par;
 use std::ops::Range;
 
 /// Multiply-adds that are worth a thread: half a MFLOP, about 2 us. Waking one takes as long.
@@ -69,10 +70,7 @@ pub(super) fn fork<A: Send>(
         count => {
             let middle = parts.start + count / 2;
             let (left, right) = scratch.split_at_mut(count / 2 * len);
-            rayon::join(
-                || fork(parts.start..middle, left, len, f),
-                || fork(middle..parts.end, right, len, f),
-            );
+            par::join(|| fork(parts.start..middle, left, len, f), || fork(middle..parts.end, right, len, f));
         }
     }
 }

@@ -3,12 +3,33 @@
 //! No kernel builds a pool. The number of pieces grows with the work, and pieces never decide how anything is
 //! added up, so that results do not depend on the number of threads.
 
-/// Elements below which an elementwise loop is not worth another thread.
-pub(crate) const GRAIN: usize = 32 * 1024;
+/// Elements below which an elementwise loop is not worth another thread. Small under Miri, so that work is split there.
+pub(crate) const GRAIN: usize = if cfg!(miri) { 64 } else { 32 * 1024 };
+
+/// Threads that work can be shared among. The first call outside of a pool starts rayon's global one.
+pub(crate) fn threads() -> usize {
+    if cfg!(miri) { 2 } else { rayon::current_num_threads() }
+}
+
+/// Runs both closures, perhaps at once.
+#[cfg(not(miri))]
+pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    rayon::join(a, b);
+}
+
+/// The same under Miri, on a plain thread: rayon's queues are too slow there, and a thread of its own shows Miri's race
+/// detector every pair of pieces that overlap.
+#[cfg(miri)]
+pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(b);
+        a();
+    });
+}
 
 /// How many pieces `work` units deserve when one piece should have at least `grain`.
 pub(crate) fn pieces(work: usize, grain: usize) -> usize {
-    if work < 2 * grain { 1 } else { (work / grain).min(rayon::current_num_threads()) }
+    if work < 2 * grain { 1 } else { (work / grain).min(threads()) }
 }
 
 /// Splits `out` into pieces that start at multiples of `unit` elements and runs `f(start / unit, piece)` for each.
@@ -32,7 +53,7 @@ pub(crate) fn split<T: Send>(
         let left = pieces / 2;
         let mid = units * left / pieces;
         let (a, b) = out.split_at_mut(mid * unit);
-        rayon::join(|| go(first, a, unit, left, f), || go(first + mid, b, unit, pieces - left, f));
+        join(|| go(first, a, unit, left, f), || go(first + mid, b, unit, pieces - left, f));
     }
     if !out.is_empty() {
         go(0, out, unit.max(1), pieces, f);

@@ -8,6 +8,7 @@ mod box_muller;
 #[cfg(test)]
 mod tests;
 
+use super::par;
 use super::simd::{Kernel, Tier, tier, vectorize_on};
 use crate::backend::Random;
 use crate::rng::{Key, counter, philox4x32_10};
@@ -18,7 +19,7 @@ const LANES: usize = 64;
 /// Elements of that many blocks.
 const GROUP: usize = 4 * LANES;
 /// Elements, whole groups of them, below which a draw is not divided among threads: some 40 us of normals.
-const GRAIN: usize = 1 << 16;
+const GRAIN: usize = if cfg!(miri) { GROUP } else { 1 << 16 };
 
 /// Fills `out`: its element i is number i of call `call` of the stream `key`.
 ///
@@ -57,7 +58,7 @@ impl Source {
         }
         let half = (out.len() / 2).next_multiple_of(GROUP);
         let (left, right) = out.split_at_mut(half);
-        rayon::join(|| self.fill(draw, first, left), || self.fill(draw, first + half as u64 / 4, right));
+        par::join(|| self.fill(draw, first, left), || self.fill(draw, first + half as u64 / 4, right));
     }
 }
 

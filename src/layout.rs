@@ -123,6 +123,18 @@ impl Layout {
         if self.is_dense() { Layout { offset: 0, ..*self } } else { Layout::contiguous(&self.shape) }
     }
 
+    /// [`Layout::like`] for a result of another shape of the same rank.
+    pub fn like_resized(&self, shape: &[usize]) -> Layout {
+        if self.is_contiguous() || !self.is_dense() {
+            return Layout::contiguous(shape);
+        }
+        let order = self.memory_order();
+        let mut place: Dims = Dims::filled(self.rank(), 0);
+        order.iter().enumerate().for_each(|(i, &d)| place[d] = i);
+        let sizes: Dims = order.iter().map(|&d| shape[d]).collect();
+        Layout::contiguous(&sizes).permuted(&place)
+    }
+
     /// Dimensions reordered: dimension `d` of the result is dimension `dims[d]` of this.
     pub fn permuted(&self, dims: &[usize]) -> Layout {
         let shape: Dims = dims.iter().map(|&d| self.shape[d]).collect();
@@ -132,14 +144,38 @@ impl Layout {
 
     /// `length` entries of dimension `dim` from `start`.
     pub fn narrowed(&self, dim: usize, start: usize, length: usize) -> Layout {
-        let mut shape = self.shape;
+        self.sliced(dim, start, length, 1)
+    }
+
+    /// `length` entries of dimension `dim` from `start`, `step` apart.
+    pub fn sliced(&self, dim: usize, start: usize, length: usize, step: usize) -> Layout {
+        let (mut shape, mut strides) = (self.shape, self.strides);
         shape[dim] = length;
-        let offset = if self.numel() == 0 || length == 0 {
-            self.offset
+        if self.numel() == 0 || length == 0 {
+            return Layout::strided(&shape, &strides, self.offset);
+        }
+        let offset = self.offset + start * strides[dim];
+        // The step past the only entry is never taken, and may be too long to express.
+        strides[dim] *= if length > 1 { step } else { 1 };
+        Layout::strided(&shape, &strides, offset)
+    }
+
+    /// The diagonal of the last two dimensions `[.., m, n]` that starts at column `offset`, or at row `-offset`: of
+    /// shape `[.., length]`, with no elements if it lies outside.
+    pub fn diagonal(&self, offset: isize) -> Layout {
+        let (m, n) = (self.rank() - 2, self.rank() - 1);
+        let (down, right) = if offset < 0 { (offset.unsigned_abs(), 0) } else { (0, offset as usize) };
+        let length = self.shape[m].saturating_sub(down).min(self.shape[n].saturating_sub(right));
+        let (mut shape, mut strides) = (self.shape, self.strides);
+        (shape[m], strides[m]) = (length, self.strides[m] + self.strides[n]);
+        shape.remove(n);
+        strides.remove(n);
+        let start = if self.numel() == 0 || length == 0 {
+            0
         } else {
-            self.offset + start * self.strides[dim]
+            down * self.strides[m] + right * self.strides[n]
         };
-        Layout::strided(&shape, &self.strides, offset)
+        Layout::strided(&shape, &strides, self.offset + start)
     }
 
     /// Size-1 dimensions repeated (stride 0) and new leading ones added, or None if this shape does not
@@ -334,6 +370,29 @@ mod tests {
         assert!(n.reshaped(&[12]).is_none());
         assert_eq!(Layout::contiguous(&[0, 3]).permuted(&[1, 0]).reshaped(&[7, 0]).unwrap().numel(), 0);
         assert_eq!(Layout::contiguous(&[1, 1]).reshaped(&[]).unwrap().numel(), 1);
+    }
+
+    #[test]
+    fn slices_and_diagonals() {
+        let l = Layout::contiguous(&[3, 5]);
+        let at = |l: Layout| l.indices().collect::<Vec<_>>();
+        assert_eq!(at(l.sliced(1, 1, 2, 3)), [1, 4, 6, 9, 11, 14]);
+        assert_eq!(at(l.sliced(0, 2, 1, usize::MAX)), [10, 11, 12, 13, 14]);
+        assert_eq!(at(l.diagonal(0)), [0, 6, 12]);
+        assert_eq!(at(l.diagonal(3)), [3, 9]);
+        assert_eq!(at(l.diagonal(-2)), [10]);
+        assert_eq!((l.diagonal(5).shape(), l.diagonal(-9).numel()), (&[0][..], 0));
+        assert_eq!(at(l.permuted(&[1, 0]).diagonal(1)), [5, 11]);
+    }
+
+    #[test]
+    fn a_resized_layout_keeps_the_order_in_memory() {
+        let nhwc = Layout::contiguous(&[2, 5, 6, 3]).permuted(&[0, 3, 1, 2]);
+        assert_eq!(
+            nhwc.like_resized(&[2, 4, 7, 8]),
+            Layout::contiguous(&[2, 7, 8, 4]).permuted(&[0, 3, 1, 2])
+        );
+        assert_eq!(nhwc.narrowed(3, 0, 2).like_resized(&[1, 2, 3, 4]), Layout::contiguous(&[1, 2, 3, 4]));
     }
 
     #[test]

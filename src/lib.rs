@@ -70,7 +70,7 @@ pub use dims::{Dims, MAX_RANK};
 pub use dtype::{DType, Element};
 pub use error::{DeviceFailure, Error, Result, try_run};
 pub use layout::{Layout, broadcast_shapes};
-pub use ops::Reduction;
+pub use ops::{PadMode, Reduction};
 pub use tensor::{Generator, Tensor, is_recording, live_nodes, no_grad};
 
 /// Runs `f` with kernels on `n` threads (0: as many as there are processors). Wrap a whole training loop in it: what
@@ -96,3 +96,8 @@ pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The code of docs/engine.md, run as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/engine.md")]
+struct Engine;

@@ -122,6 +122,7 @@ mod tests {
     use rand::RngExt;
     use rand::seq::SliceRandom;
     use rand_distr::{Distribution, StandardNormal};
+    use std::collections::HashSet;
 
     /// The vectors for philox4x32 with 10 rounds in `kat_vectors` of Random123, the authors' distribution.
     #[test]
@@ -153,6 +154,37 @@ mod tests {
         rng.fill(&mut bytes);
         assert_eq!(bytes[..4], words[2].to_le_bytes());
         assert_eq!(bytes[4..], words[3].to_le_bytes()[..2]);
+    }
+
+    const STREAMS: [Stream; 7] = [
+        Stream::General,
+        Stream::Init,
+        Stream::Data,
+        Stream::Noise,
+        Stream::Dropout,
+        Stream::Penalty,
+        Stream::Samples,
+    ];
+
+    #[test]
+    fn streams_and_seeds_have_keys_of_their_own() {
+        let seeds = (0..1000).chain((0..56).map(|bit| 1 << bit)).chain((0..56).map(|bit| (1 << bit) - 1));
+        let seeds: HashSet<u64> = seeds.collect();
+        let keys: HashSet<Key> = seeds.iter().flat_map(|&s| STREAMS.map(|t| Key::new(s, t))).collect();
+        assert_eq!(keys.len(), seeds.len() * STREAMS.len());
+    }
+
+    #[test]
+    fn streams_are_disjoint() {
+        // A block is 128 bits: among two million a chance repetition has a probability of 1e-26.
+        let mut seen = HashSet::new();
+        for (seed, stream) in [0, 1, 1 << 40].into_iter().flat_map(|s| STREAMS.map(|t| (s, t))) {
+            let key = Key::new(seed, stream);
+            for (call, block) in (0..5).flat_map(|c| (0..20_000).map(move |b| (c, b))) {
+                let fresh = seen.insert(philox4x32_10(counter(block, call), key));
+                assert!(fresh, "seed {seed}, {stream:?}: block {block} of call {call} came before");
+            }
+        }
     }
 
     #[test]

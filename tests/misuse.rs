@@ -2,7 +2,7 @@
 
 use ganvil::autograd::{GradOptions, grad, grad_with};
 use ganvil::rng::Stream;
-use ganvil::{DType, Device, Generator, Reduction, Tensor};
+use ganvil::{DType, Device, Generator, PadMode, Reduction, Tensor};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Once;
@@ -75,11 +75,12 @@ type Unary = (&'static str, fn(&Tensor) -> Tensor);
 type Binary = (&'static str, fn(&Tensor, &Tensor) -> Tensor);
 
 // Closures, because a call through a plain function pointer is located in the callee.
-const FLOATS_ONLY: [Unary; 26] = [
+const FLOATS_ONLY: [Unary; 32] = [
     ("neg", |x| x.neg()),
     ("exp", |x| x.exp()),
     ("log", |x| x.log()),
     ("sqrt", |x| x.sqrt()),
+    ("abs", |x| x.abs()),
     ("tanh", |x| x.tanh()),
     ("sigmoid", |x| x.sigmoid()),
     ("relu", |x| x.relu()),
@@ -97,6 +98,11 @@ const FLOATS_ONLY: [Unary; 26] = [
     ("sub", |x| x.sub(x)),
     ("mul", |x| x * x),
     ("div", |x| x.div(x)),
+    ("maximum", |x| x.maximum(x)),
+    ("minimum", |x| x.minimum(x)),
+    ("norm", |x| x.norm(&[0], false)),
+    ("cumsum", |x| x.cumsum(0)),
+    ("l1", |x| x.l1(x, Reduction::Mean)),
     ("matmul", |x| x.matmul(x)),
     ("linear", |x| x.linear(x, None)),
     ("bce", |x| x.bce(x, Reduction::Mean)),
@@ -137,11 +143,13 @@ fn half_precision_is_refused_where_there_is_no_kernel() {
 }
 
 /// Ops of two tensors that must have one dtype and device; both are given the same square shape.
-const PAIRED: [Binary; 18] = [
+const PAIRED: [Binary; 22] = [
     ("add", |a, b| a + b),
     ("sub", |a, b| a - b),
     ("mul", |a, b| a * b),
     ("div", |a, b| a / b),
+    ("maximum", |a, b| a.maximum(b)),
+    ("minimum", |a, b| a.minimum(b)),
     ("eq", |a, b| a.eq(b)),
     ("ne", |a, b| a.ne(b)),
     ("lt", |a, b| a.lt(b)),
@@ -152,6 +160,8 @@ const PAIRED: [Binary; 18] = [
     ("matmul", |a, b| a.matmul(b)),
     ("linear", |a, b| a.linear(b, None)),
     ("cat", |a, b| Tensor::cat(&[a, b], 0)),
+    ("stack", |a, b| Tensor::stack(&[a, b], 0)),
+    ("l1", |a, b| a.l1(b, Reduction::Mean)),
     ("bce", |a, b| a.bce(b, Reduction::Mean)),
     ("bce_with_logits", |a, b| a.bce_with_logits(b, Reduction::Mean)),
     ("mse", |a, b| a.mse(b, Reduction::Mean)),
@@ -194,11 +204,12 @@ fn devices_do_not_mix() {
     refused("linear", &["meta (shape [3])"], || x.linear(&f32s(&[3, 3]), Some(&c)));
 }
 
+const BROADCAST: [&str; 12] =
+    ["add", "sub", "mul", "div", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge"];
+
 #[test]
 fn shapes_that_do_not_broadcast() {
-    let elementwise = PAIRED
-        .iter()
-        .filter(|p| ["add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "ge"].contains(&p.0));
+    let elementwise = PAIRED.iter().filter(|p| BROADCAST.contains(&p.0));
     for (op, f) in elementwise {
         refused(op, &["[2, 3]", "[2]", "do not broadcast", "equal or 1"], || f(&f32s(&[2, 3]), &f32s(&[2])));
     }
@@ -208,7 +219,7 @@ fn shapes_that_do_not_broadcast() {
     refused("where", &["got f32", "[3]", "gt_scalar"], || f32s(&[3]).where_(&f32s(&[3]), &f32s(&[3])));
     refused("expand", &["[2, 3]", "[2, 4]", "sizes of 1"], || f32s(&[2, 3]).expand(&[2, 4]));
     refused("expand", &["[2, 3]", "[3]"], || f32s(&[2, 3]).expand(&[3]));
-    for (op, f) in PAIRED.iter().filter(|p| ["bce", "bce_with_logits", "mse"].contains(&p.0)) {
+    for (op, f) in PAIRED.iter().filter(|p| ["bce", "bce_with_logits", "mse", "l1"].contains(&p.0)) {
         refused(op, &["[2, 3]", "[3]", "one shape", "expand the target"], || f(&f32s(&[2, 3]), &f32s(&[3])));
     }
 }
@@ -230,7 +241,7 @@ fn matrix_products() {
 fn dimension_numbers() {
     let x = f32s(&[2, 3]);
     let range = ["dimension 2", "[2, 3]", "-2 to 1"];
-    let cases: [Unary; 14] = [
+    let cases: [Unary; 22] = [
         ("sum", |x| x.sum(&[2], false)),
         ("mean", |x| x.mean(&[2], false)),
         ("var", |x| x.var(&[2], false, false)),
@@ -239,6 +250,14 @@ fn dimension_numbers() {
         ("permute", |x| x.permute(&[0, 2])),
         ("narrow", |x| x.narrow(2, 0, 1)),
         ("squeeze", |x| x.squeeze(2)),
+        ("norm", |x| x.norm(&[2], false)),
+        ("slice", |x| x.slice(2, 0, 1, 1)),
+        ("split", |x| x.split(1, 2)[0].clone()),
+        ("flip", |x| x.flip(&[2])),
+        ("argmax", |x| x.argmax(2, false)),
+        ("argsort", |x| x.argsort(2, false)),
+        ("topk", |x| x.topk(1, 2).0),
+        ("cumsum", |x| x.cumsum(2)),
         ("cat", |x| Tensor::cat(&[x], 2)),
         ("index_select", |x| x.index_select(2, &index(&[0]))),
         ("index_add", |x| x.index_add(2, &index(&[0]), x)),
@@ -250,6 +269,12 @@ fn dimension_numbers() {
         refused(op, &range, || f(&x));
     }
     refused("unsqueeze", &["dimension 4", "[2, 3]", "-3 to 2"], || x.unsqueeze(4));
+    refused("stack", &["dimension 3", "[2, 3]", "-3 to 2"], || Tensor::stack(&[&x], 3));
+    refused("softmax", &range, || x.softmax(2));
+    refused("log_softmax", &range, || x.log_softmax(2));
+    refused("flip", &["dimension -1 is listed twice", "[2, 3]"], || x.flip(&[1, -1]));
+    refused("argmax", &["no elements", "dimension 0 of shape [0, 3]"], || f32s(&[0, 3]).argmax(0, false));
+    refused("topk", &["k = 4", "dimension 1 of shape [2, 3]", "it has 3"], || x.topk(4, 1).0);
     refused("sum", &["dimension -3", "[2, 3]"], || x.sum(&[-3], false));
     refused("sum", &["dimension -1 is listed twice", "[1, -1]", "[2, 3]"], || x.sum(&[1, -1], false));
     refused("permute", &["listed twice", "[2, 3]"], || x.permute(&[1, 1]));
@@ -276,6 +301,21 @@ fn views() {
     refused("cat", &["[2, 3]", "[2, 4]", "dimension 0"], || Tensor::cat(&[&x, &f32s(&[2, 4])], 0));
     refused("cat", &["[2, 3]", "[3]"], || Tensor::cat(&[&x, &f32s(&[3])], 0));
     refused("cat", &["at least one"], || Tensor::cat(&[], 0));
+    refused("stack", &["at least one"], || Tensor::stack(&[], 0));
+    refused("stack", &["[2, 3]", "[2, 1]", "must be equal"], || Tensor::stack(&[&x, &f32s(&[2, 1])], 0));
+    refused("slice", &["step of 0", "[2, 3]"], || x.slice(0, 0, 2, 0));
+    refused("split", &["pieces of 0", "[2, 3]"], || x.split(0, 0)[0].clone());
+    refused("diagonal", &["matrices", "[3]"], || f32s(&[3]).diagonal(0));
+    refused("tril", &["matrices", "[3]"], || f32s(&[3]).tril(0));
+    refused("triu", &["matrices", "[]"], || f32s(&[]).triu(0));
+    refused("tril", &["got i64", "[2, 3]"], || of(&[2, 3], DType::I64).tril(0));
+    refused("triu", &["got u8", "[2, 3]"], || of(&[2, 3], DType::U8).triu(0));
+    refused("pad", &["[2, 3]", "[1, 1, 1]", "two numbers"], || x.pad(&[1, 1, 1], PadMode::Reflect));
+    refused("pad", &["[2, 3]", "at most 2"], || x.pad(&[1; 6], PadMode::Constant(0.0)));
+    refused("pad", &["reflection of 3", "dimension 1 of shape [2, 3]", "less than 3"], || {
+        x.pad(&[0, 3], PadMode::Reflect)
+    });
+    refused("pad", &["more elements"], || x.pad(&[usize::MAX, 1], PadMode::Constant(0.0)));
     let huge = [1 << 40, 1 << 40];
     refused("full", &["1099511627776", "more elements"], || f32s(&huge));
     refused("expand", &["1099511627776", "more elements"], || f32s(&[1, 1]).expand(&huge));
@@ -326,6 +366,30 @@ fn indices() {
 }
 
 #[test]
+fn classes() {
+    let x = f32s(&[2, 3]);
+    refused("cross_entropy", &["[N, C, ..]", "[2, 3]", "[3]"], || {
+        x.cross_entropy(&index(&[0, 1, 2]), Reduction::Mean)
+    });
+    refused("cross_entropy", &["[3]", "[]"], || {
+        f32s(&[3]).cross_entropy(&index(&[0]).reshape(&[]), Reduction::Mean)
+    });
+    refused("cross_entropy", &["index 3", "dimension 1 of shape [2, 3]", "0 to 2"], || {
+        x.cross_entropy(&index(&[0, 3]), Reduction::Mean)
+    });
+    refused("cross_entropy", &["must be i64, got f32", "to_dtype(DType::I64)"], || {
+        x.cross_entropy(&f32s(&[2]), Reduction::Mean)
+    });
+    for dtype in [DType::F16, DType::BF16, DType::U8] {
+        let x = of(&[2, 3], dtype);
+        let hint = [&format!("got {dtype}") as &str, "[2, 3]", "to_dtype(DType::F32)"];
+        refused("softmax", &hint, || x.softmax(1));
+        refused("log_softmax", &hint, || x.log_softmax(1));
+        refused("cross_entropy", &hint, || x.cross_entropy(&index(&[0, 1]), Reduction::Mean));
+    }
+}
+
+#[test]
 fn parameters() {
     let x = f32s(&[2, 3]);
     let g = Generator::new(0, Stream::Dropout);
@@ -357,6 +421,35 @@ fn batch_norm() {
         x.batch_norm_eval(&c, &c, &c, &f32s(&[1]), 1e-5)
     });
     refused("batch_norm_eval", &["mean", "got []"], || x.batch_norm_eval(&c, &c, &f32s(&[]), &c, 1e-5));
+}
+
+#[test]
+fn normalisation_within_samples() {
+    let (x, c) = (f32s(&[2, 4, 3]), f32s(&[4]));
+    refused("layer_norm", &["[4]", "last dimensions", "[2, 4, 3]"], || x.layer_norm(&[4], None, None, 1e-5));
+    refused("layer_norm", &["[]", "at least one"], || x.layer_norm(&[], None, None, 1e-5));
+    refused("layer_norm", &["weight must be [4, 3]", "[2, 4, 3]", "got [4]"], || {
+        x.layer_norm(&[4, 3], Some(&c), None, 1e-5)
+    });
+    refused("group_norm", &["3 groups", "4 channels", "[2, 4, 3]"], || x.group_norm(3, None, None, 1e-5));
+    refused("group_norm", &["0 groups"], || x.group_norm(0, None, None, 1e-5));
+    refused("group_norm", &["[4]", "[batch, channels, ..]"], || c.group_norm(2, None, None, 1e-5));
+    refused("group_norm", &["bias must be [4]", "got [2]"], || {
+        x.group_norm(2, Some(&c), Some(&f32s(&[2])), 1e-5)
+    });
+    refused("group_norm", &["9 dimensions"], || f32s(&[1; 8]).group_norm(1, None, None, 1e-5));
+    refused("group_norm", &["different devices"], || x.group_norm(2, Some(&meta(&[4])), None, 1e-5));
+    refused("instance_norm", &["[3, 4]", "one position"], || f32s(&[3, 4]).instance_norm(None, None, 1e-5));
+    refused("instance_norm", &["weight must be [4]", "got [3]"], || {
+        x.instance_norm(Some(&f32s(&[3])), None, 1e-5)
+    });
+    for dtype in [DType::F16, DType::BF16, DType::I64] {
+        let x = of(&[2, 4, 3], dtype);
+        let hint = [&format!("got {dtype}") as &str, "[2, 4, 3]", "to_dtype(DType::F32)"];
+        refused("layer_norm", &hint, || x.layer_norm(&[3], None, None, 1e-5));
+        refused("group_norm", &hint, || x.group_norm(2, None, None, 1e-5));
+        refused("instance_norm", &hint, || x.instance_norm(None, None, 1e-5));
+    }
 }
 
 #[test]
@@ -404,6 +497,15 @@ fn gradients() {
     for (op, f) in PAIRED.iter().filter(|p| ["eq", "ne", "lt", "le", "gt", "ge"].contains(&p.0)) {
         refused_somewhere(op, &["no derivative", "detach"], || {
             one(grad(&[&f(&x, &x).to_dtype(DType::F32).sum_all()], &[&x], &[], false))
+        });
+    }
+    for (op, f) in [
+        ("argmax", (|x| x.argmax(1, false)) as fn(&Tensor) -> Tensor),
+        ("argsort", |x| x.argsort(1, false)),
+        ("topk", |x| x.topk(1, 1).1),
+    ] {
+        refused_somewhere(op, &["no derivative", "detach"], || {
+            one(grad(&[&f(&x).to_dtype(DType::F32).sum_all()], &[&x], &[], false))
         });
     }
     refused_somewhere("to_dtype", &["no derivative", "detach"], || {

@@ -43,6 +43,14 @@ fn moved(inputs: &[Tensor], i: usize, j: usize, by: f64) -> Vec<Tensor> {
 /// `f` must be a function of its inputs (no random numbers, no state), differentiable where it is checked: keep
 /// inputs away from kinks. Inputs are f64; all of them are checked.
 ///
+/// ```
+/// use ganvil::Tensor;
+/// use ganvil::autograd::{CheckOptions, gradcheck};
+/// let x = Tensor::from(&[0.5f64, -1.5][..]);
+/// let f = |x: &[Tensor]| x[0].tanh().square();
+/// assert_eq!(gradcheck(f, &[x], &CheckOptions::default()), Ok(()));
+/// ```
+///
 /// # Errors
 /// Names the input, the element and both values where they differ by more than `atol + rtol |numeric|`.
 ///
@@ -97,6 +105,14 @@ pub fn gradcheck(
 
 /// Compares second derivatives with central differences: [`gradcheck`] of the function that maps inputs and upstream
 /// gradient to the gradients, which are joined into one vector.
+///
+/// ```
+/// use ganvil::Tensor;
+/// use ganvil::autograd::{CheckOptions, gradgradcheck};
+/// let x = Tensor::from(&[0.5f64, -1.5][..]);
+/// let f = |x: &[Tensor]| x[0].tanh().square();
+/// assert_eq!(gradgradcheck(f, &[x], &CheckOptions::default()), Ok(()));
+/// ```
 ///
 /// # Errors
 /// As [`gradcheck`]; the last input it may name is the upstream gradient.

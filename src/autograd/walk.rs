@@ -48,6 +48,18 @@ pub fn grad(
 }
 
 /// [`grad`] with every option.
+///
+/// ```
+/// use ganvil::{Tensor, autograd::{GradOptions, grad_with}};
+/// let x = Tensor::from(&[1.0f64, 2.0][..]).requires_grad();
+/// let y = x.square();
+/// let upstream = [Tensor::from(&[1.0f64, 10.0][..])];
+/// let options = GradOptions { grad_outputs: &upstream, retain_graph: true, ..GradOptions::default() };
+/// for _ in 0..2 {
+///     let g = grad_with(&[&y], &[&x], &options)[0].clone().unwrap();
+///     assert_eq!(g.to_vec::<f64>(), [2.0, 40.0]);
+/// }
+/// ```
 #[track_caller]
 pub fn grad_with(outputs: &[&Tensor], inputs: &[&Tensor], options: &GradOptions) -> Vec<Option<Tensor>> {
     let mut targets = Vec::with_capacity(inputs.len());
@@ -75,6 +87,14 @@ impl Tensor {
     /// Adds the gradient of this scalar to every leaf it was computed from; see [`Tensor::grad`]. The graph's saved
     /// values are released on the way.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[1.0f32, 2.0][..]).requires_grad();
+    /// x.square().sum_all().backward();
+    /// x.sum_all().backward();
+    /// assert_eq!(x.grad().unwrap().to_vec::<f32>(), [3.0, 5.0]);
+    /// ```
+    ///
     /// # Panics
     /// If this is not one element, requires no gradient, or its graph was walked before.
     #[track_caller]
@@ -83,6 +103,14 @@ impl Tensor {
     }
 
     /// [`Tensor::backward`] with a given upstream gradient, or for a graph that is walked again.
+    ///
+    /// ```
+    /// use ganvil::{Tensor, autograd::GradOptions};
+    /// let x = Tensor::from(&[1.0f32, 2.0][..]).requires_grad();
+    /// let upstream = [Tensor::from(&[1.0f32, 10.0][..])];
+    /// x.square().backward_with(&GradOptions { grad_outputs: &upstream, ..GradOptions::default() });
+    /// assert_eq!(x.grad().unwrap().to_vec::<f32>(), [2.0, 40.0]);
+    /// ```
     #[track_caller]
     pub fn backward_with(&self, options: &GradOptions) {
         if !self.is_tracked() {

@@ -37,6 +37,9 @@ impl Backend for Meta {
     fn cast(&self, _: View, _: ViewMut) {}
     fn unary(&self, _: Unary, _: View, _: ViewMut) {}
     fn binary(&self, _: Binary, _: View, _: View, _: ViewMut) {}
+    fn argmax(&self, _: View, _: ViewMut) {}
+    fn argsort(&self, _: View, _: bool, _: ViewMut) {}
+    fn cumsum(&self, _: View, _: ViewMut) {}
     fn compare(&self, _: Compare, _: View, _: View, _: ViewMut) {}
     fn select(&self, _: View, _: View, _: View, _: ViewMut) {}
     fn accumulate(&self, _: View, _: ViewMut) {}
@@ -58,5 +61,8 @@ impl Backend for Meta {
     fn batch_norm_apply(&self, _: View, _: View, _: View, _: View, _: View, _: ViewMut) {}
     fn batch_norm_grad(&self, _: View, _: View, _: BatchNormStats, _: BatchNormGrads) {}
     fn random(&self, _: Random, _: Key, _: u64, _: ViewMut) {}
+    fn sum_squares(&self, table: &[View]) -> Vec<f64> {
+        vec![0.0; table.len()]
+    }
     fn update(&self, _: Update, _: &mut [UpdateRow]) {}
 }

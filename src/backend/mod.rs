@@ -100,6 +100,8 @@ pub enum Unary {
     Log,
     /// x^(1/2)
     Sqrt,
+    /// |x|
+    Abs,
     /// tanh x
     Tanh,
     /// 1 / (1 + e^-x)
@@ -144,6 +146,10 @@ pub enum Binary {
     Mul,
     /// a / b
     Div,
+    /// The larger of a and b; NaN if either is
+    Maximum,
+    /// The smaller of a and b; NaN if either is
+    Minimum,
     /// -(t max(ln p, -100) + (1-t) max(ln(1-p), -100)) of (p, t)
     Bce,
     /// max(a, 0) - a t + ln(1 + e^-|a|) of (a, t)
@@ -157,6 +163,8 @@ pub enum Binary {
         /// Upper bound.
         hi: f64,
     },
+    /// (g, x): g where x > 0, -g where x < 0, else 0
+    AbsGrad,
     /// (g, y): g (1 - y^2)
     TanhGrad,
     /// (g, y): g y (1 - y)
@@ -228,7 +236,8 @@ pub enum Update {
         /// The first step fills the momentum buffer.
         first: bool,
     },
-    /// See [`crate::optim::Adam`]. Moments: first and second.
+    /// See [`crate::optim::Adam`] and [`crate::optim::AdamW`]. Moments: first, second, and the largest second so far if
+    /// `amsgrad`.
     Adam {
         /// Learning rate.
         lr: f64,
@@ -238,14 +247,19 @@ pub enum Update {
         beta2: f64,
         /// Added to the denominator.
         eps: f64,
-        /// Factor of the parameter added to the gradient.
+        /// Factor of the parameter added to the gradient; AdamW's takes it from the parameter.
         weight_decay: f64,
+        /// AdamW: p <- (1 - lr weight_decay) p comes first, and nothing is added to the gradient.
+        decoupled: bool,
+        /// Divides by the largest second moment so far.
+        amsgrad: bool,
         /// 1 - beta1^t
         correction1: f64,
         /// 1 - beta2^t
         correction2: f64,
     },
-    /// See [`crate::optim::RmsProp`]. Moments: the mean square, and the momentum buffer if momentum is not 0.
+    /// See [`crate::optim::RmsProp`]. Moments: the mean square, the momentum buffer if momentum is not 0, and the mean
+    /// if `centered`.
     RmsProp {
         /// Learning rate.
         lr: f64,
@@ -257,7 +271,23 @@ pub enum Update {
         weight_decay: f64,
         /// Factor of the momentum buffer.
         momentum: f64,
+        /// Divides by the standard deviation, not by the root of the mean square.
+        centered: bool,
     },
+}
+
+/// What a gradient goes through before a rule sees it: clamp(scale g, -limit, limit). NaN stays NaN.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct GradClip {
+    /// Factor of every element.
+    pub scale: f64,
+    /// Largest magnitude of an element, at least 0; infinite for none.
+    pub limit: f64,
+}
+
+impl GradClip {
+    /// Leaves every gradient as it is, bit for bit.
+    pub const NONE: GradClip = GradClip { scale: 1.0, limit: f64::INFINITY };
 }
 
 /// One parameter's row in the table that [`Backend::update`] goes through. All are dense, of one length and
@@ -267,6 +297,8 @@ pub struct UpdateRow<'a> {
     pub param: &'a mut Storage,
     /// Read only.
     pub grad: View<'a>,
+    /// What the update makes of the gradient as it reads it.
+    pub clip: GradClip,
     /// Written in place; how many there are depends on the rule.
     pub moments: Vec<&'a mut Storage>,
     /// An exponential moving average of the parameter, moved towards it by `1 - decay`.
@@ -338,6 +370,14 @@ pub trait Backend: Send + Sync {
     fn accumulate(&self, x: View, acc: ViewMut);
     /// Reduces the dimensions marked true; `out` has the kept ones, in order.
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut);
+    /// out (i64, contiguous) = for each row, which is the last dimension of the contiguous x, the position of its
+    /// largest element, the first of equal ones; NaN counts as larger than any number. Rows have elements; all dtypes.
+    fn argmax(&self, x: View, out: ViewMut);
+    /// out (i64, contiguous, of x's shape) = for each row of the contiguous x, its positions in ascending or descending
+    /// order of their elements, equal ones in order of position; NaN counts as larger than any number. All dtypes.
+    fn argsort(&self, x: View, descending: bool, out: ViewMut);
+    /// out (contiguous) = the running sums of each row of the contiguous x, added from the first element on.
+    fn cumsum(&self, x: View, out: ViewMut);
     /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
     /// out = the entries of dimension `dim` of x listed in the 1-D i64 `index`; all dtypes.
@@ -357,6 +397,8 @@ pub trait Backend: Send + Sync {
     fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads);
     /// Fills `out` (contiguous) with random numbers: element i from Philox block i / 4 of call `call`.
     fn random(&self, what: Random, key: crate::rng::Key, call: u64, out: ViewMut);
+    /// The sum of squares of each operand (dense; f32 or f64), in f64: no square of an f32 overflows or vanishes.
+    fn sum_squares(&self, table: &[View]) -> Vec<f64>;
     /// One optimiser step over a table of parameters.
     fn update(&self, rule: Update, rows: &mut [UpdateRow]);
 }

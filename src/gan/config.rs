@@ -4,7 +4,7 @@ use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
-use crate::optim::{Adam, Rule};
+use crate::optim::{Adam, BadSetting, Rule, Schedule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,12 @@ pub struct TrainConfig {
     pub optimizer_d: Rule,
     /// G's optimiser.
     pub optimizer_g: Rule,
+    /// How D's learning rate changes over the steps.
+    #[serde(default)]
+    pub schedule_d: Schedule,
+    /// How G's learning rate changes over the steps.
+    #[serde(default)]
+    pub schedule_g: Schedule,
 }
 
 impl Default for TrainConfig {
@@ -54,6 +60,8 @@ impl Default for TrainConfig {
             step: StepConfig::default(),
             optimizer_d: adam.into(),
             optimizer_g: adam.into(),
+            schedule_d: Schedule::default(),
+            schedule_g: Schedule::default(),
         }
     }
 }
@@ -96,6 +104,7 @@ impl TrainConfig {
                 return bad(what, &lr, "a learning rate is a finite number, 0 or more; 2e-4 is usual");
             }
         }
+        self.check_optimisers()?;
         if !(self.step.real_label > 0.0 && self.step.real_label <= 1.0) {
             return bad(
                 "--real-label",
@@ -112,6 +121,26 @@ impl TrainConfig {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_optimisers(&self) -> Result<()> {
+        let none = Ok(());
+        let settings = [
+            ("optimizer_d", self.optimizer_d.check()),
+            ("optimizer_g", self.optimizer_g.check()),
+            ("schedule_d", self.schedule_d.check()),
+            ("schedule_g", self.schedule_g.check()),
+            ("step.clip_d", self.step.clip_d.map_or_else(|| none.clone(), |c| c.check())),
+            ("step.clip_g", self.step.clip_g.map_or_else(|| none.clone(), |c| c.check())),
+            ("step.ema", self.step.ema.map_or_else(|| none.clone(), |e| e.check())),
+        ];
+        settings.into_iter().try_for_each(|(what, checked)| {
+            checked.map_err(|BadSetting { name, value, remedy }| Error::Argument {
+                what,
+                value: format!("{name} = {value}"),
+                remedy: remedy.into(),
+            })
+        })
     }
 }
 

@@ -98,6 +98,10 @@ pub struct Record {
     pub seconds: f64,
     /// Real images per second since the last record.
     pub images_per_s: f64,
+    /// D's learning rate in this step.
+    pub lr_d: f64,
+    /// G's learning rate in this step.
+    pub lr_g: f64,
     /// How the game stands.
     #[serde(flatten)]
     pub statistics: StepStatistics,
@@ -206,8 +210,15 @@ impl Session<'_> {
         let (seconds, images) = (self.start.elapsed().as_secs_f64(), trainer.kimg() * 1000.0);
         let images_per_s = (images - self.last.1) / (seconds - self.last.0).max(1e-9);
         self.last = (seconds, images);
-        let record =
-            Record { step: trainer.steps(), kimg: trainer.kimg(), seconds, images_per_s, statistics: s };
+        let record = Record {
+            step: trainer.steps(),
+            kimg: trainer.kimg(),
+            seconds,
+            images_per_s,
+            lr_d: trainer.gan().opt_d.rule.lr(),
+            lr_g: trainer.gan().opt_g.rule.lr(),
+            statistics: s,
+        };
         self.log.write(&record)?;
         let h = &mut self.history;
         h.step.push(record.step as f64);

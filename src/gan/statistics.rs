@@ -2,6 +2,7 @@
 
 use super::losses::Loss;
 use super::step::{DiscriminatorUpdate, GeneratorUpdate, Probe};
+use crate::optim::grad_norm;
 use crate::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +24,9 @@ pub struct StepStatistics {
     pub acc_real: f64,
     /// Share of fakes that D calls fake.
     pub acc_fake: f64,
-    /// L2 norm of D's gradient over all parameters.
+    /// L2 norm of D's gradient over all parameters, before any bound.
     pub grad_norm_d: f64,
-    /// L2 norm of G's gradient over all parameters.
+    /// L2 norm of G's gradient over all parameters, before any bound.
     pub grad_norm_g: f64,
 }
 
@@ -49,19 +50,15 @@ impl Statistics {
     }
 }
 
-fn norm(grads: &[Option<Tensor>]) -> f64 {
-    grads.iter().flatten().map(|g| g.square().sum_all().item()).sum::<f64>().sqrt()
-}
-
 impl Probe for Statistics {
     fn discriminator(&mut self, u: &DiscriminatorUpdate) {
         let ((d_real, acc_real), (d_fake, called_real)) = (self.verdict(u.real), self.verdict(u.fake));
         let last = &mut self.last;
         (last.d_loss, last.penalty, last.d_real, last.acc_real) = (u.loss, u.penalty, d_real, acc_real);
-        (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, 1.0 - called_real, norm(u.grads));
+        (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, 1.0 - called_real, grad_norm(u.grads));
     }
 
     fn generator(&mut self, u: &GeneratorUpdate) {
-        (self.last.g_loss, self.last.grad_norm_g) = (u.loss, norm(u.grads));
+        (self.last.g_loss, self.last.grad_norm_g) = (u.loss, grad_norm(u.grads));
     }
 }

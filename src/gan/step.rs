@@ -5,7 +5,7 @@ use super::network::Network;
 use super::penalties::gradient_penalty;
 use crate::autograd::grad;
 use crate::nn::{Ctx, Kind, Module, parameters, parameters_mut};
-use crate::optim::{Ema, Optimizer};
+use crate::optim::{Clip, Ema, NonFiniteGradient, Optimizer, StepOptions};
 use crate::{Generator, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,12 @@ pub struct StepConfig {
     /// Weight of the gradient penalty, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_penalty: Option<f64>,
+    /// The bound on D's gradients, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_d: Option<Clip>,
+    /// The bound on G's gradients, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_g: Option<Clip>,
     /// The moving average of G that samples are taken from, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<Ema>,
@@ -46,6 +52,8 @@ impl Default for StepConfig {
             d_loss_scale: 1.0,
             g_loss_scale: 1.0,
             gradient_penalty: None,
+            clip_d: None,
+            clip_g: None,
             ema: None,
         }
     }
@@ -105,7 +113,7 @@ pub struct DiscriminatorUpdate<'a> {
     pub penalty: Option<f64>,
     /// What was differentiated: scaled loss plus weighted penalty.
     pub objective: f64,
-    /// Gradients of the objective, in the order of D's parameters.
+    /// Gradients of the objective before any bound, in the order of D's parameters.
     pub grads: &'a [Option<Tensor>],
 }
 
@@ -119,7 +127,7 @@ pub struct GeneratorUpdate<'a> {
     pub loss: f64,
     /// What was differentiated: the scaled loss.
     pub objective: f64,
-    /// Gradients of the objective, in the order of G's parameters.
+    /// Gradients of the objective before any bound, in the order of G's parameters.
     pub grads: &'a [Option<Tensor>],
 }
 
@@ -146,10 +154,10 @@ pub struct StepLosses {
     pub penalty: Option<f64>,
 }
 
-/// A loss was not finite; the update it belonged to was not made.
+/// A loss, or a gradient that was to be bounded, was not finite; the update it belonged to was not made.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NotFinite {
-    /// Which loss, with its value.
+    /// Which loss or norm, with its value.
     pub what: String,
     /// The first tensor on the way to it that is not finite.
     pub tensor: String,
@@ -177,17 +185,22 @@ impl Gan {
     /// One step: `n_d` updates of D, then `n_g` of G.
     ///
     /// # Errors
-    /// If a loss is not finite. Updates before it were made, the one it belongs to was not.
+    /// If a loss is not finite, or a gradient that is to be bounded. Updates before it were made, the one it belongs to
+    /// was not.
     pub fn step(&mut self, draws: &mut dyn Draws, probe: &mut dyn Probe) -> Result<StepLosses, NotFinite> {
         let mut losses = StepLosses { d: 0.0, g: 0.0, penalty: None };
         let mut fakes = None;
+        let before = self.images;
         for k in 0..self.config.n_d {
             // Fakes that G's update will use again keep their graph.
             let keep = self.config.reuse_fakes && k + 1 == self.config.n_d;
             (losses.d, losses.penalty, fakes) = self.step_d(k, keep, draws, probe)?;
         }
+        // G's updates share the images of the step, so that the average's half-life is one of images seen.
+        let share = (self.images - before) as f64 / self.config.n_g as f64;
         for k in 0..self.config.n_g {
-            losses.g = self.step_g(k, fakes.take(), draws, probe)?;
+            let decay = self.config.ema.map(|e| e.decay(share, before as f64 + k as f64 * share));
+            losses.g = self.step_g(k, fakes.take(), decay, draws, probe)?;
         }
         Ok(losses)
     }
@@ -235,7 +248,9 @@ impl Gan {
             grads: &grads,
         });
         drop((out_real, out_fake));
-        self.opt_d.step(parameters_mut(&mut self.d), grads);
+        let options = StepOptions { clip: config.clip_d, ema: None };
+        let made = self.opt_d.step_with(parameters_mut(&mut self.d), grads, options);
+        made.map_err(|e| refused(&self.d, e))?;
         Ok((loss, penalty, keep.then_some(fake)))
     }
 
@@ -243,6 +258,7 @@ impl Gan {
         &mut self,
         k: usize,
         fakes: Option<Tensor>,
+        decay: Option<f64>,
         draws: &mut dyn Draws,
         probe: &mut dyn Probe,
     ) -> Result<f64, NotFinite> {
@@ -263,24 +279,24 @@ impl Gan {
                 self.not_finite(format!("G's loss is {total}"), &[("G(z)", &fake), ("D(G(z))", &out)])
             );
         }
-        let batch = fake.shape()[0];
         drop(fake);
         // Only G's parameters are asked for: the walk computes no weight gradient of D.
         let grads = gradients(&objective, &self.g);
         drop(objective);
         probe.generator(&GeneratorUpdate { k, fake: &out, loss, objective: total, grads: &grads });
         drop(out);
-        self.update_g(grads, batch);
+        self.update_g(grads, decay).map_err(|e| refused(&self.g, e))?;
         Ok(loss)
     }
 
-    fn update_g(&mut self, grads: Vec<Option<Tensor>>, batch: usize) {
-        let (Some(average), Some(ema)) = (&mut self.average, self.config.ema) else {
-            return self.opt_g.step(parameters_mut(&mut self.g), grads);
-        };
-        let decay = ema.decay(batch, self.images.saturating_sub(batch as u64));
-        self.opt_g.step_with_ema(parameters_mut(&mut self.g), grads, Some((parameters_mut(average), decay)));
-        copy_buffers(&self.g, average);
+    fn update_g(&mut self, grads: Vec<Option<Tensor>>, decay: Option<f64>) -> Result<(), NonFiniteGradient> {
+        let ema = self.average.as_mut().zip(decay).map(|(average, decay)| (parameters_mut(average), decay));
+        let options = StepOptions { clip: self.config.clip_g, ema };
+        self.opt_g.step_with(parameters_mut(&mut self.g), grads, options)?;
+        if let (Some(average), Some(_)) = (&mut self.average, decay) {
+            copy_buffers(&self.g, average);
+        }
+        Ok(())
     }
 
     /// Names the first tensor that is not finite, in the order of computation.
@@ -312,6 +328,21 @@ fn forward(net: &Network, x: &Tensor, draws: &dyn Draws, pass: Pass, on: On) -> 
     };
     let ctx = Ctx::train(draws.dropout());
     net.forward(x, &if draws.replays_masks() { ctx.with_masks(&masks) } else { ctx })
+}
+
+/// The error for gradients that a network's bound cannot mend.
+fn refused(net: &Network, e: NonFiniteGradient) -> NotFinite {
+    let name = net.name();
+    let mut names = Vec::new();
+    net.visit(&format!("{name}."), &mut |name, kind, _| {
+        if kind == Kind::Parameter {
+            names.push(name.to_owned());
+        }
+    });
+    NotFinite {
+        what: format!("the norm of {name}'s gradient is {}", e.norm),
+        tensor: format!("the gradient of {}", names[e.index]),
+    }
 }
 
 fn scaled(loss: &Tensor, scale: f64) -> Tensor {

@@ -154,11 +154,14 @@ impl Trainer {
         backend::of(self.draws.device).tier()
     }
 
-    /// One step.
+    /// One step, at the learning rates that the schedules have for it.
     ///
     /// # Errors
-    /// If a loss is not finite.
+    /// If a loss is not finite, or a gradient that is to be bounded.
     pub fn step(&mut self, probe: &mut dyn Probe) -> Result<StepLosses, NotFinite> {
+        let (c, t) = (&self.config, self.steps);
+        self.gan.opt_d.rule = c.optimizer_d.with_lr(c.optimizer_d.lr() * c.schedule_d.factor(t));
+        self.gan.opt_g.rule = c.optimizer_g.with_lr(c.optimizer_g.lr() * c.schedule_g.factor(t));
         let losses = self.gan.step(&mut self.draws, probe)?;
         self.steps += 1;
         Ok(losses)

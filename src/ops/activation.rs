@@ -90,18 +90,44 @@ impl Op for Softplus {
 
 impl Tensor {
     /// Hyperbolic tangent. Derivative 1 - y^2.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let y = Tensor::from(&[0.0f32, 100.0, -100.0][..]).tanh();
+    /// assert_eq!(y.to_vec::<f32>(), [0.0, 1.0, -1.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn tanh(&self) -> Tensor {
         self.unary_value("tanh", Unary::Tanh).record(Tanh, &[self], &[Save::Output])
     }
 
     /// `1 / (1 + e^-x)`. Derivative y (1 - y).
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let y = Tensor::from(&[0.0f32, 1000.0, -1000.0][..]).sigmoid();
+    /// assert_eq!(y.to_vec::<f32>(), [0.5, 1.0, 0.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn sigmoid(&self) -> Tensor {
         self.unary_value("sigmoid", Unary::Sigmoid).record(Sigmoid, &[self], &[Save::Output])
     }
 
     /// `max(x, 0)`. Derivative 1 where x > 0, else 0 (also at 0).
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from(&[-2.0f32, 3.0][..]).relu().to_vec::<f32>(), [0.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn relu(&self) -> Tensor {
         let op = LeakyRelu { name: "relu", slope: 0.0 };
@@ -109,6 +135,14 @@ impl Tensor {
     }
 
     /// `x` where x > 0, else `slope x`. Derivative 1 where x > 0, else slope (also at 0).
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from(&[-2.0f32, 3.0][..]).leaky_relu(0.5).to_vec::<f32>(), [-1.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn leaky_relu(&self, slope: f64) -> Tensor {
         // The output tells the side as well as the input does, unless the slope turns signs round.
@@ -119,6 +153,12 @@ impl Tensor {
 
     /// `ln(1 + e^(beta x)) / beta`, and x itself where `beta x > threshold`. Derivative sigmoid(beta x), there 1.
     /// PyTorch's defaults are beta 1 and threshold 20.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let y = Tensor::from(&[0.0f64, 50.0][..]).softplus(1.0, 20.0);
+    /// assert_eq!(y.to_vec::<f64>(), [2f64.ln(), 50.0]);
+    /// ```
     ///
     /// # Panics
     /// If beta is not positive.

@@ -67,6 +67,27 @@ impl Op for Div {
     }
 }
 
+/// Maximum and minimum.
+struct Extremum {
+    name: &'static str,
+    largest: bool,
+}
+impl Op for Extremum {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    /// The gradient goes to the side that was taken, half to each of two equal ones.
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (a, b) = (c.saved(0), c.saved(1));
+        let (winner, loser) = if self.largest { (a, b) } else { (b, a) };
+        let tied = a.eq(b).where_(&g.mul_scalar(0.5), &constant(g, 0.0));
+        vec![
+            c.needs(0).then(|| winner.gt(loser).where_(g, &tied)),
+            c.needs(1).then(|| winner.lt(loser).where_(g, &tied)),
+        ]
+    }
+}
+
 /// Undoes the broadcasting of inputs of an op whose own rule works in the result's shape. Recorded between an input
 /// and the op, so that each rule stays a line of calculus.
 impl Tensor {
@@ -77,6 +98,14 @@ impl Tensor {
     }
 
     /// `a + b`, broadcast. Derivatives 1 and 1.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// let row = Tensor::from(&[10.0f32, 20.0][..]);
+    /// assert_eq!((&x + &row).to_vec::<f32>(), [11.0, 22.0, 13.0, 24.0]);
+    /// assert_eq!((x + 0.5).to_vec::<f32>(), [1.5, 2.5, 3.5, 4.5]);
+    /// ```
     ///
     /// # Panics
     /// If shapes do not broadcast, dtypes or devices differ, or the dtype is no float.
@@ -89,6 +118,13 @@ impl Tensor {
 
     /// `a - b`, broadcast. Derivatives 1 and -1.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 6.0][..]), Tensor::from(&[4.0f32, 3.0][..]));
+    /// assert_eq!((&a - &b).to_vec::<f32>(), [-3.0, 3.0]);
+    /// assert_eq!((1.0 - a).to_vec::<f32>(), [0.0, -5.0]);
+    /// ```
+    ///
     /// # Panics
     /// As [`Tensor::add`].
     #[track_caller]
@@ -99,6 +135,12 @@ impl Tensor {
     }
 
     /// `a b` element by element, broadcast. Derivatives b and a.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 6.0][..]), Tensor::from(&[4.0f32, 3.0][..]));
+    /// assert_eq!((a * b).to_vec::<f32>(), [4.0, 18.0]);
+    /// ```
     ///
     /// # Panics
     /// As [`Tensor::add`].
@@ -111,6 +153,12 @@ impl Tensor {
 
     /// `a / b` element by element, broadcast. Derivatives 1/b and -a/b^2.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 6.0][..]), Tensor::from(&[4.0f32, 3.0][..]));
+    /// assert_eq!((a / b).to_vec::<f32>(), [0.25, 2.0]);
+    /// ```
+    ///
     /// # Panics
     /// As [`Tensor::add`].
     #[track_caller]
@@ -118,6 +166,46 @@ impl Tensor {
         let y = self.binary_value("div", Binary::Div, other);
         let (a, b) = (self.to_result(y.shape()), other.to_result(y.shape()));
         y.record(Div, &[&a, &b], &[Save::Value(&b), Save::Output])
+    }
+
+    #[track_caller]
+    fn extremum(&self, op: Extremum, f: Binary, other: &Tensor) -> Tensor {
+        let y = self.binary_value(op.name, f, other);
+        let (a, b) = (self.to_result(y.shape()), other.to_result(y.shape()));
+        let compared = [Save::Value(&a.detach()), Save::Value(&b.detach())];
+        y.record(op, &[&a, &b], &compared)
+    }
+
+    /// The larger of a and b, element by element, broadcast; NaN where either is. The gradient goes to the larger one,
+    /// half to each where they are equal.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 5.0][..]), Tensor::from(&[3.0f32, 2.0][..]));
+    /// assert_eq!(a.maximum(&b).to_vec::<f32>(), [3.0, 5.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Tensor::add`].
+    #[track_caller]
+    pub fn maximum(&self, other: &Tensor) -> Tensor {
+        self.extremum(Extremum { name: "maximum", largest: true }, Binary::Maximum, other)
+    }
+
+    /// The smaller of a and b, element by element, broadcast; NaN where either is. The gradient goes to the smaller
+    /// one, half to each where they are equal.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 5.0][..]), Tensor::from(&[3.0f32, 2.0][..]));
+    /// assert_eq!(a.minimum(&b).to_vec::<f32>(), [1.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Tensor::add`].
+    #[track_caller]
+    pub fn minimum(&self, other: &Tensor) -> Tensor {
+        self.extremum(Extremum { name: "minimum", largest: false }, Binary::Minimum, other)
     }
 }
 

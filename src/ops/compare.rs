@@ -52,12 +52,20 @@ macro_rules! comparisons {
         impl Tensor {
             $(
                 #[doc = concat!("`a ", $sign, " b`, broadcast: a u8 mask with 1 where it holds. No derivative.")]
+                #[doc = concat!(
+                    "\n\n```\nuse ganvil::Tensor;\n",
+                    "let (a, b) = (Tensor::from(&[1.0f32, 2.0, 3.0][..]), Tensor::from(&[2.0f32][..]));\n",
+                    "let want = [1.0, 2.0, 3.0].map(|v| (v ", $sign, " 2.0) as u8);\n",
+                    "assert_eq!(a.", stringify!($name), "(&b).to_vec::<u8>(), want);\n",
+                    "assert_eq!(a.", stringify!($scalar), "(2.0).to_vec::<u8>(), want);\n```\n\n",
+                    "# Panics\nIf shapes do not broadcast, or dtypes or devices differ.",
+                )]
                 #[track_caller]
                 pub fn $name(&self, other: &Tensor) -> Tensor {
                     self.compare(stringify!($name), Compare::$kind, other)
                 }
 
-                #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative. For integers c must be whole and in the dtype's range.")]
+                #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative. \n\n# Panics\nIf this is an integer tensor and c is not whole or not in the dtype's range.")]
                 #[track_caller]
                 pub fn $scalar(&self, c: f64) -> Tensor {
                     self.compare(stringify!($name), Compare::$kind, &self.comparable(stringify!($name), c))
@@ -89,6 +97,13 @@ impl Op for Where {
 
 impl Tensor {
     /// `a` where this mask is not 0, else `b`; all three broadcast. The mask is u8 or i64 and has no derivative.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[-1.0f32, 2.0][..]);
+    /// let y = x.gt_scalar(0.0).where_(&x, &x.mul_scalar(-3.0));
+    /// assert_eq!(y.to_vec::<f32>(), [3.0, 2.0]);
+    /// ```
     ///
     /// # Panics
     /// If the mask is of another dtype, shapes do not broadcast, or `a` and `b` differ in dtype.

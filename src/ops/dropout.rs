@@ -7,6 +7,15 @@ impl Tensor {
     /// Each element is 0 with probability p, else divided by 1 - p, so that the mean stays. For training; in
     /// evaluation leave it out.
     ///
+    /// ```
+    /// use ganvil::{DType, Device, Generator, Tensor, rng::Stream};
+    /// let x = Tensor::ones(&[1000], DType::F32, Device::Cpu);
+    /// let y = x.dropout(0.5, &Generator::new(0, Stream::Dropout)).to_vec::<f32>();
+    /// assert!(y.iter().all(|&v| v == 0.0 || v == 2.0));
+    /// let kept = y.iter().filter(|&&v| v == 2.0).count();
+    /// assert!((400..600).contains(&kept));
+    /// ```
+    ///
     /// # Panics
     /// If p lies outside of [0, 1].
     #[track_caller]
@@ -18,6 +27,12 @@ impl Tensor {
     }
 
     /// Dropout with a given mask (1 = kept): `x mask / (1 - p)`. No gradient for the mask.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (x, mask) = (Tensor::from(&[1.0f32, 2.0, 3.0][..]), Tensor::from(&[1.0f32, 0.0, 1.0][..]));
+    /// assert_eq!(x.dropout_with_mask(&mask, 0.5).to_vec::<f32>(), [2.0, 0.0, 6.0]);
+    /// ```
     ///
     /// # Panics
     /// If p lies outside of [0, 1] or the shapes differ.

@@ -91,6 +91,13 @@ impl Tensor {
     /// The entries of dimension `dim` listed in the vector `index` (a scalar counts as a vector of one); repeats are
     /// allowed and accumulate in the gradient.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    /// let rows = x.index_select(0, &Tensor::from(&[2i64, 0, 2][..]));
+    /// assert_eq!(rows.to_vec::<f32>(), [5.0, 6.0, 1.0, 2.0, 5.0, 6.0]);
+    /// ```
+    ///
     /// # Panics
     /// If the index is not a vector of i64 or holds a number outside of the dimension.
     #[track_caller]
@@ -131,6 +138,14 @@ impl Tensor {
     /// This tensor with `src` added at the entries of dimension `dim` listed in the vector `index`, repeats in
     /// order.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let zero = Tensor::from([[0.0f32], [0.0], [0.0]]);
+    /// let src = Tensor::from([[1.0f32], [10.0], [100.0]]);
+    /// let y = zero.index_add(0, &Tensor::from(&[2i64, 0, 2][..]), &src);
+    /// assert_eq!(y.to_vec::<f32>(), [10.0, 0.0, 101.0]);
+    /// ```
+    ///
     /// # Panics
     /// If `src` has not this tensor's shape with the index's length in `dim`, or an index is out of range.
     #[track_caller]
@@ -157,27 +172,48 @@ impl Tensor {
     /// `out[.., j, ..] = x[.., index[.., j, ..], ..]` along `dim`: the index has this tensor's rank and may be
     /// smaller in the other dimensions.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    /// let one_of_each_row = x.gather(1, &Tensor::from([[1i64], [0], [1]]));
+    /// assert_eq!(one_of_each_row.to_vec::<f32>(), [2.0, 3.0, 6.0]);
+    /// ```
+    ///
     /// # Panics
     /// If the index does not fit, is not i64 or holds a number outside of the dimension.
     #[track_caller]
     pub fn gather(&self, dim: isize, index: &Tensor) -> Tensor {
+        self.gathered("gather", dim, index)
+    }
+
+    /// [`Tensor::gather`] on behalf of an op.
+    #[track_caller]
+    pub(super) fn gathered(&self, name: &str, dim: isize, index: &Tensor) -> Tensor {
         if self.is_scalar_along(dim) && index.numel() == 1 && index.rank() < 2 {
-            return self.reshape(&[1]).gather(0, &index.reshape(&[1])).reshape(index.shape());
+            return self.reshape(&[1]).gathered(name, 0, &index.reshape(&[1])).reshape(index.shape());
         }
-        let d = self.dim("gather", dim);
-        check_index("gather", self, index);
-        self.check_index_shape("gather", d, index);
+        let d = self.dim(name, dim);
+        check_index(name, self, index);
+        self.check_index_shape(name, d, index);
         let mut result = Ok(());
         let y = Tensor::build(Layout::contiguous(index.shape()), self.dtype(), self.device(), |out| {
             result = self.backend().gather(self.view(), d, index.view(), out)
         });
-        check_range("gather", self.shape(), d, result);
+        check_range(name, self.shape(), d, result);
         let op = Gather { dim: d as isize, shape: Dims::from_slice(self.shape()) };
         y.record(op, &[self], &[Save::Value(index)])
     }
 
     /// This tensor with `src[.., j, ..]` added to element `[.., index[.., j, ..], ..]` along `dim`, repeats in order
     /// of j. `src` has the index's shape.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let zero = Tensor::from([[0.0f32, 0.0], [0.0, 0.0]]);
+    /// let src = Tensor::from([[5.0f32], [7.0]]);
+    /// let y = zero.scatter_add(1, &Tensor::from([[1i64], [0]]), &src);
+    /// assert_eq!(y.to_vec::<f32>(), [0.0, 5.0, 7.0, 0.0]);
+    /// ```
     ///
     /// # Panics
     /// If shapes do not fit, the index is not i64 or holds a number outside of the dimension.
@@ -244,6 +280,14 @@ impl Tensor {
     }
 
     /// Rows of the table `[n, d]` for an index of any shape: `[.., d]`. Repeated rows accumulate in the gradient.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let table = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// let y = Tensor::embedding(&Tensor::from([[1i64, 0, 1]]), &table);
+    /// assert_eq!(y.shape(), [1, 3, 2]);
+    /// assert_eq!(y.to_vec::<f32>(), [3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
+    /// ```
     ///
     /// # Panics
     /// If the table is not a matrix, the index is not i64 or out of range.

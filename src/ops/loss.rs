@@ -76,6 +76,12 @@ impl Tensor {
     /// `(p - t) / max(p (1 - p), 1e-12)`, for p only (1e-12 rounded to f32 in every dtype, as in PyTorch). Where p
     /// comes from a sigmoid, use [`Tensor::bce_with_logits`]: it keeps its gradient when p is close to 0 or 1.
     ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (p, t) = (Tensor::from(&[0.5f64, 0.0][..]), Tensor::from(&[1.0f64, 1.0][..]));
+    /// assert_eq!(p.bce(&t, Reduction::None).to_vec::<f64>(), [2f64.ln(), 100.0]);
+    /// ```
+    ///
     /// # Panics
     /// If the shapes differ or the target requires a gradient.
     #[track_caller]
@@ -88,6 +94,12 @@ impl Tensor {
     /// Binary cross-entropy of logits: `max(a, 0) - a t + ln(1 + e^-|a|)`, the same as [`Tensor::bce`] of sigmoid(a)
     /// but finite and exact for every a. Derivative `sigmoid(a) - t`, for the logit only.
     ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (a, t) = (Tensor::from(&[0.0f64, -1000.0][..]), Tensor::from(&[1.0f64, 1.0][..]));
+    /// assert_eq!(a.bce_with_logits(&t, Reduction::None).to_vec::<f64>(), [2f64.ln(), 1000.0]);
+    /// ```
+    ///
     /// # Panics
     /// If the shapes differ or the target requires a gradient.
     #[track_caller]
@@ -97,7 +109,60 @@ impl Tensor {
         reduction.apply(&loss.record(BceWithLogits, &[self], &[Save::Value(self), Save::Value(target)]))
     }
 
+    /// Mean absolute error: `|a - b|`. Derivatives the sign of a - b, 0 at 0, and its negative.
+    ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (a, b) = (Tensor::from(&[1.0f32, 5.0][..]), Tensor::from(&[3.0f32, 4.0][..]));
+    /// assert_eq!(a.l1(&b, Reduction::Mean).item(), 1.5);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn l1(&self, target: &Tensor, reduction: Reduction) -> Tensor {
+        self.check_target("l1", target, true);
+        reduction.apply(&self.sub(target).abs())
+    }
+
+    /// Cross-entropy of logits `[N, C, ..]` for true classes (i64, `[N, ..]`): `-log_softmax(x)` over dimension 1 at the
+    /// class. f32 and f64; derivative softmax(x) less 1 at the class.
+    ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (logits, class) = (Tensor::from([[0.0f64, 0.0], [0.0, 1000.0]]), Tensor::from(&[0i64, 1][..]));
+    /// let each = logits.cross_entropy(&class, Reduction::None);
+    /// assert_eq!(each.to_vec::<f64>(), [2f64.ln(), 0.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a class is not i64 or not below C.
+    #[track_caller]
+    pub fn cross_entropy(&self, class: &Tensor, reduction: Reduction) -> Tensor {
+        self.check_full("cross_entropy");
+        let fits = self.rank() >= 2
+            && class.rank() + 1 == self.rank()
+            && class.shape()[0] == self.shape()[0]
+            && class.shape()[1..] == self.shape()[2..];
+        if !fits {
+            misuse!(
+                "cross_entropy",
+                "needs logits [N, C, ..] and classes [N, ..], got {:?} and {:?}",
+                self.shape(),
+                class.shape()
+            );
+        }
+        let chosen = self.log_softmax(1).gathered("cross_entropy", 1, &class.unsqueeze(1));
+        reduction.apply(&chosen.squeeze(1).neg())
+    }
+
     /// Mean squared error: `(a - b)^2`. Derivatives 2(a - b) and its negative.
+    ///
+    /// ```
+    /// use ganvil::{Reduction, Tensor};
+    /// let (a, b) = (Tensor::from(&[1.0f32, 5.0][..]), Tensor::from(&[3.0f32, 4.0][..]));
+    /// assert_eq!(a.mse(&b, Reduction::Mean).item(), 2.5);
+    /// ```
     ///
     /// # Panics
     /// If the shapes differ.

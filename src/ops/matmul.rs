@@ -58,6 +58,12 @@ impl Tensor {
 
     /// The last two dimensions exchanged.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.t().to_vec::<f32>(), [1.0, 3.0, 2.0, 4.0]);
+    /// ```
+    ///
     /// # Panics
     /// With fewer than two dimensions.
     #[track_caller]
@@ -70,6 +76,13 @@ impl Tensor {
 
     /// Matrix product `[.., m, k] [.., k, n] = [.., m, n]`; batch dimensions broadcast. Operands may be views of any
     /// strides (transposed ones are not copied). Derivatives: G B^T and A^T G.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let a = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// let b = Tensor::from([[1.0f32], [10.0]]);
+    /// assert_eq!(a.matmul(&b).to_vec::<f32>(), [21.0, 43.0]);
+    /// ```
     ///
     /// # Panics
     /// With fewer than two dimensions, if the inner sizes differ or the batch dimensions do not broadcast.
@@ -132,6 +145,13 @@ impl Tensor {
 
     /// `y = x W^T + b` for x `[.., in]`, W `[out, in]` and b `[out]`: y `[.., out]`. The bias is added as the
     /// product is written back. Derivatives: G W, G^T x, and the sum of G over rows.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (x, w) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[3.0f32, 4.0], [5.0, 6.0], [7.0, 8.0]]));
+    /// let y = x.linear(&w, Some(&Tensor::from(&[0.5f32, 0.5, 0.5][..])));
+    /// assert_eq!(y.to_vec::<f32>(), [11.5, 17.5, 23.5]);
+    /// ```
     ///
     /// # Panics
     /// If the sizes do not fit.

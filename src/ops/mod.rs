@@ -8,15 +8,22 @@ mod binary;
 mod compare;
 mod dropout;
 mod index;
+mod layer_norm;
 mod loss;
 mod matmul;
+mod matrix;
 mod norm;
 pub(crate) mod optim;
+mod order;
+mod pad;
+mod part;
 mod reduce;
 mod shape;
+mod softmax;
 mod unary;
 
 pub use loss::Reduction;
+pub use pad::PadMode;
 
 use crate::error::misuse;
 use crate::layout::{broadcast_shapes, check_shape};
@@ -209,6 +216,12 @@ mod convert {
     impl Tensor {
         /// The values in another dtype. Floats to integers truncate towards zero and saturate (no derivative);
         /// between floats the derivative is 1.
+        ///
+        /// ```
+        /// use ganvil::{DType, Tensor};
+        /// let x = Tensor::from(&[1.75f32, -1.75, 300.0][..]);
+        /// assert_eq!(x.to_dtype(DType::U8).to_vec::<u8>(), [1, 0, 255]);
+        /// ```
         #[track_caller]
         pub fn to_dtype(&self, dtype: DType) -> Tensor {
             if dtype == self.dtype() {
@@ -225,6 +238,15 @@ mod convert {
         }
 
         /// The values on another device; derivative 1.
+        ///
+        /// ```
+        /// use ganvil::{Device, Tensor};
+        /// let shape_only = Tensor::from([[1.0f32, 2.0]]).to_device(Device::Meta);
+        /// assert_eq!((shape_only.shape(), shape_only.device()), (&[1, 2][..], Device::Meta));
+        /// ```
+        ///
+        /// # Panics
+        /// If this is on the meta device and is to leave it: it has no values.
         #[track_caller]
         pub fn to_device(&self, device: Device) -> Tensor {
             if device == self.device() {

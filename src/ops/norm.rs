@@ -107,6 +107,15 @@ impl Tensor {
     /// `y = (x - mean) / sqrt(var + eps) * weight + bias` with the biased variance. f32 and f64; any order of
     /// derivative.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64], [3.0]]);
+    /// let (weight, bias) = (Tensor::from(&[2.0f64][..]), Tensor::from(&[0.5f64][..]));
+    /// let normed = x.batch_norm(&weight, &bias, 0.0);
+    /// assert_eq!(normed.y.to_vec::<f64>(), [-1.5, 2.5]);
+    /// assert_eq!((normed.mean.item(), normed.var.item()), (2.0, 1.0));
+    /// ```
+    ///
     /// # Panics
     /// If shapes do not fit, or a channel has fewer than two elements (its variance would be 0).
     #[track_caller]
@@ -141,6 +150,13 @@ impl Tensor {
 
     /// Batch normalisation with given statistics, as in evaluation: `(x - mean) / sqrt(var + eps) * weight + bias`.
     /// A sample's result does not depend on the others.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (x, one, zero) = (Tensor::from([[1.0f64], [3.0]]), Tensor::from(&[1.0f64][..]), Tensor::from(&[0.0f64][..]));
+    /// let y = x.batch_norm_eval(&one, &zero, &Tensor::from(&[1.0f64][..]), &Tensor::from(&[4.0f64][..]), 0.0);
+    /// assert_eq!(y.to_vec::<f64>(), [0.0, 1.0]);
+    /// ```
     ///
     /// # Panics
     /// If shapes do not fit.

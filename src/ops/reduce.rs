@@ -1,6 +1,6 @@
 //! Reductions over any set of dimensions. An empty list of dimensions means all of them.
 
-use super::one;
+use super::{constant, one};
 use crate::backend::Reduce;
 use crate::error::misuse;
 use crate::tensor::node::{Context, Op, Save};
@@ -86,11 +86,40 @@ impl Op for Max {
     }
 }
 
+struct Norm {
+    /// The input's shape with reduced dimensions at size 1.
+    kept: Dims,
+}
+impl Op for Norm {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+    /// dy/dx = x / y, and 0 where y is 0
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (x, y) = (c.saved(0), c.saved(1).reshape(&self.kept));
+        // Dividing by 1 there keeps NaN out of this and of every higher derivative.
+        let (zero, nowhere) = (constant(g, 0.0), y.detach().eq_scalar(0.0));
+        let scale = g.reshape(&self.kept).div(&nowhere.where_(&constant(g, 1.0), &y));
+        one(x.mul(&nowhere.where_(&zero, &scale)))
+    }
+}
+
 impl Tensor {
     /// Sum over `dims` (all if none are listed); `keepdim` leaves them at size 1. The sum of nothing is 0.
     ///
     /// Elements are added in a fixed order that does not depend on threads or, for sums within a sample, on the
     /// batch.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0, 3.0], [4.0, 5.0, 9.0]]);
+    /// assert_eq!(x.sum(&[1], false).to_vec::<f64>(), [6.0, 18.0]);
+    /// assert_eq!(x.sum(&[-1], true).shape(), [2, 1]);
+    /// assert_eq!(x.sum(&[], false).item(), 24.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn sum(&self, dims: &[isize], keepdim: bool) -> Tensor {
         let (y, kept) = self.reduce_value("sum", Reduce::Sum, dims, keepdim);
@@ -98,12 +127,29 @@ impl Tensor {
     }
 
     /// Sum of all elements, shape `[]`.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]).sum_all().item(), 10.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn sum_all(&self) -> Tensor {
         self.sum(&[], false)
     }
 
     /// Mean over `dims` (all if none are listed). The mean of nothing is NaN.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0, 3.0], [4.0, 5.0, 9.0]]);
+    /// assert_eq!(x.mean(&[0], false).to_vec::<f64>(), [2.5, 3.5, 6.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn mean(&self, dims: &[isize], keepdim: bool) -> Tensor {
         self.check_float("mean");
@@ -115,6 +161,14 @@ impl Tensor {
     }
 
     /// Mean of all elements, shape `[]`.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]).mean_all().item(), 2.5);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float.
     #[track_caller]
     pub fn mean_all(&self) -> Tensor {
         self.mean(&[], false)
@@ -122,6 +176,16 @@ impl Tensor {
 
     /// Variance over `dims` (all if none are listed): the mean squared deviation from the mean, in two passes;
     /// `unbiased` divides by n - 1 in place of n. NaN where the divisor is 0.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[1.0f64, 3.0][..]);
+    /// assert_eq!(x.var(&[0], false, false).item(), 1.0);
+    /// assert_eq!(x.var(&[0], true, false).item(), 2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
     #[track_caller]
     pub fn var(&self, dims: &[isize], unbiased: bool, keepdim: bool) -> Tensor {
         self.check_float("var");
@@ -140,12 +204,40 @@ impl Tensor {
     /// Largest element over `dims` (all if none are listed); NaN if there is one. Where several tie, each gets an
     /// equal part of the gradient.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0, 3.0], [4.0, 5.0, 9.0]]);
+    /// assert_eq!(x.max(&[1], false).to_vec::<f64>(), [3.0, 9.0]);
+    /// ```
+    ///
     /// # Panics
     /// Over no elements.
     #[track_caller]
     pub fn max(&self, dims: &[isize], keepdim: bool) -> Tensor {
         let (y, kept) = self.reduce_value("max", Reduce::Max, dims, keepdim);
         y.record(Max { dims: Dims::from_slice(dims), kept }, &[self], &[Save::Value(self), Save::Output])
+    }
+
+    /// Euclidean norm over `dims` (all if none are listed): `sqrt(sum x^2)`. Derivative x / norm, and 0 where the norm
+    /// is 0.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[3.0f64, 4.0], [0.0, -2.0]]);
+    /// assert_eq!(x.norm(&[1], false).to_vec::<f64>(), [5.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dtype is no float, or a dimension does not exist or is listed twice.
+    #[track_caller]
+    pub fn norm(&self, dims: &[isize], keepdim: bool) -> Tensor {
+        self.check_float("norm");
+        if let Some(x) = self.widened() {
+            return x.norm(dims, keepdim).to_dtype(self.dtype());
+        }
+        let kept = self.reduced_shape(&self.dim_mask("norm", dims));
+        let y = self.detach().square().sum(dims, keepdim).sqrt();
+        y.record(Norm { kept }, &[self], &[Save::Value(self), Save::Output])
     }
 
     /// An f16 or bf16 tensor in f32: sums that are divided afterwards must not overflow or be rounded before.

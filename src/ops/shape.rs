@@ -53,37 +53,6 @@ impl Op for Expand {
     }
 }
 
-struct Narrow {
-    dim: isize,
-    start: usize,
-    full: usize,
-}
-impl Op for Narrow {
-    fn name(&self) -> &'static str {
-        "narrow"
-    }
-    /// Zeros outside of the part that was taken.
-    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        one(g.unnarrow(self.dim, self.start, self.full))
-    }
-}
-
-/// The adjoint of narrow.
-struct Unnarrow {
-    dim: isize,
-    start: usize,
-    length: usize,
-}
-impl Op for Unnarrow {
-    fn name(&self) -> &'static str {
-        "unnarrow"
-    }
-    /// The part that is not zero.
-    fn vjp(&self, _: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        one(g.narrow(self.dim, self.start, self.length))
-    }
-}
-
 struct Cat {
     dim: isize,
     /// Where each input starts, and how long it is.
@@ -103,6 +72,12 @@ impl Op for Cat {
 
 impl Tensor {
     /// The same elements in row-major order under another shape; a view if strides allow, else a copy.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.reshape(&[3, 2]).to_vec::<f32>(), x.to_vec::<f32>());
+    /// ```
     ///
     /// # Panics
     /// If the number of elements differs.
@@ -129,6 +104,12 @@ impl Tensor {
     }
 
     /// The same values in row-major order without gaps; itself if they lie so already.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert!(!x.t().layout().is_contiguous() && x.t().contiguous().layout().is_contiguous());
+    /// ```
     pub fn contiguous(&self) -> Tensor {
         if self.layout().is_contiguous() {
             return self.clone();
@@ -138,6 +119,13 @@ impl Tensor {
     }
 
     /// Dimensions reordered: dimension i of the result is dimension `dims[i]` of this. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// let y = x.permute(&[1, 0]);
+    /// assert_eq!((y.shape(), y.to_vec::<f32>()), (&[3, 2][..], vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+    /// ```
     ///
     /// # Panics
     /// If `dims` is not a permutation of all dimensions.
@@ -163,6 +151,15 @@ impl Tensor {
     }
 
     /// Two dimensions exchanged. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.transpose(0, -1).shape(), [3, 2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If a dimension does not exist.
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
         let (a, b) = (self.dim("transpose", a), self.dim("transpose", b));
@@ -172,6 +169,12 @@ impl Tensor {
     }
 
     /// Size-1 dimensions repeated and new leading ones added, to a shape that this one broadcasts to. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let column = Tensor::from([[1.0f32], [2.0]]);
+    /// assert_eq!(column.expand(&[2, 2]).to_vec::<f32>(), [1.0, 1.0, 2.0, 2.0]);
+    /// ```
     ///
     /// # Panics
     /// If the shape does not broadcast to the one wanted.
@@ -197,6 +200,14 @@ impl Tensor {
     }
 
     /// Without dimension `dim`, which must have size 1. A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0]]).squeeze(0).shape(), [2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dimension does not exist or has another size.
     #[track_caller]
     pub fn squeeze(&self, dim: isize) -> Tensor {
         let d = self.dim("squeeze", dim);
@@ -214,6 +225,16 @@ impl Tensor {
     }
 
     /// With a new dimension of size 1 at `dim` (negative: counted from behind the last). A view.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.unsqueeze(1).shape(), [2, 1, 3]);
+    /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the dimension lies outside, or there would be more than [`crate::MAX_RANK`].
     #[track_caller]
     pub fn unsqueeze(&self, dim: isize) -> Tensor {
         let d = super::resolve_dim("unsqueeze", self.shape(), self.rank() + 1, dim);
@@ -223,47 +244,13 @@ impl Tensor {
         self.reshape(&shape)
     }
 
-    /// `length` entries of dimension `dim` from `start`. A view.
-    ///
-    /// # Panics
-    /// If they do not exist.
-    #[track_caller]
-    pub fn narrow(&self, dim: isize, start: usize, length: usize) -> Tensor {
-        let d = self.dim("narrow", dim);
-        let full = self.shape()[d];
-        if start.checked_add(length).is_none_or(|end| end > full) {
-            misuse!(
-                "narrow",
-                "entries {start}..{} of dimension {dim} do not exist in shape {:?}; it has {full}",
-                start.saturating_add(length),
-                self.shape()
-            );
-        }
-        if length == full {
-            return self.clone();
-        }
-        self.viewed(self.layout().narrowed(d, start, length)).record(
-            Narrow { dim: d as isize, start, full },
-            &[self],
-            &[],
-        )
-    }
-
-    /// Zeros with this tensor written over the entries of `dim` from `start`; the adjoint of narrow.
-    fn unnarrow(&self, dim: isize, start: usize, full: usize) -> Tensor {
-        let d = self.dim("unnarrow", dim);
-        let length = self.shape()[d];
-        let mut shape = Dims::from_slice(self.shape());
-        shape[d] = full;
-        let y = Tensor::build(Layout::contiguous(&shape), self.dtype(), self.device(), |mut out| {
-            self.backend().fill(0.0, out.reborrow());
-            let part = out.layout.narrowed(d, start, length);
-            self.backend().copy(self.view(), ViewMut { storage: out.storage, layout: &part });
-        });
-        y.record(Unnarrow { dim, start, length }, &[self], &[])
-    }
-
     /// Tensors joined along a dimension in which alone they may differ.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from([[1.0f32], [2.0]]), Tensor::from([[3.0f32, 4.0], [5.0, 6.0]]));
+    /// assert_eq!(Tensor::cat(&[&a, &b], 1).to_vec::<f32>(), [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
+    /// ```
     ///
     /// # Panics
     /// If there is none, or ranks, other sizes, dtypes or devices differ.
@@ -289,12 +276,41 @@ impl Tensor {
             shape[d] = shape[d].saturating_add(t.shape()[d]);
         }
         super::check_shape("cat", &shape);
-        let y = Tensor::build(Layout::contiguous(&shape), first.dtype(), first.device(), |out| {
+        let y = Tensor::build(first.layout().like_resized(&shape), first.dtype(), first.device(), |out| {
             for (t, &(start, length)) in tensors.iter().zip(&parts) {
                 let part = out.layout.narrowed(d, start, length);
                 t.backend().copy(t.view(), ViewMut { storage: out.storage, layout: &part });
             }
         });
         y.record(Cat { dim: d as isize, parts }, tensors, &[])
+    }
+
+    /// Tensors of one shape joined along a new dimension `dim` (negative: counted from behind the last).
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let (a, b) = (Tensor::from(&[1.0f32, 2.0][..]), Tensor::from(&[3.0f32, 4.0][..]));
+    /// assert_eq!(Tensor::stack(&[&a, &b], 1).to_vec::<f32>(), [1.0, 3.0, 2.0, 4.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is none, or shapes, dtypes or devices differ.
+    #[track_caller]
+    pub fn stack(tensors: &[&Tensor], dim: isize) -> Tensor {
+        let Some(&first) = tensors.first() else { misuse!("stack", "needs at least one tensor") };
+        let d = super::resolve_dim("stack", first.shape(), first.rank() + 1, dim) as isize;
+        for t in tensors {
+            first.check_with("stack", t);
+            if t.shape() != first.shape() {
+                misuse!(
+                    "stack",
+                    "shapes {:?} and {:?} differ; all must be equal (cat joins along a dimension that is there)",
+                    first.shape(),
+                    t.shape()
+                );
+            }
+        }
+        let rows: Vec<Tensor> = tensors.iter().map(|t| t.unsqueeze(d)).collect();
+        Tensor::cat(&rows.iter().collect::<Vec<_>>(), d)
     }
 }

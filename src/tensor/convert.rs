@@ -9,6 +9,12 @@ use std::sync::Arc;
 impl Tensor {
     /// The elements in row-major order, whatever the order in memory.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1i64, 2], [3, 4]]);
+    /// assert_eq!(x.t().to_vec::<i64>(), [1, 3, 2, 4]);
+    /// ```
+    ///
     /// # Panics
     /// If `T` is not the Rust type of the dtype.
     #[track_caller]
@@ -31,6 +37,11 @@ impl Tensor {
 
     /// The only element, as f64.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0]]).sum_all().item(), 3.0);
+    /// ```
+    ///
     /// # Panics
     /// If there is not exactly one.
     #[track_caller]
@@ -47,6 +58,11 @@ impl Tensor {
     }
 
     /// The elements in row-major order, converted to f64 from whatever dtype.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from(&[1u8, 2][..]).to_f64_vec(), [1.0, 2.0]);
+    /// ```
     #[track_caller]
     pub fn to_f64_vec(&self) -> Vec<f64> {
         self.check_values("to_f64_vec");

@@ -11,6 +11,12 @@ use std::sync::Arc;
 impl Tensor {
     /// A CPU tensor with these elements in row-major order.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::new(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]);
+    /// assert_eq!(x.narrow(0, 1, 1).to_vec::<f32>(), [4.0, 5.0, 6.0]);
+    /// ```
+    ///
     /// # Panics
     /// If the number of elements is not the product of the shape.
     #[track_caller]
@@ -29,12 +35,24 @@ impl Tensor {
     }
 
     /// A tensor of shape `[]`.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor};
+    /// let x = Tensor::scalar(2.5, DType::F64, Device::Cpu);
+    /// assert_eq!((x.shape(), x.item()), (&[][..], 2.5));
+    /// ```
     #[track_caller]
     pub fn scalar(value: f64, dtype: DType, device: Device) -> Tensor {
         Tensor::full(&[], value, dtype, device)
     }
 
     /// Every element is `value`.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor};
+    /// let x = Tensor::full(&[2, 2], 7.0, DType::U8, Device::Cpu);
+    /// assert_eq!(x.to_vec::<u8>(), [7; 4]);
+    /// ```
     #[track_caller]
     pub fn full(shape: &[usize], value: f64, dtype: DType, device: Device) -> Tensor {
         check_shape("full", shape);
@@ -42,30 +60,58 @@ impl Tensor {
     }
 
     /// Zeros.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::zeros(&[2, 3], DType::F32, Device::Cpu).sum_all().item(), 0.0);
+    /// ```
     #[track_caller]
     pub fn zeros(shape: &[usize], dtype: DType, device: Device) -> Tensor {
         Tensor::full(shape, 0.0, dtype, device)
     }
 
     /// Ones.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::ones(&[2, 3], DType::F32, Device::Cpu).sum_all().item(), 6.0);
+    /// ```
     #[track_caller]
     pub fn ones(shape: &[usize], dtype: DType, device: Device) -> Tensor {
         Tensor::full(shape, 1.0, dtype, device)
     }
 
     /// Zeros of this tensor's shape, dtype, device and order in memory.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0]]);
+    /// assert_eq!(x.zeros_like().to_vec::<f32>(), [0.0, 0.0]);
+    /// ```
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
         self.full_like(0.0)
     }
 
     /// Ones of this tensor's shape, dtype, device and order in memory.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1i64, 2]]);
+    /// assert_eq!(x.ones_like().to_vec::<i64>(), [1, 1]);
+    /// ```
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
         self.full_like(1.0)
     }
 
     /// A constant of this tensor's shape, dtype, device and order in memory.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from([[1.0f64, 2.0]]);
+    /// assert_eq!(x.full_like(3.5).to_vec::<f64>(), [3.5, 3.5]);
+    /// ```
     #[track_caller]
     pub fn full_like(&self, value: f64) -> Tensor {
         Tensor::build(self.layout().like(), self.dtype(), self.device(), |out| {
@@ -74,6 +120,11 @@ impl Tensor {
     }
 
     /// `0, 1, ..., n-1` as a vector.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::arange(4, DType::I64, Device::Cpu).to_vec::<i64>(), [0, 1, 2, 3]);
+    /// ```
     #[track_caller]
     pub fn arange(n: usize, dtype: DType, device: Device) -> Tensor {
         let values: Vec<i64> = (0..n as i64).collect();
@@ -81,6 +132,11 @@ impl Tensor {
     }
 
     /// The n x n identity matrix.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::eye(2, DType::F32, Device::Cpu).to_vec::<f32>(), [1.0, 0.0, 0.0, 1.0]);
+    /// ```
     #[track_caller]
     pub fn eye(n: usize, dtype: DType, device: Device) -> Tensor {
         let mut values = vec![0u8; n * n];

@@ -58,6 +58,11 @@ impl Tensor {
     }
 
     /// The size of one dimension; negative numbers count from the end.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// assert_eq!(Tensor::from([[1.0f32, 2.0]]).size(-1), 2);
+    /// ```
     #[track_caller]
     pub fn size(&self, dim: isize) -> usize {
         self.shape()[self.dim("size", dim)]
@@ -115,6 +120,13 @@ impl Tensor {
 
     /// This value as a leaf of the graph: [`Tensor::backward`] will give it a gradient. Any history is left behind.
     ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[3.0f32][..]).requires_grad();
+    /// x.square().sum_all().backward();
+    /// assert_eq!(x.grad().unwrap().item(), 6.0);
+    /// ```
+    ///
     /// # Panics
     /// If the dtype is not a float.
     #[track_caller]
@@ -131,6 +143,12 @@ impl Tensor {
     }
 
     /// The same value without its history: a constant to whatever is computed from it.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[3.0f32][..]).requires_grad();
+    /// assert!(x.square().is_tracked() && !x.square().detach().is_tracked());
+    /// ```
     pub fn detach(&self) -> Tensor {
         self.viewed(self.layout)
     }
@@ -141,6 +159,13 @@ impl Tensor {
     }
 
     /// Removes and returns the accumulated gradient.
+    ///
+    /// ```
+    /// use ganvil::Tensor;
+    /// let x = Tensor::from(&[3.0f32][..]).requires_grad();
+    /// x.square().sum_all().backward();
+    /// assert!(x.take_grad().is_some() && x.grad().is_none());
+    /// ```
     pub fn take_grad(&self) -> Option<Tensor> {
         self.node.as_ref().and_then(|n| n.take_grad())
     }

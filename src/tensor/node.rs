@@ -104,6 +104,13 @@ thread_local! {
 
 /// The number of op nodes alive in the process (leaves not counted). Zero after a training step, or something
 /// holds on to a graph.
+///
+/// ```
+/// use ganvil::{Tensor, live_nodes};
+/// let x = Tensor::from(&[3.0f32][..]).requires_grad();
+/// let y = x.exp();
+/// assert!(live_nodes() >= 1, "y's own, and those of other threads");
+/// ```
 pub fn live_nodes() -> usize {
     LIVE.load(Ordering::Relaxed)
 }

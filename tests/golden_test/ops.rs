@@ -2,7 +2,7 @@
 
 use super::attrs::Attrs;
 use super::layers;
-use ganvil::{Reduction, Tensor};
+use ganvil::{PadMode, Reduction, Tensor};
 
 type Outputs = Result<Vec<Tensor>, String>;
 
@@ -24,9 +24,12 @@ fn elementwise(op: &str) -> Option<Rule> {
         "sub" => |_, x| one(x[0].sub(&x[1])),
         "mul" => |_, x| one(x[0].mul(&x[1])),
         "div" => |_, x| one(x[0].div(&x[1])),
+        "maximum" => |_, x| one(x[0].maximum(&x[1])),
+        "minimum" => |_, x| one(x[0].minimum(&x[1])),
         "neg" => |_, x| one(x[0].neg()),
         "exp" => |_, x| one(x[0].exp()),
         "log" => |_, x| one(x[0].log()),
+        "abs" => |_, x| one(x[0].abs()),
         "sqrt" => |_, x| one(x[0].sqrt()),
         "tanh" => |_, x| one(x[0].tanh()),
         "sigmoid" => |_, x| one(x[0].sigmoid()),
@@ -46,6 +49,10 @@ fn arrangement(op: &str) -> Option<Rule> {
         "reshape" => |a, x| one(x[0].reshape(&a.usizes("shape")?)),
         "permute" => |a, x| one(x[0].permute(&a.isizes("dims")?)),
         "narrow" => |a, x| one(x[0].narrow(a.isize("dim")?, a.usize("start")?, a.usize("length")?)),
+        "slice" => {
+            |a, x| one(x[0].slice(a.isize("dim")?, a.isize("start")?, a.isize("end")?, a.usize("step")?))
+        }
+        "pad" => |a, x| one(x[0].pad(&a.usizes("pad")?, pad_mode(a)?)),
         "cat" => |a, x| one(Tensor::cat(&x.iter().collect::<Vec<_>>(), a.isize("dim")?)),
         "index_select" => |a, x| one(x[0].index_select(a.isize("dim")?, &x[1])),
         "gather" => |a, x| one(x[0].gather(a.isize("dim")?, &x[1])),
@@ -66,7 +73,18 @@ fn compound(op: &str) -> Option<Rule> {
         "bce" => |a, x| one(x[0].bce(&x[1], reduction(a)?)),
         "bce_with_logits" => |a, x| one(x[0].bce_with_logits(&x[1], reduction(a)?)),
         "mse" => |a, x| one(x[0].mse(&x[1], reduction(a)?)),
+        "l1" => |a, x| one(x[0].l1(&x[1], reduction(a)?)),
+        "cross_entropy" => |a, x| one(x[0].cross_entropy(&x[1], reduction(a)?)),
+        "softmax" => |a, x| one(x[0].softmax(a.isize("dim")?)),
+        "log_softmax" => |a, x| one(x[0].log_softmax(a.isize("dim")?)),
         "batch_norm" => layers::batch_norm,
+        "layer_norm" => {
+            |a, x| one(x[0].layer_norm(&a.usizes("normalized_shape")?, x.get(1), x.get(2), a.f64("eps")?))
+        }
+        "group_norm" => {
+            |a, x| one(x[0].group_norm(a.usize("num_groups")?, x.get(1), x.get(2), a.f64("eps")?))
+        }
+        "instance_norm" => |a, x| one(x[0].instance_norm(x.get(1), x.get(2), a.f64("eps")?)),
         _ => return None,
     })
 }
@@ -74,6 +92,14 @@ fn compound(op: &str) -> Option<Rule> {
 /// The dimensions of a reduction: null and none at all both mean all.
 fn dims(a: &Attrs) -> Result<Vec<isize>, String> {
     Ok(a.isizes_or_null("dims")?.unwrap_or_default())
+}
+
+fn pad_mode(a: &Attrs) -> Result<PadMode, String> {
+    match a.str("mode")? {
+        "constant" => Ok(PadMode::Constant(a.f64("value")?)),
+        "reflect" => Ok(PadMode::Reflect),
+        other => Err(format!("mode '{other}' is not known")),
+    }
 }
 
 fn reduction(a: &Attrs) -> Result<Reduction, String> {

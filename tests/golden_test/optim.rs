@@ -11,6 +11,7 @@ fn class(op: &str) -> Option<&'static str> {
     match op {
         "sgd" => Some("SGD"),
         "adam" => Some("Adam"),
+        "adamw" => Some("AdamW"),
         "rmsprop" => Some("RMSprop"),
         _ => None,
     }
@@ -22,7 +23,7 @@ pub fn is_known(op: &str) -> bool {
 
 /// Settings of torch.optim that choose how a step is carried out, or a variant that is switched off. They stand
 /// for what our rules do; any other value of them is refused.
-const OFF: [&str; 3] = ["centered", "amsgrad", "maximize"];
+const OFF: [&str; 1] = ["maximize"];
 
 /// A rule from the arguments of torch.optim's constructor and the class's name. Arguments that the rule does not have
 /// are errors.

@@ -98,7 +98,7 @@ fn config(f: &Fixture) -> Result<StepConfig, String> {
         d_loss_scale: f.attrs.f64("d_factor")?,
         g_loss_scale: f.attrs.f64("g_factor")?,
         gradient_penalty: f.attrs.get("lambda_gp").and_then(Value::as_f64),
-        ema: None,
+        ..StepConfig::default()
     })
 }
 

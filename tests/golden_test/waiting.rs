@@ -15,32 +15,22 @@ enum Which {
     Layers(&'static [&'static str]),
     /// Of what is computed, networks with this setting of a layer switched on.
     LayerFlag(&'static str),
-    /// Of these kinds, these operations with this attribute switched on.
-    Flag(&'static [&'static str], &'static [&'static str], &'static str),
 }
-use Which::{Flag, Kinds, LayerFlag, Layers, Ops};
+use Which::{Kinds, LayerFlag, Layers, Ops};
 
 const BOTH: &[&str] = &["op", "double"];
 
 const WAITING: &[(&str, Which)] = &[
-    ("abs, maximum and minimum", Ops(BOTH, &["abs", "maximum", "minimum"])),
-    ("strided slices", Ops(BOTH, &["slice"])),
     ("convolution", Ops(BOTH, &["conv2d", "conv_transpose2d"])),
     ("convolution", Layers(&["Conv2d", "ConvTranspose2d", "BatchNorm2d", "Flatten", "Unflatten"])),
-    ("layer, group and instance normalisation", Ops(BOTH, &["layer_norm", "group_norm", "instance_norm"])),
     ("layer, group and instance normalisation", Layers(&["LayerNorm", "GroupNorm", "InstanceNorm2d"])),
     ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
-    ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle", "pad"])),
-    ("L1 loss", Ops(BOTH, &["l1"])),
-    ("classification losses", Ops(BOTH, &["softmax", "log_softmax", "cross_entropy"])),
+    ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle"])),
     ("spectral normalisation", Ops(BOTH, &["spectral_norm"])),
     ("spectral normalisation", LayerFlag("spectral_norm")),
     ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev", "modulated_conv2d"])),
     ("conditional batch normalisation", Ops(BOTH, &["conditional_batch_norm"])),
     ("self-attention", Ops(BOTH, &["self_attention"])),
-    ("AdamW", Ops(BOTH, &["adamw"])),
-    ("centred RMSprop", Flag(&["op"], &["rmsprop"], "centered")),
-    ("AMSGrad", Flag(&["op"], &["adam"], "amsgrad")),
     ("WGAN-GP training", Ops(&["train"], &["wgan_gp"])),
     ("R1 penalty", Ops(&["double"], &["r1_penalty"])),
     ("convolution", Ops(&["train"], &["dcgan"])),
@@ -66,7 +56,6 @@ impl Which {
             Ops(kinds, ops) => kinds.contains(&&*f.kind) && ops.contains(&&*f.op),
             Layers(types) => is_computed(f) && f.layer_types().iter().any(|t| types.contains(t)),
             LayerFlag(flag) => is_computed(f) && f.layers().iter().any(|l| is_on(l.get(flag))),
-            Flag(kinds, ops, name) => Ops(kinds, ops).covers(f) && is_on(f.attrs.peek(name)),
         }
     }
 }

@@ -82,10 +82,84 @@ fn gradients_between_devices() {
 }
 
 /// Uses of `NonDifferentiable` by file, and the rows that show that a gradient is refused.
-const REFUSALS: [(&str, &str, &[&str]); 2] = [
+const REFUSALS: [(&str, &str, &[&str]); 5] = [
+    ("order.rs", "\"argmax\"", &["argmax"]),
+    ("order.rs", "\"argsort\"", &["argsort"]),
+    ("order.rs", "\"topk\"", &["topk"]),
     ("compare.rs", "name", &["eq", "ne", "lt", "le", "gt", "ge"]),
     ("mod.rs", "\"to_dtype\"", &["to_dtype"]),
 ];
+
+/// Ops that refuse nothing.
+const TOTAL: [&str; 2] = ["contiguous", "to_dtype"];
+
+/// The public functions of a source text whose documentation lacks an example, or does not say when they panic.
+fn badly_documented(source: &str) -> Vec<String> {
+    let (mut bad, mut example, mut panics) = (Vec::new(), false, false);
+    for line in source.lines().map(str::trim_start) {
+        // Attributes stand between documentation and function.
+        if line.starts_with("///") || ["#[", ")", "\""].iter().any(|s| line.starts_with(s)) {
+            example |= line.contains("```");
+            panics |= line.contains("# Panics");
+            continue;
+        }
+        let name = line.strip_prefix("pub fn ").and_then(|l| l.split(['(', '<']).next());
+        // The scalar form of a comparison is in the example of the other.
+        bad.extend(
+            name.filter(|n| *n != "$scalar" && !(example && (panics || TOTAL.contains(n)))).map(String::from),
+        );
+        (example, panics) = (false, false);
+    }
+    bad
+}
+
+#[test]
+fn every_public_op_has_an_example_and_says_when_it_panics() {
+    let source = "/// Doc.\n/// ```\n/// # Panics\n#[inline]\npub fn good(&self) {\n}\n\
+        /// ```\npub fn silent() {\n/// # Panics\npub fn bare<T>() {\n";
+    assert_eq!(badly_documented(source), ["silent", "bare"]);
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops")).unwrap() {
+        let path = entry.unwrap().path();
+        let bad = badly_documented(&std::fs::read_to_string(&path).unwrap());
+        assert!(
+            bad.is_empty(),
+            "{}: no example, or no word on panics, in the docs of {bad:?}",
+            path.display()
+        );
+    }
+}
+
+/// The public functions of a source text.
+fn public_functions(source: &str) -> Vec<&str> {
+    let signatures = source.lines().filter_map(|l| l.trim_start().strip_prefix("pub fn "));
+    signatures.filter_map(|l| l.split(['(', '<']).next()).collect()
+}
+
+/// docs/engine.md says for every op where its forward pass, its kernels and its rows are.
+#[test]
+fn the_guide_lists_every_op_beside_its_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("docs/engine.md")).unwrap();
+    for entry in std::fs::read_dir(root.join("src/ops")).unwrap() {
+        let path = entry.unwrap().path();
+        let link = format!("(../src/ops/{})", path.file_name().unwrap().to_string_lossy());
+        let row = guide.lines().find(|l| l.starts_with('|') && l.contains(&link)).unwrap_or_default();
+        let source = std::fs::read_to_string(&path).unwrap();
+        for name in public_functions(&source).iter().filter(|n| !n.starts_with('$')) {
+            assert!(
+                row.contains(&format!("`{name}`")),
+                "docs/engine.md has no `{name}` in the row with {link}"
+            );
+        }
+    }
+    let links = guide.split("](../").skip(1).filter_map(|rest| rest.split(')').next());
+    let mut count = 0;
+    for link in links {
+        assert!(root.join(link).exists(), "docs/engine.md points to {link}, which is not there");
+        count += 1;
+    }
+    assert!(count > 60, "{count} links");
+}
 
 #[test]
 fn every_op_has_a_row() {

@@ -13,7 +13,7 @@ type Values = &'static [(f64, f64)];
 #[test]
 fn functions_of_special_values() {
     let _tier = steady_tier();
-    let cases: [(&str, Unary, Values); 14] = [
+    let cases: [(&str, Unary, Values); 15] = [
         (
             "exp",
             Tensor::exp,
@@ -43,6 +43,7 @@ fn functions_of_special_values() {
         ("pow 0.5", |x| x.pow(0.5), &[(-1.0, NAN), (0.0, 0.0), (INF, INF)]),
         ("pow -1", |x| x.pow(-1.0), &[(0.0, INF), (-0.0, -INF), (INF, 0.0)]),
         ("pow 1.5", |x| x.pow(1.5), &[(-1.0, NAN), (0.0, 0.0), (INF, INF), (4.0, 8.0)]),
+        ("abs", Tensor::abs, &[(INF, INF), (-INF, INF), (NAN, NAN), (-0.0, 0.0), (-2.5, 2.5)]),
         ("neg", Tensor::neg, &[(INF, -INF), (NAN, NAN), (0.0, -0.0)]),
     ];
     for (name, op, values) in cases {
@@ -99,12 +100,68 @@ fn ties_share_the_gradient_of_max() {
 }
 
 #[test]
+fn nan_counts_as_the_largest() {
+    for n in [1usize, 3, 16, 67] {
+        for at in [0, n / 2, n - 1] {
+            let mut v: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            v[at] = f32::NAN;
+            let x = Tensor::new(&v, &[n]);
+            let zero = x.full_like(0.0);
+            for y in [x.maximum(&zero), zero.maximum(&x), x.minimum(&zero), zero.minimum(&x)] {
+                let nans: Vec<bool> = y.to_vec::<f32>().iter().map(|v| v.is_nan()).collect();
+                assert_eq!(nans, (0..n).map(|i| i == at).collect::<Vec<_>>());
+            }
+            assert_eq!(x.argmax(0, false).item(), at as f64);
+            assert_eq!(x.argsort(0, false).to_vec::<i64>()[n - 1], at as i64);
+            assert_eq!(x.topk(1, 0).1.to_vec::<i64>(), [at as i64]);
+        }
+    }
+    let signs = Tensor::new(&[0.0f32, -0.0, f32::NEG_INFINITY, f32::INFINITY], &[4]);
+    assert_eq!(signs.argsort(0, false).to_vec::<i64>(), [2, 0, 1, 3], "zeros are equal");
+}
+
+#[test]
+fn softmax_neither_overflows_nor_underflows_in_its_logarithm() {
+    let x = Tensor::new(&[1e4f32, 0.0, -1e4, -INF as f32], &[4]);
+    assert_eq!(x.softmax(0).to_vec::<f32>(), [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(x.log_softmax(0).to_vec::<f32>(), [0.0, -1e4, -2e4, f32::NEG_INFINITY]);
+    let class = Tensor::new(&[2i64], &[1]);
+    assert_eq!(x.unsqueeze(0).cross_entropy(&class, Reduction::Sum).item(), 2e4);
+}
+
+#[test]
+fn ties_share_the_gradient_of_maximum_and_minimum() {
+    let a = Tensor::new(&[1.0, 2.0, INF, 3.0], &[4]).requires_grad();
+    let b = Tensor::new(&[1.0, 5.0, INF, -1.0], &[4]).requires_grad();
+    for (y, [of_a, of_b]) in [
+        (a.maximum(&b), [[0.5, 0.0, 0.5, 1.0], [0.5, 1.0, 0.5, 0.0]]),
+        (a.minimum(&b), [[0.5, 1.0, 0.5, 0.0], [0.5, 0.0, 0.5, 1.0]]),
+    ] {
+        let g = ganvil::autograd::grad(&[&y], &[&a, &b], &[y.ones_like()], false);
+        let [ga, gb] = [0, 1].map(|i| g[i].clone().unwrap().to_vec::<f64>());
+        assert_eq!((&ga[..], &gb[..]), (&of_a[..], &of_b[..]));
+    }
+}
+
+#[test]
+fn a_norm_of_0_has_derivatives_of_0() {
+    let x = Tensor::new(&[0.0, 0.0, 3.0, 4.0], &[2, 2]).requires_grad();
+    let g = ganvil::autograd::grad(&[&x.norm(&[1], false).sum_all()], &[&x], &[], true)[0].clone().unwrap();
+    let second = ganvil::autograd::grad(&[&g.sum_all()], &[&x], &[], true)[0].clone().unwrap();
+    let hessian = [0.0, 0.0, (16.0 - 12.0) / 125.0, (9.0 - 12.0) / 125.0];
+    for (got, want) in [(g, [0.0, 0.0, 0.6, 0.8]), (second, hessian)] {
+        got.to_vec::<f64>().iter().zip(want).for_each(|(g, w)| assert!((g - w).abs() < 1e-15, "{g} {w}"));
+    }
+}
+
+#[test]
 fn slopes_at_kinks_are_the_documented_ones() {
     let slope = |f: Unary, at: f64| {
         let x = Tensor::new(&[at], &[1]).requires_grad();
         ganvil::autograd::grad(&[&f(&x)], &[&x], &[], false)[0].clone().unwrap().item()
     };
     assert_eq!(slope(Tensor::relu, 0.0), 0.0);
+    assert_eq!([-2.0, 0.0, 3.0].map(|at| slope(Tensor::abs, at)), [-1.0, 0.0, 1.0]);
     assert_eq!(slope(|x| x.leaky_relu(0.2), 0.0), 0.2);
     assert_eq!(slope(|x| x.clamp(-1.0, 1.0), -1.0), 0.0);
     assert_eq!(slope(|x| x.clamp(-1.0, 1.0), 1.0), 0.0);
@@ -125,12 +182,19 @@ fn a_scalar_may_be_indexed_and_reduced_along_dimension_0() {
             x.mean(&[dim], true),
             x.max(&[dim], false),
             x.gather(dim, &zero),
+            x.cumsum(dim),
+            x.topk(1, dim).0,
+            x.flip(&[dim]),
             x.index_select(dim, &zero.reshape(&[1])),
         ] {
             assert_eq!((y.shape(), y.item()), (&[][..], 2.5));
             let g = ganvil::autograd::grad(&[&y], &[&x], &[], false)[0].clone().unwrap();
             assert_eq!((g.shape(), g.item()), (&[][..], 1.0));
         }
+        assert_eq!(x.softmax(dim).item(), 1.0);
+        assert_eq!(x.log_softmax(dim).item(), 0.0);
+        assert_eq!(x.argmax(dim, true).shape(), &[] as &[usize]);
+        assert_eq!(x.argsort(dim, false).item(), 0.0);
         assert_eq!(x.var(&[dim], false, false).item(), 0.0);
         let sum = x.scatter_add(dim, &zero, &Tensor::new(&[1.5], &[]));
         assert_eq!((sum.shape(), sum.item()), (&[][..], 4.0));

@@ -39,6 +39,7 @@ unary! {
     Unary::Exp => Exp() |x, FMA| Math::exp::<FMA>(x);
     Unary::Log => Log() |x, FMA| Math::log::<FMA>(x);
     Unary::Sqrt => Sqrt() |x, FMA| Math::sqrt(x);
+    Unary::Abs => Abs() |x, FMA| Float::abs(x);
     Unary::Tanh => Tanh() |x, FMA| Math::tanh::<FMA>(x);
     Unary::Sigmoid => Sigmoid() |x, FMA| Math::sigmoid::<FMA>(x);
     Unary::Relu => Relu() |x, FMA| if x <= Float::ZERO { Float::ZERO } else { x };
@@ -101,6 +102,9 @@ binary! {
     Binary::Sub => Sub() |a, b, FMA| a - b;
     Binary::Mul => Mul() |a, b, FMA| a * b;
     Binary::Div => Div() |a, b, FMA| a / b;
+    // A comparison with NaN is false, and only NaN differs from itself.
+    Binary::Maximum => Maximum() |a, b, FMA| if a > b || a.is_not_a_number() { a } else { b };
+    Binary::Minimum => Minimum() |a, b, FMA| if a < b || a.is_not_a_number() { a } else { b };
     Binary::Bce => Bce(floor = -100.0) |p, t, FMA| {
         let at_least = |x: T| if x < floor { floor } else { x };
         let one = T::ONE;
@@ -115,6 +119,10 @@ binary! {
     Binary::LeakyReluGrad(s) => LeakyReluGrad(slope = s) |g, y, FMA| if y > Float::ZERO { g } else { slope * g };
     Binary::ClampGrad { lo, hi } => ClampGrad(lo = lo, hi = hi) |g, x, FMA| {
         if x > lo && x < hi { g } else { Float::ZERO }
+    };
+    Binary::AbsGrad => AbsGrad() |g, x, FMA| {
+        let below = if x < Float::ZERO { -g } else { Float::ZERO };
+        if x > Float::ZERO { g } else { below }
     };
     Binary::TanhGrad => TanhGrad() |g, y, FMA| g * (T::ONE - y * y);
     Binary::SigmoidGrad => SigmoidGrad() |g, y, FMA| g * (y * (T::ONE - y));

@@ -25,6 +25,12 @@ pub(super) trait Float:
     /// A constant, rounded to this type.
     fn c(v: f64) -> Self;
     fn abs(self) -> Self;
+    /// Whether this is NaN, as a comparison that vectorises.
+    #[inline(always)]
+    #[allow(clippy::eq_op)]
+    fn is_not_a_number(self) -> bool {
+        self != self
+    }
 }
 
 macro_rules! float {

@@ -9,11 +9,13 @@ pub mod gemm;
 mod index;
 mod map;
 mod norm;
+mod order;
 mod par;
 mod pool;
 mod random;
 mod reduce;
 pub mod simd;
+mod squares;
 mod update;
 pub(crate) mod vmath;
 mod widen;
@@ -85,6 +87,17 @@ impl<'a> View<'a> {
         }
         Cow::Owned(self.layout.indices().map(|i| x[i]).collect())
     }
+}
+
+/// The elements of a contiguous operand.
+fn dense<T: Element>(x: View<'_>) -> &[T] {
+    debug_assert!(x.layout.is_contiguous());
+    &x.slice()[x.layout.dense_range()]
+}
+
+/// The size of the last dimension.
+fn row_length(x: View) -> usize {
+    *x.layout.shape().last().expect("rows are the last dimension")
 }
 
 /// The written range of a contiguous result.
@@ -210,6 +223,27 @@ impl Backend for Cpu {
         });
     }
 
+    fn argmax(&self, x: View, out: ViewMut) {
+        note("argmax", x.layout.shape());
+        dispatch!(x.storage.dtype(), all, T => order::argmax::<T>(dense(x), row_length(x), dense_out(out)))
+    }
+
+    fn argsort(&self, x: View, descending: bool, out: ViewMut) {
+        note("argsort", x.layout.shape());
+        dispatch!(x.storage.dtype(), all, T => {
+            order::argsort::<T>(dense(x), row_length(x), descending, dense_out(out))
+        })
+    }
+
+    fn cumsum(&self, x: View, out: ViewMut) {
+        note("cumsum", x.layout.shape());
+        in_float(
+            [x],
+            out,
+            |[x], out| dispatch!(x.storage.dtype(), full, T => order::cumsum::<T>(dense(x), row_length(x), dense_out(out))),
+        );
+    }
+
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
         let rank = out.layout.rank();
         let (m, n) = (out.layout.shape()[rank - 2], out.layout.shape()[rank - 1]);
@@ -293,10 +327,15 @@ impl Backend for Cpu {
         dispatch!(out.storage.dtype(), full, T => random::fill::<T>(what, key, call, dense_out(out)))
     }
 
+    fn sum_squares(&self, table: &[View]) -> Vec<f64> {
+        note("sum_squares", &[table.iter().map(|x| x.layout.numel()).sum()]);
+        squares::sums(table)
+    }
+
     fn update(&self, rule: Update, rows: &mut [UpdateRow]) {
         note("update", &[rows.iter().map(|r| r.param.len()).sum()]);
         let Some(dtype) = rows.first().map(|r| r.param.dtype()) else { return };
-        dispatch!(dtype, full, T => update_rows::<T>(rule, rows))
+        dispatch!(dtype, full, T => update::rows::<T>(rule, rows))
     }
 }
 
@@ -345,30 +384,4 @@ fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewM
         bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
         gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
     );
-}
-
-fn update_rows<T: float::Float>(rule: Update, rows: &mut [UpdateRow]) {
-    let mut pieces: Vec<update::Piece<T>> = Vec::new();
-    for row in rows {
-        let grad = row.grad.slice::<T>()[row.grad.layout.dense_range()].chunks(update::CHUNK);
-        let mut moments = row.moments.iter_mut().map(|m| slice_mut::<T>(m).chunks_mut(update::CHUNK));
-        let (mut first, mut second) = (moments.next(), moments.next());
-        let (mut ema, decay) = match &mut row.ema {
-            Some((e, decay)) => (Some(slice_mut::<T>(e).chunks_mut(update::CHUNK)), *decay),
-            None => (None, 0.0),
-        };
-        for (param, grad) in slice_mut::<T>(row.param).chunks_mut(update::CHUNK).zip(grad) {
-            pieces.push(update::Piece {
-                param,
-                grad,
-                first: first.as_mut().and_then(|c| c.next()),
-                second: second.as_mut().and_then(|c| c.next()),
-                ema: ema.as_mut().and_then(|c| c.next()).map(|e| (e, decay)),
-            });
-        }
-    }
-    let threads = par::pieces(pieces.len() * update::CHUNK, 2 * update::CHUNK);
-    par::split(&mut pieces, 1, threads, &|_, part: &mut [update::Piece<T>]| {
-        part.iter_mut().for_each(|p| update::piece(rule, p));
-    });
 }

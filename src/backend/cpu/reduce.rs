@@ -43,9 +43,8 @@ pub(super) struct Max;
 impl<W: Float> Fold<W> for Max {
     const IDENTITY: W = W::NEG_INFINITY;
     #[inline(always)]
-    #[allow(clippy::eq_op)] // x != x is the test for NaN that vectorises
     fn fold(a: W, b: W) -> W {
-        if a > b || a != a { a } else { b }
+        if a > b || a.is_not_a_number() { a } else { b }
     }
 }
 

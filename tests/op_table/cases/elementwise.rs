@@ -54,6 +54,7 @@ const UNARY: &[Function] = &[
     function("sqrt", Tensor::sqrt, f64::sqrt).on(0.1, 5.0, &[]).exact().covers(&["Sqrt"]),
     function("tanh", Tensor::tanh, f64::tanh).covers(&["Tanh"]),
     function("sigmoid", Tensor::sigmoid, |x| 1.0 / (1.0 + (-x).exp())).covers(&["Sigmoid"]),
+    function("abs", Tensor::abs, f64::abs).on(-3.0, 3.0, &[0.0]).exact().covers(&["Abs", "MaskedGrad"]),
     function("relu", Tensor::relu, |x| x.max(0.0))
         .on(-3.0, 3.0, &[0.0])
         .exact()
@@ -136,11 +137,13 @@ const PAIRS: [(&[usize], &[usize]); 14] = [
 ];
 
 pub fn binary() -> Vec<Row> {
-    let functions: [(&str, Op2, Of2, &[&str]); 4] = [
+    let functions: [(&str, Op2, Of2, &[&str]); 6] = [
         ("add", Tensor::add, |a, b| a + b, &["Add", "Expand"]),
         ("sub", Tensor::sub, |a, b| a - b, &["Sub"]),
         ("mul", Tensor::mul, |a, b| a * b, &["Mul"]),
         ("div", Tensor::div, |a, b| a / b, &["Div"]),
+        ("maximum", Tensor::maximum, f64::max, &["Extremum"]),
+        ("minimum", Tensor::minimum, f64::min, &["Extremum"]),
     ];
     let rows = functions.into_iter().flat_map(|f| PAIRS.map(|p| (f, p)));
     rows.map(|((name, op, of, covers), (a, b))| {

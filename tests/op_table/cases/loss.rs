@@ -1,17 +1,19 @@
 //! Losses, with each reduction.
 
 use crate::naive::{Nd, mean, sum};
-use crate::row::{Accuracy, Gradient, Input, Row, float, range, row};
+use crate::row::{Accuracy, FULL, Gradient, Input, Row, float, index, range, row};
 use ganvil::{Reduction, Tensor};
 
 const SHAPES: [&[usize]; 6] = [&[], &[6], &[2, 3], &[2, 1, 2, 2], &[0], &[300, 257]];
+
+const CLASSES: [&[usize]; 5] = [&[4, 3], &[1, 1], &[0, 3], &[2, 3, 2, 2], &[300, 10]];
 
 type Loss = fn(&Tensor, &Tensor, Reduction) -> Tensor;
 type Each = fn(f64, f64) -> f64;
 type Fold = fn(&[f64]) -> f64;
 
 pub fn rows() -> Vec<Row> {
-    let losses: [(&str, Loss, Each, &'static [&'static str]); 3] = [
+    let losses: [(&str, Loss, Each, &'static [&'static str]); 4] = [
         ("bce", Tensor::bce, |p, t| -(t * p.ln() + (1.0 - t) * (1.0 - p).ln()), &["Bce"]),
         (
             "bce_with_logits",
@@ -20,6 +22,7 @@ pub fn rows() -> Vec<Row> {
             &["BceWithLogits"],
         ),
         ("mse", Tensor::mse, |a, b| (a - b) * (a - b), &[]),
+        ("l1", Tensor::l1, |a, b| (a - b).abs(), &[]),
     ];
     let reductions: [(Reduction, Option<Fold>); 3] =
         [(Reduction::Mean, Some(mean)), (Reduction::Sum, Some(sum)), (Reduction::None, None)];
@@ -46,6 +49,33 @@ pub fn rows() -> Vec<Row> {
                         .covers(covers),
                 );
             }
+        }
+    }
+    for shape in CLASSES {
+        let classes: Vec<usize> =
+            shape.iter().enumerate().filter(|(d, _)| *d != 1).map(|(_, &n)| n).collect();
+        for (reduction, reduce) in reductions {
+            let naive = move |x: &[Nd]| {
+                let each = Nd::from_fn(&x[1].shape, |i| {
+                    let logit = |c: usize| x[0].at(&[&i[..1], &[c], &i[1..]].concat());
+                    let total: f64 = (0..shape[1]).map(|c| logit(c).exp()).sum();
+                    total.ln() - logit(x[1].at(i) as usize)
+                });
+                reduce.map_or(each.clone(), |f| Nd::scalar(f(&each.data)))
+            };
+            let inputs = vec![float(shape), index(&classes, shape[1])];
+            let is_nan = classes.contains(&0) && reduction == Reduction::Mean;
+            rows.push(
+                row(
+                    format!("cross_entropy {reduction:?}"),
+                    inputs,
+                    move |x| x[0].cross_entropy(&x[1], reduction),
+                    naive,
+                )
+                .within(Accuracy::Magnitude(12.0))
+                .dtypes(FULL)
+                .gradient(if is_nan { Gradient::Unchecked } else { Gradient::Checked }),
+            );
         }
     }
     rows

@@ -5,6 +5,8 @@ mod index;
 mod loss;
 mod matmul;
 mod norm;
+mod order;
+mod part;
 mod reduce;
 mod shape;
 
@@ -20,6 +22,8 @@ pub fn table() -> Vec<Row> {
         reduce::rows(),
         matmul::rows(),
         shape::rows(),
+        part::rows(),
+        order::rows(),
         index::rows(),
         norm::rows(),
         loss::rows(),

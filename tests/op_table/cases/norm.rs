@@ -1,4 +1,4 @@
-//! Batch normalisation and dropout.
+//! Normalisation and dropout.
 
 use crate::naive::{Nd, mean, variance};
 use crate::row::{Accuracy, FULL, Gradient, Input, Kind, Row, float, range, row};
@@ -29,8 +29,84 @@ fn normalised(x: &Nd, weight: &Nd, bias: &Nd, mean: &Nd, var: &Nd) -> Nd {
     scaled.zip(&spread(bias), |x, b| x + b)
 }
 
-pub fn rows() -> Vec<Row> {
+/// Shape and how many leading dimensions hold groups of elements that share a mean and a variance.
+const LAYERS: [(&[usize], usize); 7] = [
+    (&[5], 0),
+    (&[4, 6], 1),
+    (&[2, 3, 4], 1),
+    (&[2, 3, 4], 2),
+    (&[2, 2, 3, 2], 2),
+    (&[0, 4], 1),
+    (&[37, 300], 1),
+];
+
+/// Shape and number of groups.
+const GROUPS: [(&[usize], usize); 7] = [
+    (&[3, 4], 2),
+    (&[2, 4, 3], 2),
+    (&[2, 4, 2, 2], 1),
+    (&[2, 3, 2, 2], 3),
+    (&[1, 6, 2, 1, 2], 3),
+    (&[0, 4, 2], 2),
+    (&[3, 8, 17, 19], 4),
+];
+
+/// Each run of `n` neighbours in row-major order with its own mean and variance taken out.
+fn standardised(x: &Nd, n: usize) -> Nd {
+    let each = |run: &[f64]| {
+        let (m, v) = (mean(run), variance(run, 0.0));
+        run.iter().map(|x| (x - m) / (v + EPS).sqrt()).collect::<Vec<_>>()
+    };
+    Nd { shape: x.shape.clone(), data: x.data.chunks(n).flat_map(each).collect() }
+}
+
+fn within_samples() -> Vec<Row> {
+    let bound = Accuracy::Magnitude(32.0);
     let mut rows = Vec::new();
+    for (shape, lead) in LAYERS {
+        let own = &shape[lead..];
+        let n: usize = own.iter().product();
+        let inputs = || vec![float(shape), range(own, 0.5, 1.5, &[]), float(own)];
+        let both = row(
+            format!("layer_norm {own:?}"),
+            inputs(),
+            move |x| x[0].layer_norm(own, Some(&x[1]), Some(&x[2]), EPS),
+            move |x| standardised(&x[0], n).zip(&x[1], |y, w| y * w).zip(&x[2], |y, b| y + b),
+        );
+        rows.push(both.within(bound).dtypes(FULL).covers(&["Standardize"]));
+        let plain = row(
+            format!("layer_norm {own:?} alone"),
+            vec![float(shape)],
+            move |x| x[0].layer_norm(own, None, None, EPS),
+            move |x| standardised(&x[0], n),
+        );
+        rows.push(plain.within(bound).dtypes(FULL));
+    }
+    for (shape, groups) in GROUPS {
+        let c = [shape[1]];
+        let of_group = shape[1..].iter().product::<usize>() / groups;
+        let inputs = vec![float(shape), range(&c, 0.5, 1.5, &[]), float(&c)];
+        let naive = move |x: &[Nd], n| {
+            let spread = |v: &Nd| per_channel(v, x[0].shape.len());
+            let y = standardised(&x[0], n);
+            y.zip(&spread(&x[1]), |y, w| y * w).zip(&spread(&x[2]), |y, b| y + b)
+        };
+        let op = move |x: &[Tensor]| x[0].group_norm(groups, Some(&x[1]), Some(&x[2]), EPS);
+        let r = row(format!("group_norm {groups}"), inputs, op, move |x| naive(x, of_group));
+        rows.push(r.within(bound).dtypes(FULL));
+        let of_channel = shape[2..].iter().product();
+        if of_channel > 1 {
+            let inputs = vec![float(shape), range(&c, 0.5, 1.5, &[]), float(&c)];
+            let op = |x: &[Tensor]| x[0].instance_norm(Some(&x[1]), Some(&x[2]), EPS);
+            let r = row("instance_norm", inputs, op, move |x| naive(x, of_channel));
+            rows.push(r.within(bound).dtypes(FULL));
+        }
+    }
+    rows
+}
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = within_samples();
     for shape in SHAPES {
         let c = [shape[1]];
         let inputs = || vec![float(shape), range(&c, 0.5, 1.5, &[]), float(&c)];

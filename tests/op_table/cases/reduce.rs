@@ -79,6 +79,7 @@ pub fn rows() -> Vec<Row> {
     let scaled = |_: f64| Accuracy::Magnitude(24.0);
     let exact = |_: f64| Accuracy::Exact;
     let largest = |v: &[f64]| v.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(x));
+    let norm = |v: &[f64]| sum(&v.iter().map(|x| x * x).collect::<Vec<_>>()).sqrt();
     let with_empty = [&CASES[..], &EMPTY[..]].concat();
     let biased: Reduction = |x, d, k| x.var(d, false, k);
     let unbiased: Reduction = |x, d, k| x.var(d, true, k);
@@ -88,10 +89,18 @@ pub fn rows() -> Vec<Row> {
         rows_of("var biased", biased, |v| variance(v, 0.0), &with_empty, float, scaled, &["Var"]),
         rows_of("var unbiased", unbiased, |v| variance(v, 1.0), &CASES[4..15], float, scaled, &["Var"]),
         rows_of("var unbiased of many", unbiased, |v| variance(v, 1.0), &CASES[18..], float, scaled, &[]),
+        rows_of("norm", Tensor::norm, norm, &with_empty, float, chain, &["Norm"]),
         rows_of("max", Tensor::max, largest, &CASES, distinct, exact, &["Max"]),
         vec![
             row("sum_all", vec![float(&[3, 4])], |x| x[0].sum_all(), |x| Nd::scalar(sum(&x[0].data)))
                 .within(Accuracy::Condition(12.0)),
+            row(
+                "trace",
+                vec![float(&[2, 3, 4])],
+                |x| x[0].trace(),
+                |x| Nd::from_fn(&[2], |i| sum(&[0, 1, 2].map(|d| x[0].at(&[i[0], d, d])))),
+            )
+            .within(Accuracy::Condition(5.0)),
             row("mean_all", vec![float(&[3, 4])], |x| x[0].mean_all(), |x| Nd::scalar(mean(&x[0].data)))
                 .within(Accuracy::Condition(13.0)),
         ],

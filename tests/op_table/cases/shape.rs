@@ -4,7 +4,7 @@ use crate::naive::{Nd, broadcast};
 use crate::row::{ALL, Accuracy, Row, float, row};
 use ganvil::Tensor;
 
-fn view(
+pub fn view(
     name: String,
     shape: &[usize],
     op: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
@@ -41,17 +41,6 @@ const PERMUTES: [(&[usize], &[isize]); 9] = [
     (&[130, 131, 5], &[2, 1, 0]),
 ];
 
-const NARROWS: [(&[usize], isize, usize, usize); 8] = [
-    (&[5], 0, 1, 3),
-    (&[5], -1, 5, 0),
-    (&[3, 4], 1, 2, 2),
-    (&[3, 4], 0, 0, 1),
-    (&[3, 4], 0, 0, 3),
-    (&[2, 3, 4], 1, 1, 1),
-    (&[2, 0], 0, 1, 1),
-    (&[2, 3, 2, 3], 3, 1, 2),
-];
-
 const CATS: [(&[&[usize]], isize); 7] = [
     (&[&[3]], 0),
     (&[&[3], &[2]], 0),
@@ -61,6 +50,10 @@ const CATS: [(&[&[usize]], isize); 7] = [
     (&[&[0], &[0]], 0),
     (&[&[2, 1, 2, 2], &[2, 3, 2, 2]], 1),
 ];
+
+/// Shape, how many of it, and the new dimension.
+const STACKS: [(&[usize], usize, isize); 6] =
+    [(&[], 3, 0), (&[3], 1, -1), (&[2, 3], 2, 1), (&[2, 3], 3, -3), (&[2, 0], 2, 1), (&[2, 3, 2, 2], 2, 2)];
 
 const EXPANDS: [(&[usize], &[usize]); 8] = [
     (&[], &[]),
@@ -103,27 +96,23 @@ pub fn rows() -> Vec<Row> {
         let name = format!("permute {dims:?} and contiguous");
         rows.push(view(name, shape, move |x| x.permute(dims).contiguous(), move |x| x.permute(&back)));
     }
-    for (shape, dim, start, length) in NARROWS {
-        let naive = move |x: &Nd| {
-            let d = dim.rem_euclid(x.shape.len() as isize) as usize;
-            let mut part = x.shape.clone();
-            part[d] = length;
-            Nd::from_fn(&part, |i| {
-                let mut at = i.to_vec();
-                at[d] += start;
-                x.at(&at)
-            })
-        };
-        let name = format!("narrow {dim} {start}+{length}");
-        rows.push(
-            view(name, shape, move |x| x.narrow(dim, start, length), naive).covers(&["Narrow", "Unnarrow"]),
-        );
-    }
     for (shapes, dim) in CATS {
         let op = move |x: &[Tensor]| Tensor::cat(&x.iter().collect::<Vec<_>>(), dim);
         let inputs = shapes.iter().map(|s| float(s)).collect();
         let r = row(format!("cat along {dim}"), inputs, op, move |x| concatenated(x, dim));
         rows.push(r.within(Accuracy::Exact).dtypes(ALL).covers(&["Cat"]));
+    }
+    for (shape, n, dim) in STACKS {
+        let d = dim.rem_euclid(shape.len() as isize + 1) as usize;
+        let op = move |x: &[Tensor]| Tensor::stack(&x.iter().collect::<Vec<_>>(), dim);
+        let naive = move |x: &[Nd]| {
+            let mut longer = x[0].shape.clone();
+            longer.insert(d, n);
+            Nd::from_fn(&longer, |i| x[i[d]].at(&[&i[..d], &i[d + 1..]].concat()))
+        };
+        let inputs = (0..n).map(|_| float(shape)).collect();
+        let r = row(format!("stack along {dim}"), inputs, op, naive);
+        rows.push(r.within(Accuracy::Exact).dtypes(ALL));
     }
     for (from, to) in EXPANDS {
         let naive = move |x: &Nd| Nd::from_fn(&broadcast(&x.shape, to), |i| x.at(i));

@@ -4,12 +4,9 @@
 #[path = "../../tests/hostile/readers.rs"]
 mod readers;
 
-// The first byte says whether a whole file follows, or a header and before it the number of KiB of zeros behind it.
+// The first byte says whether a whole file follows or a header.
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| match bytes {
-    [b'F', file @ ..] => readers::checkpoint(file),
-    [b'H', low, high, header @ ..] => {
-        let kib = u16::from_le_bytes([*low, *high]) as usize % 4096;
-        readers::checkpoint_of(header, kib * 1024)
-    }
+    [b'F', file @ ..] => _ = readers::checkpoint(file),
+    [b'H', header @ ..] => _ = readers::checkpoint_of(header),
     _ => {}
 });

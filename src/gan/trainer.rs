@@ -287,7 +287,7 @@ impl Sampler {
         let size =
             (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
         let steps = number(&file.meta["step"])?;
-        config.check()?;
+        config.check().map_err(|e| bad(&e.to_string()))?;
         let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
         let pixels = size.0.saturating_mul(size.1);
         if pixels == 0 {

@@ -8,6 +8,7 @@ use ganvil::gan::{Sampler, TrainConfig};
 use ganvil::nn::LayerSpec;
 use ganvil::{DType, Result, Tensor};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::fs;
@@ -86,8 +87,8 @@ fn same(a: &Tensor, b: &Tensor) -> bool {
     a.shape() == b.shape() && a.dtype() == b.dtype() && bits(a) == bits(b)
 }
 
-/// A checkpoint file, as `ganvil sample` reads it.
-pub fn checkpoint(bytes: &[u8]) {
+/// A checkpoint file, as `ganvil sample` reads it; whether it has a network.
+pub fn checkpoint(bytes: &[u8]) -> bool {
     let file = Scratch::new(bytes);
     if let Some(read) = refused(checkpoint::load(&file.0), &file.0) {
         let tensors: Vec<(String, Tensor)> = read.tensors.into_iter().collect();
@@ -100,18 +101,21 @@ pub fn checkpoint(bytes: &[u8]) {
             assert!(same(&again.tensors[name], t), "'{name}' changed");
         }
     }
-    if let Ok(sampler) = Sampler::load(&file.0) {
-        assert_eq!(sampler.sample(2, 0).len(), 2 * sampler.size.0 * sampler.size.1);
-    }
+    let Some(sampler) = refused(Sampler::load(&file.0), &file.0) else { return false };
+    assert_eq!(sampler.sample(2, 0).len(), 2 * sampler.size.0 * sampler.size.1);
+    true
 }
 
-/// A checkpoint with this header and so many bytes of zeros behind it: what a fuzzer could not make itself, whose
-/// inputs are too short for the tensors of a network.
-pub fn checkpoint_of(header: &[u8], zeros: usize) {
+/// A checkpoint with this header, and zeros for all its tensors unless they are large: what a fuzzer could not make
+/// itself, whose inputs are too short for the tensors of a network.
+pub fn checkpoint_of(header: &[u8]) -> bool {
+    let tensors: serde_json::Map<String, Value> = serde_json::from_slice(header).unwrap_or_default();
+    let ends = tensors.values().filter_map(|t| t["data_offsets"][1].as_u64());
+    let zeros = ends.max().filter(|&n| n <= 4 << 20).unwrap_or(0);
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header);
-    file.resize(file.len() + zeros, 0);
-    checkpoint(&file);
+    file.resize(file.len() + zeros as usize, 0);
+    checkpoint(&file)
 }
 
 /// What is written is read back the same. Compared as text, in which NaN equals itself.

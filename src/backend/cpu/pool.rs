@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn classes_cover_every_length_with_little_waste() {
-        for len in (0..20_000).chain([1 << 20, (1 << 20) + 1, 3_211_264, 123_456_789]) {
+        let step = if cfg!(miri) { 199 } else { 1 };
+        for len in (0..20_000).step_by(step).chain([1 << 20, (1 << 20) + 1, 3_211_264, 123_456_789]) {
             let size = class_size(class_of(len));
             assert!(size >= len && size.is_multiple_of(ALIGN), "{len} -> {size}");
             assert!(size <= (len + len / 4).max(len + ALIGN).max(ALIGN), "{len} -> {size}");

@@ -11,8 +11,8 @@
 //! - [`Tensor`]: an immutable value with an optional place in a graph. Its methods are the ops, each with its derivative
 //!   rule beside it; a rule is written with the same ops, so gradients can be differentiated again.
 //! - [`autograd`]: the walk from outputs to inputs, and checks against finite differences.
-//! - [`nn`], [`optim`], [`data`], [`report`]: layers, optimisers, data sets, pictures and logs, written only against
-//!   tensors.
+//! - [`nn`], [`optim`], [`data`], [`report`], [`metrics`]: layers, optimisers, data sets, pictures and logs, measures of
+//!   samples, written only against tensors.
 //! - [`gan`]: losses, penalties, networks, the training step and the runs made of it.
 //! - [`cli`]: the `ganvil` program.
 //!
@@ -58,6 +58,8 @@ mod dtype;
 mod error;
 pub mod gan;
 mod layout;
+pub mod metrics;
+mod names;
 pub mod nn;
 mod ops;
 pub mod optim;

@@ -34,7 +34,7 @@ pub enum Stream {
     General = 0,
     /// Initial weights.
     Init = 1,
-    /// The order of the training data.
+    /// The order of the training data; the samples of a synthetic distribution.
     Data = 2,
     /// Latent vectors in training.
     Noise = 3,

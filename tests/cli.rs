@@ -1,52 +1,11 @@
 //! The program as a user meets it: what it writes and prints, its exit codes, and what it says to bad input.
 
+use common::{Scratch, fails, program, run, text};
 use ganvil::gan::latest_checkpoint;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A folder of one test's own, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let dir = std::env::temp_dir().join(format!("ganvil-cli-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        Scratch(dir)
-    }
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn program(args: &[&str]) -> Command {
-    let mut c = Command::new(env!("CARGO_BIN_EXE_ganvil"));
-    c.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("GANVIL_DATA");
-    c
-}
-
-fn run(args: &[&str]) -> Output {
-    program(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Exit code and stderr of a call that must fail without a panic and without a word on stdout.
-fn fails(args: &[&str]) -> (i32, String) {
-    let out = run(args);
-    let err = text(&out.stderr);
-    assert!(!out.status.success(), "{args:?} succeeded");
-    assert!(!err.contains("panicked") && !err.contains("backtrace"), "{args:?}: {err}");
-    assert_eq!(text(&out.stdout), "", "{args:?}");
-    (out.status.code().unwrap(), err)
-}
+mod common;
 
 fn short_run(dir: &str, more: &[&str]) -> Output {
     let mut args = vec!["train", "--steps", "25", "--log-every", "10", "--threads", "2", "--out", dir];
@@ -157,6 +116,30 @@ fn info_and_help() {
 }
 
 #[test]
+fn summary_counts_both_networks_of_a_recipe() {
+    let out = run(&["summary", "mlp-a", "--batch", "64"]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+    let out = text(&out.stdout);
+    let row = |name: &str| {
+        let line =
+            out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("no {name} in:\n{out}"));
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("G.net.0"), ["G.net.0", "Linear", "[64,", "128]", "12,928", "819,200"]);
+    assert_eq!(row("G.net.3"), ["G.net.3", "BatchNorm1d", "[64,", "256]", "512", "-"]);
+    assert_eq!(row("D.net.4"), ["D.net.4", "Linear", "[64,", "1]", "129", "8,192"]);
+    assert_eq!(row("total"), ["total", "[64,", "784]", "247,952", "15,761,408"]);
+    assert_eq!(out.lines().filter(|l| l.starts_with("total")).count(), 2);
+    assert!(out.starts_with("mlp-a: ") && out.contains("input [64, 100], parameters 968.6 KiB"), "{out}");
+    // Without a recipe it is the one that `train` takes.
+    assert_eq!(run(&["summary"]).stdout, run(&["summary", "mlp"]).stdout);
+    let help = text(&run(&["summary", "--help"]).stdout);
+    assert!(help.contains("ganvil summary mlp-a --batch 64"), "{help}");
+    let (_, of_train) = fails(&["train", "mpl"]);
+    assert_eq!(fails(&["summary", "mpl"]), (2, of_train));
+}
+
+#[test]
 fn usage_errors_exit_with_2_and_suggest() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["train", "mpl"], &["invalid recipe 'mpl'", "did you mean 'mlp'?", "mlp, mlp-a"]),
@@ -179,6 +162,8 @@ fn usage_errors_exit_with_2_and_suggest() {
         (&["bench", "step", "mlp0"], &["invalid workload 'mlp0'"]),
         (&["bench", "step", "mlp0-64", "--seconds", "0"], &["invalid --seconds '0'"]),
         (&["sample", "x", "--n", "0"], &["invalid --n '0'"]),
+        (&["summary", "--batch", "0"], &["invalid --batch '0'"]),
+        (&["train", "--init", "orthogonl"], &["invalid init 'orthogonl'", "did you mean 'orthogonal'?"]),
         (&["train", "--epochs", "1e300"], &["invalid --epochs '1e300'"]),
         (&["train", "--log-every", "0"], &["invalid --log-every '0'"]),
     ];

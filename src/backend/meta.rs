@@ -1,5 +1,6 @@
-//! The backend of tensors without values: every kernel does nothing.
+//! The backend of tensors without values: every kernel does nothing but note that it was called.
 
+use super::trace::{note, note_gemm};
 use super::*;
 use crate::rng::Key;
 
@@ -32,37 +33,96 @@ impl Backend for Meta {
         PoolStats::default()
     }
     fn trim(&self) {}
-    fn fill(&self, _: f64, _: ViewMut) {}
-    fn copy(&self, _: View, _: ViewMut) {}
-    fn cast(&self, _: View, _: ViewMut) {}
-    fn unary(&self, _: Unary, _: View, _: ViewMut) {}
-    fn binary(&self, _: Binary, _: View, _: View, _: ViewMut) {}
-    fn argmax(&self, _: View, _: ViewMut) {}
-    fn argsort(&self, _: View, _: bool, _: ViewMut) {}
-    fn cumsum(&self, _: View, _: ViewMut) {}
-    fn compare(&self, _: Compare, _: View, _: View, _: ViewMut) {}
-    fn select(&self, _: View, _: View, _: View, _: ViewMut) {}
-    fn accumulate(&self, _: View, _: ViewMut) {}
-    fn reduce(&self, _: Reduce, _: View, _: &[bool], _: ViewMut) {}
-    fn gemm(&self, _: View, _: View, _: Option<View>, _: ViewMut) {}
-    fn index_select(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+    fn fill(&self, _: f64, out: ViewMut) {
+        note("fill", out.layout.shape());
+    }
+    fn copy(&self, _: View, out: ViewMut) {
+        note("copy", out.layout.shape());
+    }
+    fn cast(&self, _: View, out: ViewMut) {
+        note("cast", out.layout.shape());
+    }
+    fn unary(&self, _: Unary, _: View, out: ViewMut) {
+        note("unary", out.layout.shape());
+    }
+    fn binary(&self, _: Binary, _: View, _: View, out: ViewMut) {
+        note("binary", out.layout.shape());
+    }
+    fn argmax(&self, x: View, _: ViewMut) {
+        note("argmax", x.layout.shape());
+    }
+    fn argsort(&self, x: View, _: bool, _: ViewMut) {
+        note("argsort", x.layout.shape());
+    }
+    fn cumsum(&self, x: View, _: ViewMut) {
+        note("cumsum", x.layout.shape());
+    }
+    fn compare(&self, _: Compare, _: View, _: View, out: ViewMut) {
+        note("compare", out.layout.shape());
+    }
+    fn select(&self, _: View, _: View, _: View, out: ViewMut) {
+        note("select", out.layout.shape());
+    }
+    fn accumulate(&self, _: View, acc: ViewMut) {
+        note("accumulate", acc.layout.shape());
+    }
+    fn reduce(&self, _: Reduce, x: View, _: &[bool], _: ViewMut) {
+        note("reduce", x.layout.shape());
+    }
+    fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
+        note_gemm(&a, &out);
+    }
+    fn index_select(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+        note("index_select", out.layout.shape());
         Ok(())
     }
-    fn index_add(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+        note("index_add", acc.layout.shape());
         Ok(())
     }
-    fn gather(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+    fn gather(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+        note("gather", out.layout.shape());
         Ok(())
     }
-    fn scatter_add(&self, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+        note("scatter_add", acc.layout.shape());
         Ok(())
     }
-    fn batch_norm_stats(&self, _: View, _: ViewMut, _: ViewMut) {}
-    fn batch_norm_apply(&self, _: View, _: View, _: View, _: View, _: View, _: ViewMut) {}
-    fn batch_norm_grad(&self, _: View, _: View, _: BatchNormStats, _: BatchNormGrads) {}
-    fn random(&self, _: Random, _: Key, _: u64, _: ViewMut) {}
+    fn batch_norm_stats(&self, x: View, _: ViewMut, _: ViewMut) {
+        note("batch_norm_stats", x.layout.shape());
+    }
+    fn batch_norm_apply(&self, x: View, _: View, _: View, _: View, _: View, _: ViewMut) {
+        note("batch_norm_apply", x.layout.shape());
+    }
+    fn batch_norm_grad(&self, _: View, x: View, _: BatchNormStats, _: BatchNormGrads) {
+        note("batch_norm_grad", x.layout.shape());
+    }
+    fn random(&self, _: Random, _: Key, _: u64, out: ViewMut) {
+        note("random", out.layout.shape());
+    }
     fn sum_squares(&self, table: &[View]) -> Vec<f64> {
+        note("sum_squares", &[table.iter().map(|x| x.layout.numel()).sum()]);
         vec![0.0; table.len()]
     }
-    fn update(&self, _: Update, _: &mut [UpdateRow]) {}
+    fn update(&self, _: Update, rows: &mut [UpdateRow]) {
+        note("update", &[rows.iter().map(|r| r.param.len()).sum()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The names in `note("name", ..)` of a backend's source.
+    fn noted(source: &str) -> BTreeSet<&str> {
+        source.split("note(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    }
+
+    /// A kernel without a note would be missing from every cost that is counted on this device.
+    #[test]
+    fn every_kernel_is_noted_as_on_the_cpu() {
+        let (cpu, meta) = (noted(include_str!("cpu/mod.rs")), noted(include_str!("meta.rs")));
+        assert!(cpu.contains("batch_norm_grad"), "{cpu:?}");
+        assert_eq!(cpu.difference(&meta).count(), 0, "the CPU notes {cpu:?}, meta {meta:?}");
+    }
 }

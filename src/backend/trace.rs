@@ -1,5 +1,7 @@
 //! Which kernels ran, with their shapes: what a profile and a test of pruning look at.
 
+use super::{View, ViewMut};
+use crate::error::Scope;
 use std::cell::RefCell;
 
 /// One call of a backend primitive.
@@ -7,8 +9,27 @@ use std::cell::RefCell;
 pub struct Call {
     /// The primitive's name: `gemm`, `unary`, ...
     pub kernel: &'static str,
-    /// Its problem size: m, n, k for `gemm`, else the result's shape.
+    /// Its problem size: m, n, k and then the batch dimensions for `gemm`, else the result's shape.
     pub shape: Vec<usize>,
+    /// The module whose forward pass called it, as in messages (`D.net.3`); empty outside of any.
+    pub module: String,
+}
+
+impl Call {
+    /// Multiply-adds of a product; 0 for kernels that go over their operands once.
+    ///
+    /// ```
+    /// use ganvil::{DType, Device, Tensor, backend::trace};
+    /// let ones = |shape| Tensor::ones(shape, DType::F32, Device::Meta);
+    /// let (_, calls) = trace::record(|| ones(&[8, 2, 3]).matmul(&ones(&[8, 3, 5])).relu());
+    /// assert_eq!(calls.iter().map(|c| c.macs()).sum::<u64>(), 8 * 2 * 3 * 5);
+    /// ```
+    pub fn macs(&self) -> u64 {
+        match self.kernel {
+            "gemm" => self.shape.iter().map(|&n| n as u64).product(),
+            _ => 0,
+        }
+    }
 }
 
 thread_local! {
@@ -16,6 +37,13 @@ thread_local! {
 }
 
 /// Runs `f` and lists the primitives that this thread called meanwhile, in order.
+///
+/// ```
+/// use ganvil::{DType, Device, Tensor, backend::trace};
+/// let x = Tensor::ones(&[2, 3], DType::F32, Device::Cpu);
+/// let (_, calls) = trace::record(|| x.t().matmul(&x).exp());
+/// assert_eq!(calls.iter().map(|c| c.kernel).collect::<Vec<_>>(), ["gemm", "unary"]);
+/// ```
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Vec<Call>) {
     let outer = CALLS.replace(Some(Vec::new()));
     let result = f();
@@ -33,7 +61,17 @@ pub fn record<R>(f: impl FnOnce() -> R) -> (R, Vec<Call>) {
 pub(crate) fn note(kernel: &'static str, shape: &[usize]) {
     CALLS.with_borrow_mut(|c| {
         if let Some(calls) = c {
-            calls.push(Call { kernel, shape: shape.to_vec() });
+            calls.push(Call { kernel, shape: shape.to_vec(), module: Scope::path() });
         }
     });
+}
+
+/// The note of a matrix product `out [.., m, n] = a [.., m, k] b`.
+#[inline]
+pub(crate) fn note_gemm(a: &View, out: &ViewMut) {
+    if let ([batch @ .., m, n], [.., k], true) =
+        (out.layout.shape(), a.layout.shape(), CALLS.with_borrow(Option::is_some))
+    {
+        note("gemm", &[&[*m, *n, *k], batch].concat());
+    }
 }

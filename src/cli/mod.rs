@@ -4,14 +4,17 @@
 //! that names the thing, the value and the remedy, never in a panic.
 
 mod bench;
+mod data;
 mod info;
 mod progress;
 mod sample;
+mod summary;
 mod train;
 
 use crate::{Error, Result, try_run};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -33,6 +36,10 @@ enum Command {
     Train(Box<train::Args>),
     /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
     Sample(sample::Args),
+    /// Look at data: `ganvil data inspect data/mnist`, `ganvil data inspect ring8`
+    Data(data::Args),
+    /// List the layers, parameters and costs of a recipe's networks: `ganvil summary mlp-a`
+    Summary(summary::Args),
     /// Show version, processor, SIMD tier, threads and data
     Info(info::Args),
     /// Measure speed: `ganvil bench step mlp0-64 --threads 2 --seconds 5`
@@ -50,6 +57,8 @@ pub fn main() -> ExitCode {
     let result = try_run(|| match cli.command {
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
+        Command::Data(args) => data::run(args),
+        Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
     });
@@ -97,4 +106,13 @@ fn threads(flag: Option<usize>) -> Result<usize> {
             remedy: "use 1 to 1024, or leave it out for one thread per processor".into(),
         }),
     }
+}
+
+/// A picture is asked for under a name that says what it is.
+fn check_png(flag: &'static str, path: &Path) -> Result<()> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        return Ok(());
+    }
+    let remedy = "the picture is a PNG; give it a name that ends in .png".into();
+    Err(Error::Argument { what: flag, value: path.display().to_string(), remedy })
 }

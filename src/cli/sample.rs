@@ -43,10 +43,7 @@ pub fn run(args: Args) -> Result<()> {
     let checkpoint = if is_file { args.run.clone() } else { latest_checkpoint(&args.run)? };
     let out =
         args.out.unwrap_or_else(|| if is_file { "samples.png".into() } else { args.run.join("samples.png") });
-    if !out.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        let remedy = "the picture is a PNG; give it a name that ends in .png".into();
-        return Err(Error::Argument { what: "--out", value: out.display().to_string(), remedy });
-    }
+    super::check_png("--out", &out)?;
     let sampler = Sampler::load(&checkpoint)?;
     let images = crate::threads(super::threads(args.threads)?, || sampler.sample(args.n, args.seed));
     let (rows, cols) = sampler.size;

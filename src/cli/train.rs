@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use crate::data::{Dataset, Split, locate};
 use crate::gan::{Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
+use crate::nn::Init;
 use crate::optim::Ema;
 use crate::{Device, Error, Result};
 use std::path::PathBuf;
@@ -50,6 +51,10 @@ pub struct Args {
     /// Distribution of the noise: normal, uniform or sphere [default: normal]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     prior: Option<Prior>,
+    /// Initial weights: default, normal (DCGAN's), xavier-uniform, xavier-normal, kaiming-uniform, kaiming-normal or
+    /// orthogonal [default: default, PyTorch's]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    init: Option<Init>,
     /// Target of D on real samples; 0.9 smooths one side [default: 1]
     #[arg(long, allow_negative_numbers = true, value_name = "T", help_heading = "Training")]
     real_label: Option<f64>,
@@ -101,6 +106,7 @@ impl Args {
         set(&mut c.batch, self.batch);
         set(&mut c.steps, self.steps);
         set(&mut c.prior, self.prior);
+        set(&mut c.init, self.init);
         set(&mut c.log_every, self.log_every);
         set(&mut c.sample_every, self.sample_every);
         set(&mut c.checkpoint_every, self.checkpoint_every);

@@ -55,6 +55,49 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Ok(labels)
 }
 
+/// What an IDX file turned out to hold; see [`read_idx`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdxFile {
+    /// `idx3-ubyte`.
+    Images(Images),
+    /// `idx1-ubyte`.
+    Labels(Vec<u8>),
+}
+
+/// Reads an IDX file of either kind, raw or gzip. Fails as [`read_images`] does; a file that is neither is told what
+/// either would begin with.
+///
+/// ```
+/// use ganvil::data::{IdxFile, read_idx};
+///
+/// let path = std::env::temp_dir().join(format!("ganvil-three-labels-{}", std::process::id()));
+/// std::fs::write(&path, [0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]).unwrap();
+/// assert_eq!(read_idx(&path)?, IdxFile::Labels(vec![7, 2, 1]));
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), ganvil::Error>(())
+/// ```
+pub fn read_idx(path: impl AsRef<Path>) -> Result<IdxFile> {
+    let (source, mut bytes) = open(path.as_ref(), "images or labels")?;
+    let mut magic = Vec::new();
+    source.fill(&mut bytes, 4, &mut magic)?;
+    let whole = io::Cursor::new(magic.clone()).chain(bytes);
+    match magic[..] {
+        [0, 0, _, 1] => Ok(IdxFile::Labels(source.parse(whole, &LABELS)?.1)),
+        [0, 0, _, 3] => {
+            let ([count, rows, cols], pixels) = source.parse(whole, &IMAGES)?;
+            Ok(IdxFile::Images(Images { count, rows, cols, pixels }))
+        }
+        _ => {
+            let begins: String = magic.iter().map(|b| format!("{b:02x}")).collect();
+            let begins =
+                if begins.is_empty() { "is empty".into() } else { format!("begins with 0x{begins}") };
+            Err(source.bad(format!(
+                "{begins}, expected 0x00000803 (IDX images) or 0x00000801 (IDX labels), raw or gzip; give such a file"
+            )))
+        }
+    }
+}
+
 /// What a file must be.
 struct Kind<const RANK: usize> {
     name: &'static str,
@@ -76,16 +119,22 @@ const GZIP_RESERVE: u64 = 64 << 20;
 const AGAIN: &str = "get the file again";
 
 fn read<const RANK: usize>(path: &Path, kind: &Kind<RANK>) -> Result<([usize; RANK], Vec<u8>)> {
+    let (source, bytes) = open(path, kind.name)?;
+    source.parse(bytes, kind)
+}
+
+/// The bytes of a file as they were before compression; `name` says what it should hold.
+fn open<'a>(path: &'a Path, name: &str) -> Result<(Source<'a>, Box<dyn Read>)> {
     // Asked before opening: opening a named pipe would wait for its writer.
     let meta = fs::metadata(path).map_err(Error::io("read", path))?;
     if !meta.is_file() {
-        return Err(Error::format(path, format!("not a regular file; name an IDX file of {}", kind.name)));
+        return Err(Error::format(path, format!("not a regular file; name an IDX file of {name}")));
     }
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut file = BufReader::with_capacity(1 << 16, file);
     let gzip = file.fill_buf().map_err(Error::io("read", path))?.starts_with(&[0x1f, 0x8b]);
-    let source = Source { path, gzip, stored: meta.len() };
-    if gzip { source.parse(MultiGzDecoder::new(file), kind) } else { source.parse(file, kind) }
+    let bytes: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    Ok((Source { path, gzip, stored: meta.len() }, bytes))
 }
 
 /// Where the bytes come from, for limits and messages.

@@ -53,13 +53,7 @@ impl Dataset {
         let dir = dir.as_ref();
         let (images_path, labels_path) = (find(dir, split, "images-idx3")?, find(dir, split, "labels-idx1")?);
         let (images, labels) = (read_images(&images_path)?, read_labels(&labels_path)?);
-        if images.count != labels.len() {
-            let problem = format!(
-                "{} labels, but {} has {} images; the two must come from one data set",
-                labels.len(),
-                images_path.display(),
-                images.count
-            );
+        if let Some(problem) = mismatch(&images_path, images.count, labels.len()) {
             return Err(Error::format(labels_path, problem));
         }
         // "." and ".." have no name of their own.
@@ -69,6 +63,14 @@ impl Dataset {
     }
 }
 
+/// What is wrong with a file of labels that has not as many as there are images.
+pub(super) fn mismatch(images_path: &Path, images: usize, labels: usize) -> Option<String> {
+    let images_path = images_path.display();
+    (images != labels).then(|| {
+        format!("{labels} labels, but {images_path} has {images} images; the two must come from one data set")
+    })
+}
+
 /// The names a file goes by, in order of preference; `part` is `images-idx3` or `labels-idx1`.
 fn names(split: Split, part: &str) -> [String; 4] {
     let dash = format!("{}-{part}-ubyte", split.prefix());
@@ -76,7 +78,7 @@ fn names(split: Split, part: &str) -> [String; 4] {
     [dash.clone(), dot.clone(), dash + ".gz", dot + ".gz"]
 }
 
-fn find(dir: &Path, split: Split, part: &str) -> Result<PathBuf> {
+pub(super) fn find(dir: &Path, split: Split, part: &str) -> Result<PathBuf> {
     let looked: Vec<PathBuf> = names(split, part).iter().map(|name| dir.join(name)).collect();
     match looked.iter().find(|path| path.is_file()) {
         Some(path) => Ok(path.clone()),

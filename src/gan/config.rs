@@ -4,6 +4,8 @@ use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
+use crate::names::unknown;
+use crate::nn::{Init, LayerSpec};
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,9 @@ pub struct TrainConfig {
     pub latent: usize,
     /// What latent vectors are drawn from.
     pub prior: Prior,
+    /// How the weights of both networks start.
+    #[serde(default, skip_serializing_if = "Init::is_default")]
+    pub init: Init,
     /// Steps between log records.
     pub log_every: u64,
     /// Steps between sample grids.
@@ -54,6 +59,7 @@ impl Default for TrainConfig {
             batch: 64,
             latent: 100,
             prior: Prior::Normal,
+            init: Init::Default,
             log_every: 100,
             sample_every: 2_000,
             checkpoint_every: 5_000,
@@ -99,6 +105,7 @@ impl TrainConfig {
                 "it must be at least 2, or batch normalisation has no variance",
             );
         }
+        self.init.check()?;
         for (what, lr) in [("--lr-d", self.optimizer_d.lr()), ("--lr-g", self.optimizer_g.lr())] {
             if !(lr.is_finite() && lr >= 0.0) {
                 return bad(what, &lr, "a learning rate is a finite number, 0 or more; 2e-4 is usual");
@@ -116,7 +123,7 @@ impl TrainConfig {
             Some(w) if !(w.is_finite() && w >= 0.0) => {
                 bad("--gradient-penalty", &w, "the weight is a finite number, 0 or more; 10 is usual")
             }
-            Some(w) if d.iter().any(|l| matches!(l, crate::nn::LayerSpec::BatchNorm1d { .. })) => {
+            Some(w) if d.iter().any(LayerSpec::mixes_samples) => {
                 bad("--gradient-penalty", &w, "it needs a discriminator without batch normalisation")
             }
             _ => Ok(()),
@@ -158,9 +165,4 @@ impl std::str::FromStr for Prior {
         let names = Prior::ALL.map(Prior::name);
         Prior::ALL.into_iter().find(|p| p.name() == s).ok_or_else(|| unknown("prior", s, &names))
     }
-}
-
-fn unknown(what: &'static str, value: &str, names: &[&str]) -> Error {
-    let near = zoo::closest(value, names).map_or(String::new(), |n| format!("did you mean '{n}'? "));
-    Error::Argument { what, value: value.into(), remedy: format!("{near}use one of {}", names.join(", ")) }
 }

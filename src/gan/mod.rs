@@ -25,4 +25,4 @@ pub use step::{
     DiscriminatorUpdate, Draws, Gan, GeneratorUpdate, NoProbe, NotFinite, On, Pass, Probe, StepConfig,
     StepLosses,
 };
-pub use trainer::{Sampler, Trainer};
+pub use trainer::{Sampler, Trainer, networks};

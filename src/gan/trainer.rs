@@ -8,7 +8,7 @@ use super::zoo;
 use crate::backend;
 use crate::checkpoint;
 use crate::data::{Dataset, Loader};
-use crate::nn::{Ctx, Kind, LayerSpec, Module, load_state_dict};
+use crate::nn::{Ctx, Kind, LayerSpec, Module, load_state_dict, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
@@ -68,14 +68,28 @@ fn architecture(config: &TrainConfig, pixels: usize) -> Result<zoo::Architecture
 }
 
 fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<Network> {
-    Ok(Network::new("G", &architecture(config, pixels)?.generator, random))
+    Ok(Network::with_init("G", &architecture(config, pixels)?.generator, &config.init, random))
 }
 
-fn to_device(net: &mut Network, device: Device) {
-    net.visit_mut("", &mut |_, kind, t| {
-        let value = t.detach().to_device(device);
-        *t = if kind == Kind::Parameter { value.requires_grad() } else { value };
-    });
+/// G and D of these settings, as a run begins with them, for images of this many pixels.
+///
+/// ```
+/// use ganvil::gan::{TrainConfig, networks};
+/// use ganvil::nn::parameter_count;
+/// use ganvil::{Generator, rng::Stream};
+/// let config = TrainConfig::default();
+/// let (g, d) = networks(&config, 784, &Generator::new(config.seed, Stream::Init))?;
+/// assert_eq!((g.name(), d.name()), ("G", "D"));
+/// assert_eq!(parameter_count(&d), 784 * 512 + 512 + 512 * 256 + 256 + 256 + 1);
+/// # Ok::<(), ganvil::Error>(())
+/// ```
+///
+/// # Errors
+/// If there is no such recipe.
+pub fn networks(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<(Network, Network)> {
+    let g = generator(config, pixels, random)?;
+    let d = architecture(config, pixels)?.discriminator;
+    Ok((g, Network::with_init("D", &d, &config.init, random)))
 }
 
 impl Trainer {
@@ -93,8 +107,7 @@ impl Trainer {
         let pixels = data.images.area();
         let stream = |s| Generator::new(config.seed, s);
         let init = stream(Stream::Init);
-        let mut g = generator(&config, pixels, &init)?;
-        let mut d = Network::new("D", &architecture(&config, pixels)?.discriminator, &init);
+        let (mut g, mut d) = networks(&config, pixels, &init)?;
         // The average starts as G: from the same random numbers.
         let mut average = match config.step.ema {
             Some(_) => Some(generator(&config, pixels, &stream(Stream::Init))?),

@@ -2,10 +2,22 @@
 
 use super::{Ctx, Kind, Module};
 use crate::Tensor;
-use crate::error::Scope;
 
 /// Applies its modules in order; the i-th is named `i`, as in PyTorch.
-#[derive(Default)]
+///
+/// ```
+/// use ganvil::nn::{Ctx, LeakyReLU, Linear, Module, ReLU, Sequential, state_dict};
+/// use ganvil::{Generator, Tensor, rng::Stream};
+/// let random = Generator::new(0, Stream::Init);
+/// let net = Sequential::new()
+///     .with(Linear::new(2, 4, true, &random))
+///     .with(LeakyReLU { negative_slope: 0.2 })
+///     .with(Linear::new(4, 1, false, &random));
+/// let names: Vec<String> = state_dict(&net).into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["0.weight", "0.bias", "2.weight"]);
+/// assert_eq!(net.forward(&Tensor::from([[1.0f32, 2.0]; 3]), &Ctx::eval()).shape(), [3, 1]);
+/// ```
+#[derive(Clone, Default)]
 pub struct Sequential {
     modules: Vec<(String, Box<dyn Module>)>,
 }
@@ -23,6 +35,15 @@ impl Sequential {
     }
 
     /// Appends a module.
+    ///
+    /// ```
+    /// use ganvil::nn::{ReLU, Sequential, Tanh};
+    /// let mut net = Sequential::new();
+    /// assert!(net.is_empty());
+    /// net.push(Box::new(ReLU));
+    /// net.push(Box::new(Tanh));
+    /// assert_eq!(net.len(), 2);
+    /// ```
     pub fn push(&mut self, module: Box<dyn Module>) {
         self.modules.push((self.modules.len().to_string(), module));
     }
@@ -36,18 +57,20 @@ impl Sequential {
     pub fn is_empty(&self) -> bool {
         self.modules.is_empty()
     }
+
+    /// The modules with their names.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&str, &dyn Module)> {
+        self.modules.iter().map(|(name, m)| (name.as_str(), &**m))
+    }
 }
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
-        self.modules.iter().fold(x.clone(), |x, (name, m)| {
-            let _scope = Scope::enter(name);
-            m.forward(&x, ctx)
-        })
+        self.parts().fold(x.clone(), |x, (name, m)| ctx.apply(name, m, &x))
     }
 
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {
-        self.modules.iter().for_each(|(name, m)| m.visit(&format!("{path}{name}."), f));
+        self.parts().for_each(|(name, m)| m.visit(&format!("{path}{name}."), f));
     }
 
     fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor)) {

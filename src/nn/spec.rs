@@ -1,9 +1,20 @@
 //! Layers as data: what a network is made of, in configuration files and recorded traces.
 
 use super::*;
-use serde::{Deserialize, Serialize};
+use crate::Generator;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One layer, named and parametrised as in PyTorch.
+///
+/// ```
+/// use ganvil::nn::LayerSpec;
+/// let layer: LayerSpec = serde_json::from_str(r#"{ "type": "Linear", "in": 3, "out": 2 }"#)?;
+/// assert_eq!(layer, LayerSpec::linear(3, 2));
+/// let text = r#"{ "type": "Residual", "scale": 0.2, "body": [{ "type": "ReLU" }] }"#;
+/// let block: LayerSpec = serde_json::from_str(text)?;
+/// assert_eq!(block, LayerSpec::Residual { body: vec![LayerSpec::ReLU], shortcut: vec![], scale: 0.2 });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -15,13 +26,54 @@ pub enum LayerSpec {
         outputs: usize,
         #[serde(default = "yes")]
         bias: bool,
+        /// In place of the network's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        init: Option<Init>,
     },
     BatchNorm1d {
         num_features: usize,
-        #[serde(default = "batch_norm_eps")]
+        #[serde(default = "norm_eps")]
         eps: f64,
         #[serde(default = "batch_norm_momentum")]
         momentum: f64,
+    },
+    BatchNorm2d {
+        num_features: usize,
+        #[serde(default = "norm_eps")]
+        eps: f64,
+        #[serde(default = "batch_norm_momentum")]
+        momentum: f64,
+    },
+    LayerNorm {
+        /// A list, or one number.
+        #[serde(deserialize_with = "one_or_many")]
+        normalized_shape: Vec<usize>,
+        #[serde(default = "norm_eps")]
+        eps: f64,
+        #[serde(default = "yes")]
+        elementwise_affine: bool,
+    },
+    GroupNorm {
+        num_groups: usize,
+        num_channels: usize,
+        #[serde(default = "norm_eps")]
+        eps: f64,
+        #[serde(default = "yes")]
+        affine: bool,
+    },
+    InstanceNorm1d {
+        num_features: usize,
+        #[serde(default = "norm_eps")]
+        eps: f64,
+        #[serde(default)]
+        affine: bool,
+    },
+    InstanceNorm2d {
+        num_features: usize,
+        #[serde(default = "norm_eps")]
+        eps: f64,
+        #[serde(default)]
+        affine: bool,
     },
     LeakyReLU {
         negative_slope: f64,
@@ -33,42 +85,199 @@ pub enum LayerSpec {
     Dropout {
         p: f64,
     },
+    /// All dimensions but the batch's become one.
+    Flatten,
+    /// The dimensions behind the batch's get this shape.
+    Unflatten {
+        shape: Vec<usize>,
+    },
+    /// See [`super::Residual`]; without layers the shortcut is the identity.
+    Residual {
+        body: Vec<LayerSpec>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shortcut: Vec<LayerSpec>,
+        #[serde(default = "one")]
+        scale: f64,
+    },
+    /// See [`super::Branches`]; each branch is a sequence.
+    Branches {
+        branches: Vec<Vec<LayerSpec>>,
+        join: Join,
+    },
 }
 
 fn yes() -> bool {
     true
 }
-fn batch_norm_eps() -> f64 {
+fn one() -> f64 {
+    1.0
+}
+fn norm_eps() -> f64 {
     1e-5
 }
 fn batch_norm_momentum() -> f64 {
     0.1
 }
 
+/// PyTorch takes a number for a list of one.
+fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sizes {
+        One(usize),
+        Many(Vec<usize>),
+    }
+    Ok(match Sizes::deserialize(d)? {
+        Sizes::One(n) => vec![n],
+        Sizes::Many(all) => all,
+    })
+}
+
 impl LayerSpec {
     /// A Linear layer with bias.
+    ///
+    /// ```
+    /// use ganvil::nn::{Ctx, LayerSpec};
+    /// use ganvil::{DType, Device, Generator, Tensor, rng::Stream};
+    /// let f = LayerSpec::linear(3, 2).build(&Generator::new(0, Stream::Init));
+    /// assert_eq!(f.forward(&Tensor::ones(&[5, 3], DType::F32, Device::Cpu), &Ctx::eval()).shape(), [5, 2]);
+    /// ```
     pub fn linear(inputs: usize, outputs: usize) -> LayerSpec {
-        LayerSpec::Linear { inputs, outputs, bias: true }
+        LayerSpec::Linear { inputs, outputs, bias: true, init: None }
     }
 
     /// A BatchNorm1d layer with PyTorch's eps and momentum.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "BatchNorm1d", "num_features": 8, "eps": 1e-5, "momentum": 0.1 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::batch_norm1d(8));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn batch_norm1d(num_features: usize) -> LayerSpec {
-        LayerSpec::BatchNorm1d { num_features, eps: batch_norm_eps(), momentum: batch_norm_momentum() }
+        LayerSpec::BatchNorm1d { num_features, eps: norm_eps(), momentum: batch_norm_momentum() }
+    }
+
+    /// A BatchNorm2d layer with PyTorch's eps and momentum.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "BatchNorm2d", "num_features": 8, "eps": 1e-5, "momentum": 0.1 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::batch_norm2d(8));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn batch_norm2d(num_features: usize) -> LayerSpec {
+        LayerSpec::BatchNorm2d { num_features, eps: norm_eps(), momentum: batch_norm_momentum() }
+    }
+
+    /// A LayerNorm layer with PyTorch's eps, and weight and bias.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "LayerNorm", "normalized_shape": [4, 4], "eps": 1e-5 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::layer_norm(&[4, 4]));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn layer_norm(normalized_shape: &[usize]) -> LayerSpec {
+        let normalized_shape = normalized_shape.to_vec();
+        LayerSpec::LayerNorm { normalized_shape, eps: norm_eps(), elementwise_affine: true }
     }
 
     /// A LeakyReLU layer.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "LeakyReLU", "negative_slope": 0.2 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::leaky_relu(0.2));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn leaky_relu(negative_slope: f64) -> LayerSpec {
         LayerSpec::LeakyReLU { negative_slope }
     }
 
-    /// The layer with fresh parameters.
+    /// Whether a sample's result depends on the other samples of a training batch, which a gradient penalty cannot do
+    /// with.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec as L;
+    /// let block = |norm| L::Residual { body: vec![norm, L::ReLU], shortcut: vec![], scale: 1.0 };
+    /// assert!(block(L::batch_norm1d(8)).mixes_samples());
+    /// assert!(!block(L::layer_norm(&[8])).mixes_samples());
+    /// ```
+    pub fn mixes_samples(&self) -> bool {
+        let any = |specs: &[LayerSpec]| specs.iter().any(LayerSpec::mixes_samples);
+        match self {
+            LayerSpec::BatchNorm1d { .. } | LayerSpec::BatchNorm2d { .. } => true,
+            LayerSpec::Residual { body, shortcut, .. } => any(body) || any(shortcut),
+            LayerSpec::Branches { branches, .. } => branches.iter().any(|b| any(b)),
+            _ => false,
+        }
+    }
+
+    /// The layer with fresh parameters, PyTorch's unless it has an `init` of its own.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// use ganvil::{Generator, rng::Stream};
+    /// let module = LayerSpec::layer_norm(&[8]).build(&Generator::new(0, Stream::Init));
+    /// assert_eq!(module.type_name(), "LayerNorm");
+    /// ```
     pub fn build(&self, random: &Generator) -> Box<dyn Module> {
+        self.build_with(&Init::Default, random)
+    }
+
+    /// The layer with fresh parameters, drawn by `init` unless it has one of its own.
+    ///
+    /// ```
+    /// use ganvil::nn::{Init, LayerSpec, state_dict};
+    /// use ganvil::{Generator, rng::Stream};
+    /// let random = Generator::new(0, Stream::Init);
+    /// let silent = LayerSpec::linear(3, 2).build_with(&Init::Constant { value: 0.0 }, &random);
+    /// assert_eq!(state_dict(&silent)[0].1.to_vec::<f32>(), [0.0; 6]);
+    /// ```
+    pub fn build_with(&self, init: &Init, random: &Generator) -> Box<dyn Module> {
+        let sequence = |specs: &[LayerSpec]| LayerSpec::sequential_with(specs, init, random);
+        match self {
+            LayerSpec::Residual { body, shortcut, scale } => {
+                let block = Residual::new(sequence(body)).scaled(*scale);
+                let identity = shortcut.is_empty();
+                Box::new(if identity { block } else { block.with_shortcut(sequence(shortcut)) })
+            }
+            LayerSpec::Branches { branches, join } => {
+                Box::new(branches.iter().fold(Branches::new(*join), |all, b| all.with(sequence(b))))
+            }
+            _ => {
+                let mut layer = self.layer(random);
+                let own = if let LayerSpec::Linear { init, .. } = self { *init } else { None };
+                init::apply(&mut layer, &own.unwrap_or(*init), random);
+                layer
+            }
+        }
+    }
+
+    /// A layer that holds no others, as PyTorch makes it.
+    fn layer(&self, random: &Generator) -> Box<dyn Module> {
         match *self {
-            LayerSpec::Linear { inputs, outputs, bias } => {
+            LayerSpec::Linear { inputs, outputs, bias, .. } => {
                 Box::new(Linear::new(inputs, outputs, bias, random))
             }
             LayerSpec::BatchNorm1d { num_features, eps, momentum } => {
                 Box::new(BatchNorm1d::new(num_features, eps, momentum))
+            }
+            LayerSpec::BatchNorm2d { num_features, eps, momentum } => {
+                Box::new(BatchNorm2d::new(num_features, eps, momentum))
+            }
+            LayerSpec::LayerNorm { ref normalized_shape, eps, elementwise_affine } => {
+                Box::new(LayerNorm::new(normalized_shape, eps, elementwise_affine))
+            }
+            LayerSpec::GroupNorm { num_groups, num_channels, eps, affine } => {
+                Box::new(GroupNorm::new(num_groups, num_channels, eps, affine))
+            }
+            LayerSpec::InstanceNorm1d { num_features, eps, affine } => {
+                Box::new(InstanceNorm1d::new(num_features, eps, affine))
+            }
+            LayerSpec::InstanceNorm2d { num_features, eps, affine } => {
+                Box::new(InstanceNorm2d::new(num_features, eps, affine))
             }
             LayerSpec::LeakyReLU { negative_slope } => Box::new(LeakyReLU { negative_slope }),
             LayerSpec::ReLU => Box::new(ReLU),
@@ -76,13 +285,41 @@ impl LayerSpec {
             LayerSpec::Sigmoid => Box::new(Sigmoid),
             LayerSpec::Softplus => Box::new(Softplus),
             LayerSpec::Dropout { p } => Box::new(Dropout { p }),
+            LayerSpec::Flatten => Box::new(Flatten),
+            LayerSpec::Unflatten { ref shape } => Box::new(Unflatten { shape: shape.clone() }),
+            LayerSpec::Residual { .. } | LayerSpec::Branches { .. } => {
+                unreachable!("containers are built from their parts")
+            }
         }
     }
 
     /// A sequence of layers with fresh parameters.
+    ///
+    /// ```
+    /// use ganvil::nn::{LayerSpec, parameter_count};
+    /// use ganvil::{Generator, rng::Stream};
+    /// let layers = [LayerSpec::linear(2, 8), LayerSpec::leaky_relu(0.2), LayerSpec::linear(8, 1)];
+    /// let net = LayerSpec::sequential(&layers, &Generator::new(0, Stream::Init));
+    /// assert_eq!((net.len(), parameter_count(&net)), (3, 2 * 8 + 8 + 8 + 1));
+    /// ```
     pub fn sequential(specs: &[LayerSpec], random: &Generator) -> Sequential {
+        LayerSpec::sequential_with(specs, &Init::Default, random)
+    }
+
+    /// A sequence of layers with fresh parameters, drawn by `init` where a layer has none of its own.
+    ///
+    /// ```
+    /// use ganvil::nn::{Init, LayerSpec, state_dict};
+    /// use ganvil::{Generator, rng::Stream};
+    /// let layers = [LayerSpec::linear(8, 8), LayerSpec::batch_norm1d(8)];
+    /// let random = Generator::new(0, Stream::Init);
+    /// let net = LayerSpec::sequential_with(&layers, &Init::Orthogonal { gain: 1.0 }, &random);
+    /// let square_norm = state_dict(&net)[0].1.square().sum_all().item();
+    /// assert!((square_norm - 8.0).abs() < 1e-5);
+    /// ```
+    pub fn sequential_with(specs: &[LayerSpec], init: &Init, random: &Generator) -> Sequential {
         let mut s = Sequential::new();
-        specs.iter().for_each(|l| s.push(l.build(random)));
+        specs.iter().for_each(|l| s.push(l.build_with(init, random)));
         s
     }
 }

@@ -99,7 +99,7 @@ impl<DB: DrawingBackend> Canvas<DB> {
         Ok(())
     }
 
-    pub(super) fn dot(&self, at: At, radius: f64, colour: RGBColor) -> Drawn<DB> {
+    pub(super) fn dot(&self, at: At, radius: f64, colour: impl Color) -> Drawn<DB> {
         self.area.draw(&Circle::new(place(at), units(radius), colour.filled()))
     }
 

@@ -9,16 +9,16 @@ use super::curve::{Point, clip, drawable, extent, runs, smooth, thin, ticks, y_e
 use super::plot::{Line, Panel};
 
 /// Blue, vermilion, green and purple of Okabe and Ito's palette, which people with any colour vision can tell apart.
-const COLOURS: [RGBColor; 4] = [
+pub(super) const COLOURS: [RGBColor; 4] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
     RGBColor(0x00, 0x9E, 0x73),
     RGBColor(0xCC, 0x79, 0xA7),
 ];
-const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
-const RULE: RGBColor = RGBColor(0xE6, 0xE6, 0xE6);
-const WHITE: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub(super) const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
+pub(super) const RULE: RGBColor = RGBColor(0xE6, 0xE6, 0xE6);
+pub(super) const WHITE: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 76.0;

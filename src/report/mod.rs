@@ -6,7 +6,10 @@ mod curve;
 mod grid;
 mod log;
 mod plot;
+mod render;
+mod scatter;
 
 pub use grid::{GridStyle, encode_grid, save_grid};
 pub use log::{RunLog, read as read_log};
 pub use plot::{Line, LossHistory, Panel, encode_plot_png, encode_plot_svg, plot_losses, save_plot};
+pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};

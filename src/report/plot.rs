@@ -1,17 +1,14 @@
 //! Plots of what happened during training, as PNG or SVG.
 
-use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use image::ExtendedColorType;
-use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
+use plotters::prelude::DrawingBackend;
 
-use super::canvas::{BITMAP, Canvas, SVG, UNITS};
+use super::canvas::{Canvas, Drawn};
 use super::chart;
-use super::grid::encode_png;
-use crate::atomic::write_atomic;
-use crate::{Error, Result};
+use super::render::{self, Drawing};
+use crate::Result;
 
 /// A curve.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,69 +42,31 @@ pub struct Panel {
 ///
 /// Fails if the file cannot be written or has another extension.
 pub fn save_plot(path: impl AsRef<Path>, title: &str, panels: &[Panel]) -> Result<()> {
-    let path = path.as_ref();
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let bytes = match extension.as_deref() {
-        Some("png") => encode_plot_png(title, panels),
-        Some("svg") => encode_plot_svg(title, panels).map(String::into_bytes),
-        _ => {
-            let remedy = "give a name that ends in .png or .svg".into();
-            return Err(Error::Argument {
-                what: "file name of a plot",
-                value: path.display().to_string(),
-                remedy,
-            });
-        }
-    };
-    write_atomic(path, &bytes.map_err(Error::io("draw", path))?)
+    render::save(path.as_ref(), &Plot { title, panels })
 }
 
 /// The PNG of [`save_plot`] in memory.
 pub fn encode_plot_png(title: &str, panels: &[Panel]) -> io::Result<Vec<u8>> {
-    // Drawn at twice the size of the result and averaged, since plotters does not smooth the edges of thick lines.
-    const SHRINK: usize = 2;
-    let (width, height) = chart::size(panels.len());
-    let (width, height) = ((width * UNITS) as usize, (height * UNITS) as usize);
-    let mut pixels = vec![0; width * height * 3];
-    let area = BitMapBackend::with_buffer(&mut pixels, (width as u32, height as u32)).into_drawing_area();
-    chart::draw(&Canvas::new(area, BITMAP), title, panels).map_err(io_error)?;
-    let (small, narrow) = (shrink(&pixels, width, SHRINK), (width / SHRINK) as u32);
-    encode_png(&small, narrow, (height / SHRINK) as u32, ExtendedColorType::Rgb8).map_err(io_error)
+    render::png(&Plot { title, panels })
 }
 
 /// The SVG of [`save_plot`] in memory, to be written to a file or into a page.
 pub fn encode_plot_svg(title: &str, panels: &[Panel]) -> io::Result<String> {
-    let (width, height) = chart::size(panels.len());
-    let (wide, high) = (width * UNITS, height * UNITS);
-    let mut svg = String::new();
-    let area = SVGBackend::with_string(&mut svg, (wide, high)).into_drawing_area();
-    chart::draw(&Canvas::new(area, SVG), title, panels).map_err(io_error)?;
-    // The drawing's units are finer than the page's.
-    let fine = format!("width=\"{wide}\" height=\"{high}\"");
-    Ok(svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1))
+    render::svg(&Plot { title, panels })
 }
 
-fn io_error(e: impl Display) -> io::Error {
-    io::Error::other(e.to_string())
+struct Plot<'a> {
+    title: &'a str,
+    panels: &'a [Panel],
 }
 
-/// Means over squares of `factor * factor` pixels of `(height, width, 3)` bytes.
-fn shrink(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
-    let narrow = width / factor * 3;
-    let area = (factor * factor) as u32;
-    let mut sums = vec![0u32; narrow];
-    let mut out = Vec::with_capacity(pixels.len() / area as usize);
-    for lines in pixels.chunks_exact(width * 3 * factor) {
-        sums.fill(0);
-        for (i, square) in lines.chunks_exact(3 * factor).enumerate() {
-            let sum = &mut sums[i * 3 % narrow..][..3];
-            for pixel in square.chunks_exact(3) {
-                sum.iter_mut().zip(pixel).for_each(|(s, &v)| *s += v as u32);
-            }
-        }
-        out.extend(sums.iter().map(|&s| ((s + area / 2) / area) as u8));
+impl Drawing for Plot<'_> {
+    fn size(&self) -> (u32, u32) {
+        chart::size(self.panels.len())
     }
-    out
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
+        chart::draw(canvas, self.title, self.panels)
+    }
 }
 
 /// What a training run records for its plot; the series have one value per entry of `step`, or none.

@@ -3,7 +3,7 @@
 use super::fixture::Fixture;
 use super::place::Place;
 use ganvil::Tensor;
-use ganvil::nn::{Kind, LayerSpec, Module, load_state_dict};
+use ganvil::nn::{Kind, LayerSpec, Module, load_state_dict, to_device, to_dtype};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,11 +25,8 @@ pub fn load(
     f: &Fixture,
     place: &Place,
 ) -> Result<(), String> {
-    net.visit_mut("", &mut |_, kind, t| {
-        let dtype = if t.dtype().is_float() { place.dtype } else { t.dtype() };
-        let value = t.detach().to_dtype(dtype).to_device(place.device);
-        *t = if kind == Kind::Parameter { value.requires_grad() } else { value };
-    });
+    to_dtype(net, place.dtype);
+    to_device(net, place.device);
     load_state_dict(net, tensors, prefix, Path::new(&f.file)).map_err(|e| e.to_string())
 }
 

@@ -22,8 +22,7 @@ const BOTH: &[&str] = &["op", "double"];
 
 const WAITING: &[(&str, Which)] = &[
     ("convolution", Ops(BOTH, &["conv2d", "conv_transpose2d"])),
-    ("convolution", Layers(&["Conv2d", "ConvTranspose2d", "BatchNorm2d", "Flatten", "Unflatten"])),
-    ("layer, group and instance normalisation", Layers(&["LayerNorm", "GroupNorm", "InstanceNorm2d"])),
+    ("convolution", Layers(&["Conv2d", "ConvTranspose2d"])),
     ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
     ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle"])),
     ("spectral normalisation", Ops(BOTH, &["spectral_norm"])),

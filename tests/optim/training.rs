@@ -144,7 +144,7 @@ impl Draws for Fixed {
 
 fn small(config: StepConfig) -> Gan {
     let random = Generator::new(5, Stream::Init);
-    let layers = [LayerSpec::Linear { inputs: 1, outputs: 1, bias: true }];
+    let layers = [LayerSpec::linear(1, 1)];
     let sgd = Sgd { lr: 0.1, ..Sgd::default() };
     let network = |name| Network::new(name, &layers, &random);
     let (g, d) = (network("G"), network("D"));

@@ -22,7 +22,7 @@ mod widen;
 
 pub use pool::Buffer;
 
-use super::trace::note;
+use super::trace::{note, note_gemm};
 use super::*;
 use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
@@ -245,9 +245,7 @@ impl Backend for Cpu {
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
-        let rank = out.layout.rank();
-        let (m, n) = (out.layout.shape()[rank - 2], out.layout.shape()[rank - 1]);
-        note("gemm", &[m, n, a.layout.shape()[rank - 1]]);
+        note_gemm(&a, &out);
         dispatch!(a.storage.dtype(), float, T => matmul::<T>(a, b, bias, out))
     }
 

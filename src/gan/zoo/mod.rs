@@ -3,8 +3,9 @@
 mod mlp;
 
 use super::config::TrainConfig;
+use crate::Result;
+use crate::names::unknown;
 use crate::nn::LayerSpec;
-use crate::{Error, Result};
 
 /// The layers of both networks.
 pub struct Architecture {
@@ -36,45 +37,6 @@ pub const RECIPES: [Recipe; 2] = [mlp::MLP, mlp::MLP_A];
 pub fn recipe(name: &str) -> Result<&'static Recipe> {
     RECIPES.iter().find(|r| r.name == name).ok_or_else(|| {
         let names: Vec<&str> = RECIPES.iter().map(|r| r.name).collect();
-        let near = closest(name, &names).map_or(String::new(), |n| format!("did you mean '{n}'? "));
-        Error::Argument {
-            what: "recipe",
-            value: name.into(),
-            remedy: format!("{near}the recipes are {}", names.join(", ")),
-        }
+        unknown("recipe", name, &names)
     })
-}
-
-/// The candidate that a mistyped word is nearest to, if it is near.
-pub(crate) fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let near = candidates.iter().map(|c| (edit_distance(word, c), *c)).min()?;
-    (near.0 <= near.1.len().max(4) / 2).then_some(near.1)
-}
-
-/// Insertions, deletions and substitutions that turn one word into the other (Levenshtein, 1966).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + (ca != *cb) as usize;
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mistyped_names_are_recognised() {
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
-        assert_eq!(closest("mpl", &["mlp", "dcgan28"]), Some("mlp"));
-        assert_eq!(closest("transformer", &["mlp", "mlp-a"]), None);
-    }
 }

@@ -1,0 +1,152 @@
+//! How a forward pass is meant.
+
+use super::Module;
+use crate::error::Scope;
+use crate::{Generator, Tensor};
+
+/// Where a dropout mask comes from when it is not drawn: a function of the layer's path (`D.net.2`) and the shape of
+/// its input, giving 1 where an element is kept. Used to replay recorded training steps.
+///
+/// ```
+/// use ganvil::nn::{Ctx, Dropout, Module};
+/// use ganvil::{Generator, Tensor, rng::Stream};
+/// let mask = |_: &str, _: &[usize]| Tensor::from(&[1.0f32, 0.0, 1.0][..]);
+/// let random = Generator::new(0, Stream::Dropout);
+/// let x = Tensor::from(&[1.0f32, 2.0, 3.0][..]);
+/// let y = Dropout { p: 0.5 }.forward(&x, &Ctx::train(&random).with_masks(&mask));
+/// assert_eq!(y.to_vec::<f32>(), [2.0, 0.0, 6.0]);
+/// ```
+pub type Masks<'a> = &'a dyn Fn(&str, &[usize]) -> Tensor;
+
+/// Who is told of every module that a pass has applied, the inner ones first; see [`Ctx::watched`].
+pub type Watch<'a> = &'a dyn Fn(&Applied);
+
+/// A module that a pass has just applied.
+///
+/// ```
+/// use ganvil::nn::{Applied, Ctx, Linear, Module, Sequential};
+/// use ganvil::{DType, Device, Generator, Tensor, rng::Stream};
+/// let random = Generator::new(0, Stream::Init);
+/// let net = Sequential::new().with(Linear::new(4, 2, true, &random));
+/// let check = |a: &Applied| {
+///     assert_eq!((a.path, a.module.type_name()), ("0", "Linear"));
+///     assert_eq!((a.input.shape(), a.output.shape()), (&[3, 4][..], &[3, 2][..]));
+/// };
+/// net.forward(&Tensor::ones(&[3, 4], DType::F32, Device::Cpu), &Ctx::eval().watched(&check));
+/// ```
+pub struct Applied<'a> {
+    /// The module's path, as in messages: `D.net.3`.
+    pub path: &'a str,
+    /// The module.
+    pub module: &'a dyn Module,
+    /// What it was applied to.
+    pub input: &'a Tensor,
+    /// What it made of it.
+    pub output: &'a Tensor,
+}
+
+/// How a forward pass is meant.
+///
+/// ```
+/// use ganvil::nn::{BatchNorm1d, Ctx, Module};
+/// use ganvil::{Generator, Tensor, rng::Stream};
+/// let norm = BatchNorm1d::new(1, 0.0, 0.1);
+/// let x = Tensor::from([[1.0f32], [3.0]]);
+/// assert_eq!(norm.forward(&x, &Ctx::eval()).to_vec::<f32>(), [1.0, 3.0]); // running mean 0, variance 1
+/// let random = Generator::new(0, Stream::Dropout);
+/// let train = Ctx::train(&random);
+/// assert_eq!(norm.forward(&x, &train.frozen()).to_vec::<f32>(), [-1.0, 1.0]); // the batch's mean 2, variance 1
+/// assert_eq!(norm.running_mean.get().item(), 0.0);
+/// norm.forward(&x, &train);
+/// assert!((norm.running_mean.get().item() - 0.2).abs() < 1e-7);
+/// ```
+#[derive(Clone, Copy, Default)]
+pub struct Ctx<'a> {
+    train: bool,
+    frozen: bool,
+    pub(super) random: Option<&'a Generator>,
+    pub(super) masks: Option<Masks<'a>>,
+    watch: Option<Watch<'a>>,
+}
+
+impl<'a> Ctx<'a> {
+    /// Training: dropout drops, normalisation uses the batch's statistics and updates the running ones.
+    pub fn train(random: &'a Generator) -> Ctx<'a> {
+        Ctx { train: true, random: Some(random), ..Ctx::default() }
+    }
+
+    /// Evaluation: nothing is random, a sample does not depend on the others, no buffer changes.
+    pub fn eval() -> Ctx<'static> {
+        Ctx::default()
+    }
+
+    /// The same pass without updating buffers.
+    pub fn frozen(self) -> Ctx<'a> {
+        Ctx { frozen: true, ..self }
+    }
+
+    /// The same pass with given dropout masks.
+    pub fn with_masks(self, masks: Masks<'a>) -> Ctx<'a> {
+        Ctx { masks: Some(masks), ..self }
+    }
+
+    /// The same pass, looked at: `watch` is told of every module inside of the one that the pass is asked of. This is
+    /// how features of a layer in the middle are had.
+    ///
+    /// ```
+    /// use ganvil::nn::{Applied, Ctx, Module, ReLU, Sequential, Tanh};
+    /// use ganvil::Tensor;
+    /// use std::cell::RefCell;
+    ///
+    /// let net = Sequential::new().with(ReLU).with(Tanh);
+    /// let seen = RefCell::new(Vec::new());
+    /// let watch = |a: &Applied| seen.borrow_mut().push((a.path.to_owned(), a.output.sum_all().item()));
+    /// net.forward(&Tensor::from(&[-1.0f32, 2.0][..]), &Ctx::eval().watched(&watch));
+    /// assert_eq!(seen.into_inner()[0], ("0".to_owned(), 2.0));
+    /// ```
+    pub fn watched(self, watch: Watch<'a>) -> Ctx<'a> {
+        Ctx { watch: Some(watch), ..self }
+    }
+
+    /// Whether this is a training pass.
+    ///
+    /// ```
+    /// use ganvil::{Generator, nn::Ctx, rng::Stream};
+    /// let random = Generator::new(0, Stream::Dropout);
+    /// assert!(Ctx::train(&random).frozen().is_training() && !Ctx::eval().is_training());
+    /// ```
+    pub fn is_training(&self) -> bool {
+        self.train
+    }
+
+    /// Whether running statistics are to be updated.
+    ///
+    /// ```
+    /// use ganvil::{Generator, nn::Ctx, rng::Stream};
+    /// let random = Generator::new(0, Stream::Dropout);
+    /// let train = Ctx::train(&random);
+    /// assert!(train.updates_buffers() && !train.frozen().updates_buffers() && !Ctx::eval().updates_buffers());
+    /// ```
+    pub fn updates_buffers(&self) -> bool {
+        self.train && !self.frozen
+    }
+
+    /// Applies a module that is part of another under the name it has there. Containers call this and not
+    /// [`Module::forward`], so that messages name the path and watchers see the part.
+    ///
+    /// ```should_panic
+    /// use ganvil::nn::{Ctx, Linear};
+    /// use ganvil::{Generator, Tensor, rng::Stream};
+    /// let f = Linear::new(3, 1, true, &Generator::new(0, Stream::Init));
+    /// Ctx::eval().apply("head", &f, &Tensor::from([[1.0f32, 2.0]])); // linear (in head): needs x [.., in] ...
+    /// ```
+    #[track_caller]
+    pub fn apply(&self, name: &str, module: &dyn Module, x: &Tensor) -> Tensor {
+        let _scope = Scope::enter(name);
+        let output = module.forward(x, self);
+        if let Some(watch) = self.watch {
+            watch(&Applied { path: &Scope::path(), module, input: x, output: &output });
+        }
+        output
+    }
+}

@@ -1,0 +1,124 @@
+//! Residual connections and branches.
+
+use super::*;
+use ganvil::gan::Network;
+use ganvil::nn::{Applied, Branches, Dropout, Join, LayerSpec, Linear, ReLU, Residual, Sequential, Tanh};
+use std::cell::RefCell;
+
+fn linear(inputs: usize, outputs: usize) -> Linear {
+    Linear::new(inputs, outputs, true, &random())
+}
+
+#[test]
+fn a_residual_adds_the_scaled_body_to_the_shortcut() {
+    let x = noise(&[3, 4], &random()).to_dtype(DType::F32);
+    let (body, shortcut) = (linear(4, 2), Linear::new(4, 2, false, &Generator::new(9, Stream::Init)));
+    let (fx, sx) = (eval(&body, &x), eval(&shortcut, &x));
+    let plain = Residual::new(body.clone()).with_shortcut(shortcut);
+    assert_eq!(eval(&plain, &x).to_vec::<f32>(), sx.add(&fx).to_vec::<f32>());
+    assert_eq!(eval(&plain.scaled(0.2), &x).to_vec::<f32>(), sx.add(&fx.mul_scalar(0.2)).to_vec::<f32>());
+    let identity = Residual::new(Tanh);
+    assert_eq!(eval(&identity, &x).to_vec::<f32>(), x.add(&x.tanh()).to_vec::<f32>());
+}
+
+#[test]
+fn branches_are_joined() {
+    let x = noise(&[3, 4], &random()).to_dtype(DType::F32);
+    let (a, b) = (linear(4, 2), linear(4, 5));
+    let (ya, yb) = (eval(&a, &x), eval(&b, &x));
+    for dim in [1, -1] {
+        let joined = Branches::new(Join::Cat(dim)).with(a.clone()).with(b.clone());
+        assert_eq!(eval(&joined, &x).to_vec::<f32>(), Tensor::cat(&[&ya, &yb], 1).to_vec::<f32>());
+    }
+    let sum = Branches::new(Join::Sum).with(a.clone()).with(a.clone()).with(a);
+    assert_eq!(eval(&sum, &x).to_vec::<f32>(), ya.add(&ya).add(&ya).to_vec::<f32>());
+}
+
+#[test]
+fn names_say_where_a_tensor_is() {
+    let layers = r#"[
+        {"type": "Residual", "scale": 0.5,
+         "body": [{"type": "BatchNorm1d", "num_features": 4}, {"type": "ReLU"}, {"type": "Linear", "in": 4, "out": 6}],
+         "shortcut": [{"type": "Linear", "in": 4, "out": 6, "bias": false}]},
+        {"type": "Branches", "join": {"cat": 1},
+         "branches": [[{"type": "Linear", "in": 6, "out": 1}], [{"type": "Tanh"}, {"type": "Linear", "in": 6, "out": 1}]]},
+        {"type": "Branches", "join": "sum", "branches": [[], [{"type": "ReLU"}]]}
+    ]"#;
+    let layers: Vec<LayerSpec> = serde_json::from_str(layers).unwrap();
+    assert!(layers[0].mixes_samples() && !layers[1].mixes_samples());
+    let again: Vec<LayerSpec> = serde_json::from_str(&serde_json::to_string(&layers).unwrap()).unwrap();
+    assert_eq!(again, layers);
+    let net = Network::new("D", &layers, &random());
+    let mut want: Vec<String> = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+        .map(|n| format!("net.0.body.0.{n}"))
+        .into();
+    want.extend(["net.0.body.2.weight", "net.0.body.2.bias", "net.0.shortcut.0.weight"].map(String::from));
+    want.extend(
+        ["net.1.0.0.weight", "net.1.0.0.bias", "net.1.1.1.weight", "net.1.1.1.bias"].map(String::from),
+    );
+    assert_eq!(names(&net), want);
+    assert_eq!(eval(&net, &ones(&[3, 4])).shape(), [3, 2]);
+}
+
+#[test]
+fn shapes_that_do_not_fit_name_the_path() {
+    let net = |layer: &str| {
+        let layers: Vec<LayerSpec> =
+            serde_json::from_str(&format!("[{{\"type\": \"ReLU\"}}, {layer}]")).unwrap();
+        eval(&Network::new("D", &layers, &random()), &ones(&[3, 4]))
+    };
+    // [3, 1] would broadcast to [3, 4].
+    refused(&["residual (in D.net.1): ", "the body makes [3, 1]", "the shortcut [3, 4]", "x [3, 4]"], || {
+        net(r#"{"type": "Residual", "body": [{"type": "Linear", "in": 4, "out": 1}]}"#)
+    });
+    refused(&["linear (in D.net.1.body.0): ", "[3, 4]"], || {
+        net(r#"{"type": "Residual", "body": [{"type": "Linear", "in": 5, "out": 4}]}"#)
+    });
+    refused(&["linear (in D.net.1.shortcut.1): "], || {
+        let shortcut = r#"[{"type": "Tanh"}, {"type": "Linear", "in": 5, "out": 4}]"#;
+        net(&format!(r#"{{"type": "Residual", "body": [], "shortcut": {shortcut}}}"#))
+    });
+    let branches = |join: &str| {
+        let other = r#"{"type": "Linear", "in": 4, "out": 1}"#;
+        net(&format!(
+            r#"{{"type": "Branches", "join": {join}, "branches": [[], [{{"type": "ReLU"}}], [{other}]]}}"#
+        ))
+    };
+    refused(&["branches (in D.net.1): ", "branch 0 makes [3, 4]", "branch 2 [3, 1]", "one shape"], || {
+        branches(r#""sum""#)
+    });
+    refused(&["branches (in D.net.1): ", "branch 2 [3, 1]", "that dimension alone"], || {
+        branches(r#"{"cat": 0}"#)
+    });
+    refused(&["branches (in D.net.1): ", "dimension 2 is out of range"], || branches(r#"{"cat": 2}"#));
+    assert_eq!(branches(r#"{"cat": 1}"#).shape(), [3, 9]);
+    refused(&["branches: there is no branch"], || eval(&Branches::new(Join::Sum), &ones(&[1])));
+}
+
+#[test]
+fn a_pass_can_be_looked_at_and_masks_replayed_at_any_depth() {
+    let inner = Sequential::new().with(ReLU).with(Dropout { p: 0.5 });
+    let net = Sequential::new().with(Residual::new(inner)).with(Tanh);
+    let seen = RefCell::new(Vec::new());
+    let watch = |a: &Applied| {
+        seen.borrow_mut().push((a.path.to_owned(), a.module.type_name(), a.input.shape().to_vec()))
+    };
+    let asked = RefCell::new(Vec::new());
+    let masks = |path: &str, shape: &[usize]| {
+        asked.borrow_mut().push(path.to_owned());
+        ones(shape)
+    };
+    let random = random();
+    net.forward(&ones(&[2]), &Ctx::train(&random).with_masks(&masks).watched(&watch));
+    let rows: Vec<(String, &str)> =
+        seen.into_inner().into_iter().map(|(path, name, _)| (path, name)).collect();
+    let want = [
+        ("0.body.0", "ReLU"),
+        ("0.body.1", "Dropout"),
+        ("0.body", "Sequential"),
+        ("0", "Residual"),
+        ("1", "Tanh"),
+    ];
+    assert_eq!(rows, want.map(|(path, name)| (path.to_owned(), name)));
+    assert_eq!(asked.into_inner(), ["0.body.1"]);
+}

@@ -1,6 +1,7 @@
 //! Checkpoints: safetensors files that PyTorch can read, written whole or not at all.
 
 use crate::atomic::write_atomic;
+use crate::layout::shape_problem;
 use crate::{DType, Error, Result, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
@@ -66,7 +67,8 @@ fn little_endian(t: &Tensor) -> Vec<u8> {
 /// Reads a checkpoint, or any safetensors file of dtypes that ganvil has.
 ///
 /// # Errors
-/// If the file cannot be read, is no safetensors file, is truncated, or has another dtype.
+/// If the file cannot be read, is no safetensors file, is truncated, or has another dtype or a shape that
+/// no tensor can have.
 pub fn load(path: &Path) -> Result<Checkpoint> {
     let file = std::fs::read(path).map_err(Error::io("read", path))?;
     let broken = |e: safetensors::SafeTensorError| {
@@ -89,6 +91,9 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
                 format!("tensor '{name}' has dtype {:?}, which ganvil does not have", view.dtype()),
             )
         })?;
+        if let Some(problem) = shape_problem(view.shape()) {
+            return Err(Error::format(path, format!("tensor '{name}': {problem}")));
+        }
         tensors.insert(name.to_owned(), tensor(dtype, view.shape(), view.data()));
     }
     Ok(Checkpoint { tensors, meta })

@@ -294,18 +294,25 @@ impl Iterator for Indices {
 /// Panics if a shape has too many dimensions, or more elements than memory has addresses for.
 #[track_caller]
 pub(crate) fn check_shape(op: &str, shape: &[usize]) {
+    if let Some(problem) = shape_problem(shape) {
+        misuse!(op, "{problem}");
+    }
+}
+
+/// What is wrong with a shape that no tensor can have: too many dimensions, or more elements than memory has addresses
+/// for.
+pub(crate) fn shape_problem(shape: &[usize]) -> Option<String> {
     if shape.len() > MAX_RANK {
-        misuse!(
-            op,
+        return Some(format!(
             "shape {shape:?} has {} dimensions, a tensor at most {MAX_RANK}; merge some with reshape",
             shape.len()
-        );
+        ));
     }
     // Sizes of 0 count as 1: strides are computed from the others.
     let elements = shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size.max(1)));
-    if elements.is_none_or(|n| n > isize::MAX as usize / 8) {
-        misuse!(op, "shape {shape:?} has more elements than any memory holds; make it smaller");
-    }
+    elements
+        .is_none_or(|n| n > isize::MAX as usize / 8)
+        .then(|| format!("shape {shape:?} has more elements than any memory holds; make it smaller"))
 }
 
 /// The shape two shapes broadcast to (NumPy's rule: aligned at the end, sizes equal or 1), or None.

@@ -82,12 +82,18 @@ pub use tensor::{Generator, Tensor, is_recording, live_nodes, no_grad};
 /// # Panics
 /// If the system has no threads left.
 pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("ganvil-{i}")).build();
-    let pool = pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}"));
     // The mode belongs to the calling thread; the closure runs on another.
     let recording = is_recording();
+    let f = || tensor::with_recording(recording, f);
+    if cfg!(miri) {
+        // Miri refuses what rayon's queues do with pointers.
+        let result = std::thread::scope(|scope| scope.spawn(f).join());
+        return result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("ganvil-{i}")).build();
+    let pool = pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}"));
     // Waiting in a pool of its own, the calling thread may take up other work.
-    local::aside(|| pool.install(|| tensor::with_recording(recording, f)))
+    local::aside(|| pool.install(f))
 }
 
 /// The code of README.md, run as doctests.

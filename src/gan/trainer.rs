@@ -8,7 +8,7 @@ use super::zoo;
 use crate::backend;
 use crate::checkpoint;
 use crate::data::{Dataset, Loader};
-use crate::nn::{Ctx, Kind, Module, load_state_dict, to_device};
+use crate::nn::{Ctx, Kind, LayerSpec, Module, load_state_dict, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
@@ -300,15 +300,19 @@ impl Sampler {
         let size =
             (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
         let steps = number(&file.meta["step"])?;
-        config.check()?;
+        config.check().map_err(|e| bad(&e.to_string()))?;
         let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
-        // What the settings claim must be in the file before anything of that size is made.
         let pixels = size.0.saturating_mul(size.1);
-        let holds = |dim: usize, n: usize| {
-            let of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
-            of_g.into_iter().any(|(_, t)| t.shape().get(dim) == Some(&n))
+        if pixels == 0 {
+            return Err(bad(&format!("its images have the size {} x {}", size.0, size.1)));
+        }
+        // The matrices that the settings claim must be in the file, with all their elements, before any are made.
+        let holds = |layer: &LayerSpec| {
+            let &LayerSpec::Linear { inputs, outputs, .. } = layer else { return true };
+            let mut of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
+            of_g.any(|(_, t)| t.shape() == [outputs, inputs])
         };
-        if !holds(1, config.latent) || !holds(0, pixels) {
+        if !architecture(&config, pixels)?.generator.iter().all(holds) {
             let claim = format!("latent {} and image size {} x {}", config.latent, size.0, size.1);
             return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
         }

@@ -6,18 +6,38 @@
 use crate::backend::trace;
 use crate::local;
 
-/// Elements below which an elementwise loop is not worth another thread.
-pub(crate) const GRAIN: usize = 32 * 1024;
+/// Elements below which an elementwise loop is not worth another thread. Small under Miri, so that work is split there.
+pub(crate) const GRAIN: usize = if cfg!(miri) { 64 } else { 32 * 1024 };
+
+/// Threads that work can be shared among. The first call outside of a pool starts rayon's global one.
+pub(crate) fn threads() -> usize {
+    if cfg!(miri) { 2 } else { rayon::current_num_threads() }
+}
 
 /// Runs both closures, perhaps at once. A thread that waits for the other's half may run anything else that the pool
 /// was given: what it has set for this computation is put aside.
 pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-    trace::unseen(|| local::aside(|| rayon::join(a, b)));
+    trace::unseen(|| local::aside(|| fork(a, b)));
+}
+
+#[cfg(not(miri))]
+fn fork(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    rayon::join(a, b);
+}
+
+/// On a plain thread: rayon's queues are too slow under Miri, and a thread of its own shows Miri's race detector every
+/// pair of pieces that overlap.
+#[cfg(miri)]
+fn fork(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(b);
+        a();
+    });
 }
 
 /// How many pieces `work` units deserve when one piece should have at least `grain`.
 pub(crate) fn pieces(work: usize, grain: usize) -> usize {
-    if work < 2 * grain { 1 } else { (work / grain).min(rayon::current_num_threads()) }
+    if work < 2 * grain { 1 } else { (work / grain).min(threads()) }
 }
 
 /// Splits `out` into pieces that start at multiples of `unit` elements and runs `f(start / unit, piece)` for each.
@@ -48,7 +68,7 @@ pub(crate) fn split<T: Send>(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
     use std::sync::mpsc::channel;

@@ -19,7 +19,7 @@ const LANES: usize = 64;
 /// Elements of that many blocks.
 const GROUP: usize = 4 * LANES;
 /// Elements, whole groups of them, below which a draw is not divided among threads: some 40 us of normals.
-const GRAIN: usize = 1 << 16;
+const GRAIN: usize = if cfg!(miri) { GROUP } else { 1 << 16 };
 
 /// Fills `out`: its element i is number i of call `call` of the stream `key`.
 ///

@@ -53,6 +53,43 @@ fn half_types_at_every_residue_of_the_tile() {
     every_residue::<bf16>(&[9], &NN_NT_TN_TT);
 }
 
+/// A little of everything, of a size that Miri manages: types with and without an accumulator of their own, both ways of sharing, two blocks of k.
+#[test]
+fn small_products() {
+    fn run<T: Case>() {
+        for tier in tiers() {
+            let kernels = T::Acc::kernels(tier);
+            let small = Blocking { mc: kernels.mr, nc: kernels.nr() };
+            let (m, n) = (kernels.mr + 1, kernels.nr() + 1);
+            let layouts = NN_NT_TN_TT.into_iter().chain([(Spread, Gap), (SameRows, SameColumns)]);
+            for (i, (la, lb)) in layouts.enumerate() {
+                let (a, b) = (Matrix::<T>::new(m, i + 1, la, 1), Matrix::new(i + 1, n, lb, 2));
+                let bias = Matrix::<T>::new(1, n, Rows, 3);
+                let bias = [None, Some((bias.view().data, 1))][i % 2];
+                let lc = [Rows, Columns, Gap, Spread, SpreadColumns][i % 5];
+                for blocking in [None, Some(small)] {
+                    verify(tier, &a, &b, bias, &product(tier, [m, n], &a, &b, bias, lc, blocking));
+                }
+            }
+        }
+    }
+    run::<f32>();
+    run::<f16>();
+    if !cfg!(miri) {
+        run::<f64>();
+        run::<bf16>();
+    }
+    for tier in tiers() {
+        let kc = f32::kernels(tier).kc;
+        for (m, n, k) in [(9, 17, 17), (17, 9, 17), (2, 3, kc + kc / 4 + 1)] {
+            let (a, b) = (Matrix::<f32>::new(m, k, Rows, 4), Matrix::new(k, n, Rows, 5));
+            threads(2, || verify(tier, &a, &b, None, &product(tier, [m, n], &a, &b, None, Rows, None)));
+        }
+    }
+    batch_equals_singles(5, 2, [3, 9, 20], [true, true], [true, true]);
+    batch_equals_singles(2, 2, [3, 9, 20], [false, true], [true, false]);
+}
+
 /// Lengths at which blocks of k begin, end or are stretched.
 fn lengths(kc: usize) -> [usize; 9] {
     [0, 1, kc - 1, kc, kc + 1, kc + kc / 4, kc + kc / 4 + 1, 2 * kc + 3, 3 * kc]
@@ -161,6 +198,9 @@ fn sizes_of_blocks_change_no_bit() {
 }
 
 fn threads(n: usize, f: impl FnOnce() + Send) {
+    if cfg!(miri) {
+        return f();
+    }
     rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(f);
 }
 

@@ -1,7 +1,7 @@
 //! The one error type of everything that can fail through no fault of the calling code, and the two ways
 //! an op can panic: misuse (a bug in the caller) and a failure of the device.
 
-use std::cell::RefCell;
+use crate::local::MODULES;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -130,28 +130,24 @@ pub fn try_run<R>(f: impl FnOnce() -> R) -> Result<R> {
     })
 }
 
-thread_local! {
-    static SCOPE: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Names the module whose forward pass is running, for misuse messages; popped on drop.
 pub(crate) struct Scope(());
 
 impl Scope {
     pub(crate) fn enter(name: &str) -> Scope {
-        SCOPE.with_borrow_mut(|s| s.push(name.to_owned()));
+        MODULES.with_borrow_mut(|s| s.push(name.to_owned()));
         Scope(())
     }
 
     /// The dotted path of the modules that are running, `D.net.3`; empty outside of any.
     pub(crate) fn path() -> String {
-        SCOPE.with_borrow(|s| s.join("."))
+        MODULES.with_borrow(|s| s.join("."))
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        SCOPE.with_borrow_mut(|s| s.pop());
+        MODULES.with_borrow_mut(|s| s.pop());
     }
 }
 

@@ -112,24 +112,49 @@ impl Layout {
         self.is_contiguous() || self.permuted(&self.memory_order()).is_contiguous()
     }
 
+    /// Whether an element stands for several, along a dimension with stride 0.
+    pub fn repeats(&self) -> bool {
+        (0..self.rank()).any(|d| self.strides[d] == 0 && self.shape[d] > 1)
+    }
+
     /// The range of storage indices a dense layout covers.
     pub(crate) fn dense_range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.numel()
     }
 
-    /// The layout a fresh result of the same shape gets: the order of dimensions in memory is kept if this
-    /// layout is dense, else row-major.
+    /// The layout a fresh result of the same shape gets: without gaps, in the same order of dimensions in memory; what
+    /// is repeated stands outermost. It depends on the order alone, not on gaps, so that a part of a batch is treated
+    /// like the whole.
     pub fn like(&self) -> Layout {
-        if self.is_dense() { Layout { offset: 0, ..*self } } else { Layout::contiguous(&self.shape) }
+        if self.is_dense() {
+            return Layout { offset: 0, ..*self };
+        }
+        let mut order: Dims = (0..self.rank()).collect();
+        order.sort_by_key(|&d| {
+            std::cmp::Reverse(if self.strides[d] == 0 { usize::MAX } else { self.strides[d] })
+        });
+        Layout::in_order(&order, &self.shape)
     }
 
-    /// [`Layout::like`] for a result of another shape of the same rank.
+    /// [`Layout::like`] for a result of another shape of the same rank. Channels-last stays so, whichever sizes are or
+    /// become 1; in any other order dimensions of size 1 stand outermost.
     pub fn like_resized(&self, shape: &[usize]) -> Layout {
-        if self.is_contiguous() || !self.is_dense() {
+        let own = self.like();
+        if own.is_contiguous() {
             return Layout::contiguous(shape);
         }
-        let order = self.memory_order();
-        let mut place: Dims = Dims::filled(self.rank(), 0);
+        let last: Dims = std::iter::once(0).chain(2..self.rank()).chain([1]).collect();
+        if own.permuted(&last).is_contiguous() {
+            return Layout::in_order(&last, shape);
+        }
+        let (ones, others): (Vec<usize>, Vec<usize>) =
+            own.memory_order().iter().partition(|&&d| self.shape[d] == 1);
+        Layout::in_order(&ones.into_iter().chain(others).collect::<Dims>(), shape)
+    }
+
+    /// Without gaps, with these dimensions from the slowest to the fastest.
+    fn in_order(order: &[usize], shape: &[usize]) -> Layout {
+        let mut place: Dims = Dims::filled(order.len(), 0);
         order.iter().enumerate().for_each(|(i, &d)| place[d] = i);
         let sizes: Dims = order.iter().map(|&d| shape[d]).collect();
         Layout::contiguous(&sizes).permuted(&place)
@@ -392,7 +417,30 @@ mod tests {
             nhwc.like_resized(&[2, 4, 7, 8]),
             Layout::contiguous(&[2, 7, 8, 4]).permuted(&[0, 3, 1, 2])
         );
-        assert_eq!(nhwc.narrowed(3, 0, 2).like_resized(&[1, 2, 3, 4]), Layout::contiguous(&[1, 2, 3, 4]));
+        let channels_last =
+            |s: [usize; 4]| Layout::contiguous(&[s[0], s[2], s[3], s[1]]).permuted(&[0, 3, 1, 2]);
+        assert_eq!(nhwc.narrowed(3, 0, 2).like_resized(&[1, 2, 3, 4]), channels_last([1, 2, 3, 4]));
+        // A size of 1 has a canonical stride, which says nothing about where it belongs.
+        for from in [[1, 3, 5, 6], [2, 3, 5, 1], [2, 3, 1, 6], [1, 3, 1, 6]] {
+            assert_eq!(
+                channels_last(from).like_resized(&[4, 3, 7, 8]),
+                channels_last([4, 3, 7, 8]),
+                "{from:?}"
+            );
+        }
+        let other = Layout::contiguous(&[5, 1, 4]).permuted(&[2, 1, 0]);
+        assert_eq!(other.like_resized(&[4, 2, 5]), Layout::contiguous(&[2, 5, 4]).permuted(&[2, 0, 1]));
+    }
+
+    #[test]
+    fn results_keep_the_order_of_operands_with_gaps() {
+        let nhwc = Layout::contiguous(&[2, 5, 6, 3]).permuted(&[0, 3, 1, 2]);
+        let part = nhwc.narrowed(2, 1, 3);
+        assert!(!part.is_dense());
+        assert_eq!(part.like(), Layout::contiguous(&[2, 3, 6, 3]).permuted(&[0, 3, 1, 2]));
+        assert_eq!(part.narrowed(0, 1, 1).like().permuted(&[0, 2, 3, 1]), Layout::contiguous(&[1, 3, 6, 3]));
+        let repeated = Layout::contiguous(&[3, 4]).expanded(&[5, 3, 4]).unwrap();
+        assert!(repeated.like().is_contiguous());
     }
 
     #[test]

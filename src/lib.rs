@@ -58,6 +58,7 @@ mod dtype;
 mod error;
 pub mod gan;
 mod layout;
+mod local;
 pub mod metrics;
 mod names;
 pub mod nn;
@@ -91,7 +92,8 @@ pub fn threads<R: Send>(n: usize, f: impl FnOnce() -> R + Send) -> R {
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("ganvil-{i}")).build();
     let pool = pool.unwrap_or_else(|e| panic!("threads: cannot start {n} threads: {e}"));
-    pool.install(f)
+    // Waiting in a pool of its own, the calling thread may take up other work.
+    local::aside(|| pool.install(f))
 }
 
 /// The code of README.md, run as doctests.

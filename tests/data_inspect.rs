@@ -239,6 +239,10 @@ fn pictures_show_images_and_points() {
     assert_eq!(out.status.code(), Some(2));
     assert_says(&text(&out.stderr), &["--picture", "no readable images"]);
     assert!(!Path::new(&tmp.path("no.png")).exists());
+    let empty = write(&tmp, "empty", &images(0));
+    let out = run(&["data", "inspect", &empty, "--picture", &tmp.path("no.png")]);
+    assert_eq!(out.status.code(), Some(1), "that the data is damaged comes first");
+    assert_says(&text(&out.stderr), &["empty", "0 images"]);
     let (code, err) = fails(&["data", "inspect", "ring8", "--picture", &tmp.path("ring.jpg")]);
     assert_eq!(code, 2);
     assert_says(&err, &["invalid --picture", "ends in .png"]);

@@ -2,7 +2,8 @@
 
 use ganvil::data::{Dataset, Split};
 use ganvil::gan::{NoProbe, Sampler, TrainConfig, Trainer, zoo};
-use ganvil::{Device, threads};
+use ganvil::rng::Stream;
+use ganvil::{DType, Device, Generator, PadMode, Tensor, threads};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +43,58 @@ fn checkpoints_do_not_depend_on_threads_or_on_the_run() {
             checkpoint(&other, &data, 1, 2)
                 != checkpoint(&TrainConfig { seed: 2, ..other.clone() }, &data, 1, 2)
         );
+    }
+}
+
+/// Images in the order channels-last, whole, in part, and joined from single ones.
+#[test]
+fn a_normalised_sample_does_not_depend_on_its_batch_mates() {
+    let random = Generator::new(3, Stream::General);
+    let x = random.normal(&[3, 33, 7, 64], 0.0, 1.0, DType::F32, Device::Cpu).permute(&[0, 3, 1, 2]);
+    let joined = Tensor::cat(&x.split(1, 0).iter().collect::<Vec<_>>(), 0);
+    assert_eq!(joined.layout().strides(), x.layout().strides());
+    assert_eq!(
+        Tensor::stack(&[&x.narrow(0, 0, 1).squeeze(0); 2], 0).layout().strides(),
+        x.layout().strides()
+    );
+    let inputs = [x.clone(), x.narrow(2, 3, 20), x.slice(3, 0, 7, 2), joined, x.contiguous(), x.flip(&[2])];
+    let functions: [(&str, fn(&Tensor) -> Tensor); 7] = [
+        ("instance_norm", |x| x.instance_norm(None, None, 1e-5)),
+        ("group_norm", |x| x.group_norm(4, None, None, 1e-5)),
+        ("layer_norm", |x| x.layer_norm(&x.shape()[1..], None, None, 1e-5)),
+        ("sum", |x| x.sum(&[2, 3], false)),
+        ("var", |x| x.var(&[1, 2, 3], true, false)),
+        ("softmax", |x| x.softmax(1)),
+        ("norm of a reflection", |x| x.pad(&[1, 1, 2, 2], PadMode::Reflect).norm(&[1, 2, 3], false)),
+    ];
+    for (i, x) in inputs.iter().enumerate() {
+        for (name, f) in functions {
+            let all = f(x).split(1, 0);
+            for (n, together) in all.iter().enumerate() {
+                let alone = f(&x.narrow(0, n, 1));
+                assert!(
+                    alone.to_vec::<f32>() == together.to_vec::<f32>(),
+                    "{name} of sample {n} of input {i}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_moves_pixels_keeps_channels_last() {
+    let x = Tensor::zeros(&[2, 5, 6, 3], DType::F32, Device::Cpu).permute(&[0, 3, 1, 2]);
+    for y in [
+        x.flip(&[3]),
+        x.pad(&[1, 1], PadMode::Reflect),
+        x.pad(&[1, 1], PadMode::Constant(1.0)),
+        x.narrow(0, 0, 1).pad(&[0, 0, 0, 1], PadMode::Constant(1.0)),
+        x.index_select(0, &Tensor::new(&[1i64, 1, 0], &[3])),
+        Tensor::cat(&[&x, &x], 1),
+        x.narrow(2, 1, 2).neg(),
+    ] {
+        let rows = y.permute(&[0, 2, 3, 1]);
+        assert!(rows.layout().is_contiguous() && !y.layout().is_contiguous(), "{:?}", y.layout());
     }
 }
 

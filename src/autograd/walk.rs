@@ -216,6 +216,12 @@ impl Walk {
         options: &GradOptions,
         mut visit: impl FnMut(&Node, &Tensor),
     ) {
+        if let Some(op) = self.nodes.iter().filter_map(|n| n.op()).find(|op| !op.is_differentiable()) {
+            misuse!(
+                op.name(),
+                "has no derivative, but a gradient was asked for through it; detach its input, or do not ask"
+            );
+        }
         let (create, retain) = (options.create_graph, options.create_graph || options.retain_graph);
         let mut grads: Vec<Option<Tensor>> = vec![None; self.nodes.len()];
         with_recording(create, || {

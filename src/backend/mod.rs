@@ -173,13 +173,18 @@ pub enum Binary {
 
 /// Comparisons; the result is u8, 1 where true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
 pub enum Compare {
+    /// a == b
     Eq,
+    /// a != b
     Ne,
+    /// a < b
     Lt,
+    /// a <= b
     Le,
+    /// a > b
     Gt,
+    /// a >= b
     Ge,
 }
 
@@ -405,18 +410,22 @@ pub trait Backend: Send + Sync {
 
 /// What [`Backend::batch_norm_grad`] reads besides its input: mean, 1/sqrt(var + eps) and weight per channel.
 #[derive(Clone, Copy)]
-#[allow(missing_docs)]
 pub struct BatchNormStats<'a> {
+    /// `[channels]`
     pub mean: View<'a>,
+    /// `[channels]`
     pub rstd: View<'a>,
+    /// `[channels]`
     pub weight: View<'a>,
 }
 
 /// What [`Backend::batch_norm_grad`] writes.
-#[allow(missing_docs)]
 pub struct BatchNormGrads<'a> {
+    /// The gradient of the input, of its shape.
     pub x: ViewMut<'a>,
+    /// `[channels]`
     pub weight: ViewMut<'a>,
+    /// `[channels]`
     pub bias: ViewMut<'a>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::{View, ViewMut};
 use crate::error::Scope;
+use crate::local;
 use std::cell::RefCell;
 
 /// One call of a backend primitive.
@@ -45,15 +46,21 @@ thread_local! {
 /// assert_eq!(calls.iter().map(|c| c.kernel).collect::<Vec<_>>(), ["gemm", "unary"]);
 /// ```
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Vec<Call>) {
-    let outer = CALLS.replace(Some(Vec::new()));
-    let result = f();
-    let calls = CALLS.replace(outer).unwrap_or_default();
+    let (result, calls) = local::with(&CALLS, Some(Vec::new()), || {
+        let result = f();
+        (result, CALLS.take().unwrap_or_default())
+    });
     CALLS.with_borrow_mut(|c| {
         if let Some(outer) = c {
             outer.extend(calls.iter().cloned());
         }
     });
     (result, calls)
+}
+
+/// Runs `f`, which is none of this computation's, out of sight.
+pub(crate) fn unseen<R>(f: impl FnOnce() -> R) -> R {
+    local::with(&CALLS, None, f)
 }
 
 /// A backend's note that it was called.

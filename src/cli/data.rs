@@ -60,11 +60,10 @@ fn run_inspect(args: InspectArgs) -> Result<()> {
     } else {
         super::print(&text(&inspection))?;
     }
-    if let Some(picture) = &args.picture {
-        save_picture(&inspection, picture)?;
-    }
+    // Why the data cannot be used matters more than that there is nothing to draw.
+    let picture = args.picture.as_deref().map_or(Ok(()), |picture| save_picture(&inspection, picture));
     match inspection.problems() {
-        [] => Ok(()),
+        [] => picture,
         problems => Err(Error::format(&args.path, problems.join("; "))),
     }
 }

@@ -17,10 +17,12 @@ use crate::{Error, Result};
 /// What [`inspect`] found. As JSON, an object whose `kind` is `file`, `folder` or `distribution`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-#[allow(missing_docs)]
 pub enum Inspection {
+    /// A file.
     File(FileReport),
+    /// A folder of MNIST's files.
     Folder(FolderReport),
+    /// A distribution that is drawn from.
     Distribution(DistributionReport),
 }
 
@@ -48,29 +50,37 @@ pub struct FileReport {
 #[serde(tag = "holds", rename_all = "kebab-case")]
 pub enum Contents {
     /// Grey pictures; the statistics are over all pixels, std with divisor n.
-    #[allow(missing_docs)]
     Images {
+        /// `u8`.
         dtype: &'static str,
         /// Number of pictures, rows, columns.
         shape: [usize; 3],
+        /// The smallest value.
         min: u8,
+        /// The largest value.
         max: u8,
+        /// The mean pixel.
         mean: f64,
+        /// The pixels' standard deviation.
         std: f64,
         /// Pictures that equal an earlier one in every pixel.
         duplicates: usize,
+        /// See [`Contents`].
         crc32: String,
     },
     /// One class per picture.
-    #[allow(missing_docs)]
     Labels {
+        /// `u8`.
         dtype: &'static str,
         /// Number of labels.
         shape: [usize; 1],
+        /// The smallest value.
         min: u8,
+        /// The largest value.
         max: u8,
         /// How often each class that occurs does.
         classes: BTreeMap<u8, usize>,
+        /// See [`Contents`].
         crc32: String,
     },
 }
@@ -90,16 +100,20 @@ pub struct FolderReport {
 
 /// A synthetic distribution, with statistics of some samples along x and y.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs)]
 pub struct DistributionReport {
+    /// Which one.
     pub name: Synthetic,
+    /// `f32`.
     pub dtype: &'static str,
     /// Number of samples looked at, and 2.
     pub shape: [usize; 2],
     /// The seed they were drawn with.
     pub seed: u64,
+    /// The smallest values.
     pub min: [f64; 2],
+    /// The largest values.
     pub max: [f64; 2],
+    /// The means.
     pub mean: [f64; 2],
     /// With divisor n.
     pub std: [f64; 2],

@@ -92,7 +92,7 @@ impl Mixture {
     }
 
     /// The component whose centre is nearest to a point, the first of several, and the Euclidean distance to it;
-    /// distance NaN if the point has a coordinate that is not a number.
+    /// not a finite distance if a coordinate of the point is not finite.
     ///
     /// ```
     /// # use ganvil::data::Mixture;

@@ -17,91 +17,132 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// ```
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
-#[allow(missing_docs)]
 pub enum LayerSpec {
+    /// See [`super::Linear`].
     Linear {
+        /// Features of the input.
         #[serde(rename = "in")]
         inputs: usize,
+        /// Features of the output.
         #[serde(rename = "out")]
         outputs: usize,
+        /// Whether a bias is added.
         #[serde(default = "yes")]
         bias: bool,
         /// In place of the network's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init: Option<Init>,
     },
+    /// See [`super::BatchNorm1d`].
     BatchNorm1d {
+        /// Channels.
         num_features: usize,
+        /// Added to the variance.
         #[serde(default = "norm_eps")]
         eps: f64,
+        /// Share of a batch's statistics in the running ones.
         #[serde(default = "batch_norm_momentum")]
         momentum: f64,
     },
+    /// See [`super::BatchNorm2d`].
     BatchNorm2d {
+        /// Channels.
         num_features: usize,
+        /// Added to the variance.
         #[serde(default = "norm_eps")]
         eps: f64,
+        /// Share of a batch's statistics in the running ones.
         #[serde(default = "batch_norm_momentum")]
         momentum: f64,
     },
+    /// See [`super::LayerNorm`].
     LayerNorm {
         /// A list, or one number.
         #[serde(deserialize_with = "one_or_many")]
         normalized_shape: Vec<usize>,
+        /// Added to the variance.
         #[serde(default = "norm_eps")]
         eps: f64,
+        /// Whether there are weight and bias.
         #[serde(default = "yes")]
         elementwise_affine: bool,
     },
+    /// See [`super::GroupNorm`].
     GroupNorm {
+        /// Groups of channels.
         num_groups: usize,
+        /// Channels.
         num_channels: usize,
+        /// Added to the variance.
         #[serde(default = "norm_eps")]
         eps: f64,
+        /// Whether there are weight and bias.
         #[serde(default = "yes")]
         affine: bool,
     },
+    /// See [`super::InstanceNorm1d`].
     InstanceNorm1d {
+        /// Channels.
         num_features: usize,
+        /// Added to the variance.
         #[serde(default = "norm_eps")]
         eps: f64,
+        /// Whether there are weight and bias.
         #[serde(default)]
         affine: bool,
     },
+    /// See [`super::InstanceNorm2d`].
     InstanceNorm2d {
+        /// Channels.
         num_features: usize,
+        /// Added to the variance.
         #[serde(default = "norm_eps")]
         eps: f64,
+        /// Whether there are weight and bias.
         #[serde(default)]
         affine: bool,
     },
+    /// See [`super::LeakyReLU`].
     LeakyReLU {
+        /// Slope below 0.
         negative_slope: f64,
     },
+    /// max(x, 0).
     ReLU,
+    /// Hyperbolic tangent.
     Tanh,
+    /// 1 / (1 + e^-x).
     Sigmoid,
+    /// ln(1 + e^x).
     Softplus,
+    /// See [`super::Dropout`].
     Dropout {
+        /// Drop probability.
         p: f64,
     },
     /// All dimensions but the batch's become one.
     Flatten,
     /// The dimensions behind the batch's get this shape.
     Unflatten {
+        /// The new dimensions behind the batch.
         shape: Vec<usize>,
     },
     /// See [`super::Residual`]; without layers the shortcut is the identity.
     Residual {
+        /// What is added to the shortcut.
         body: Vec<LayerSpec>,
+        /// What the input goes through; nothing for the input itself.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         shortcut: Vec<LayerSpec>,
+        /// Factor of the body.
         #[serde(default = "one")]
         scale: f64,
     },
     /// See [`super::Branches`]; each branch is a sequence.
     Branches {
+        /// One sequence for each branch.
         branches: Vec<Vec<LayerSpec>>,
+        /// How their results become one.
         join: Join,
     },
 }

@@ -76,14 +76,14 @@ impl Op for Extremum {
     fn name(&self) -> &'static str {
         self.name
     }
-    /// The gradient goes to the side that was taken, half to each of two equal ones.
+    /// The gradient goes to the side that was taken, half to each of two equal ones, and to both where one is NaN.
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
         let (a, b) = (c.saved(0), c.saved(1));
         let (winner, loser) = if self.largest { (a, b) } else { (b, a) };
-        let tied = a.eq(b).where_(&g.mul_scalar(0.5), &constant(g, 0.0));
+        let (shared, zero) = (a.eq(b).where_(&g.mul_scalar(0.5), g), constant(g, 0.0));
         vec![
-            c.needs(0).then(|| winner.gt(loser).where_(g, &tied)),
-            c.needs(1).then(|| winner.lt(loser).where_(g, &tied)),
+            c.needs(0).then(|| winner.lt(loser).where_(&zero, &shared)),
+            c.needs(1).then(|| winner.gt(loser).where_(&zero, &shared)),
         ]
     }
 }
@@ -177,7 +177,7 @@ impl Tensor {
     }
 
     /// The larger of a and b, element by element, broadcast; NaN where either is. The gradient goes to the larger one,
-    /// half to each where they are equal.
+    /// half to each where they are equal, and to both where one is NaN.
     ///
     /// ```
     /// use ganvil::Tensor;
@@ -193,7 +193,7 @@ impl Tensor {
     }
 
     /// The smaller of a and b, element by element, broadcast; NaN where either is. The gradient goes to the smaller
-    /// one, half to each where they are equal.
+    /// one, half to each where they are equal, and to both where one is NaN.
     ///
     /// ```
     /// use ganvil::Tensor;

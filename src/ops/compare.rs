@@ -25,10 +25,10 @@ impl Tensor {
 }
 
 impl Tensor {
-    /// A number as a tensor to compare with. Among integers only a value of the dtype is one: rounding 0.5 to 0
+    /// A number as a tensor beside this one. Among integers only a value of the dtype is one: rounding 0.5 to 0
     /// would turn `x >= 0.5` into `x >= 0`.
     #[track_caller]
-    fn comparable(&self, name: &str, c: f64) -> Tensor {
+    pub(super) fn beside(&self, name: &str, c: f64) -> Tensor {
         let (lo, hi) = match self.dtype() {
             DType::U8 => (0.0, 255.0),
             // Beyond 2^53 not every integer is a number.
@@ -38,7 +38,7 @@ impl Tensor {
         if !(lo..=hi).contains(&c) || c.fract() != 0.0 {
             misuse!(
                 name,
-                "{c} is no {} to compare a tensor of shape {:?} with; use a whole number in range, or convert with to_dtype(DType::F64) first",
+                "{c} is no {}, the dtype of x {:?}; use a whole number in range, or convert with to_dtype(DType::F64) first",
                 self.dtype(),
                 self.shape()
             );
@@ -68,7 +68,7 @@ macro_rules! comparisons {
                 #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative. \n\n# Panics\nIf this is an integer tensor and c is not whole or not in the dtype's range.")]
                 #[track_caller]
                 pub fn $scalar(&self, c: f64) -> Tensor {
-                    self.compare(stringify!($name), Compare::$kind, &self.comparable(stringify!($name), c))
+                    self.compare(stringify!($name), Compare::$kind, &self.beside(stringify!($name), c))
                 }
             )*
         }

@@ -1,7 +1,7 @@
 //! Reading and adding at indices. Index tensors are i64 and have no derivative.
 
 use super::{check_devices, check_shape, one, zeros_beside};
-use crate::backend::BadIndex;
+use crate::backend::{BadIndex, View, ViewMut};
 use crate::error::misuse;
 use crate::tensor::node::{Context, Op, Save};
 use crate::{DType, Dims, Layout, Tensor};
@@ -126,9 +126,15 @@ impl Tensor {
         }
         let mut shape = Dims::from_slice(self.shape());
         shape[d] = index.numel();
+        // The kernel walks rows: dimensions are named in their order in memory, so that it is kept.
+        let layout = self.layout().like_resized(&shape);
+        let order = layout.memory_order();
+        let place = order.iter().position(|&i| i == d).expect("the order names every dimension");
+        let (from, to) = (self.layout().permuted(&order), layout.permuted(&order));
         let mut result = Ok(());
-        let y = Tensor::build(Layout::contiguous(&shape), self.dtype(), self.device(), |out| {
-            result = self.backend().index_select(self.view(), d, index.view(), out)
+        let y = Tensor::build(layout, self.dtype(), self.device(), |out| {
+            let (x, out) = (View { layout: &from, ..self.view() }, ViewMut { layout: &to, ..out });
+            result = self.backend().index_select(x, place, index.view(), out)
         });
         check_range(name, self.shape(), d, result);
         let op = IndexSelect { dim: d as isize, shape: Dims::from_slice(self.shape()) };

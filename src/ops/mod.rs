@@ -165,11 +165,11 @@ fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Dims {
     shape
 }
 
-/// The layout of an elementwise result: the order in memory of the first operand that is dense and not repeated.
+/// The layout of an elementwise result: the order in memory of the first operand that is not repeated.
 fn elementwise_layout<const N: usize>(shape: &[usize], operands: [&Tensor; N]) -> Layout {
     operands
         .iter()
-        .find(|t| t.shape() == shape && t.layout().is_dense())
+        .find(|t| t.shape() == shape && !t.layout().repeats())
         .map_or_else(|| Layout::contiguous(shape), |t| t.layout().like())
 }
 

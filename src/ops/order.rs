@@ -100,8 +100,9 @@ impl Tensor {
     /// If the dimension has fewer than k entries.
     #[track_caller]
     pub fn topk(&self, k: usize, dim: isize) -> (Tensor, Tensor) {
-        if self.is_scalar_along(dim) && k == 1 {
-            return (self.clone(), self.argsort(0, true));
+        if self.is_scalar_along(dim) {
+            let (values, positions) = self.unsqueeze(0).topk(k, 0);
+            return if k == 1 { (values.squeeze(0), positions.squeeze(0)) } else { (values, positions) };
         }
         let d = self.dim("topk", dim);
         if k > self.shape()[d] {

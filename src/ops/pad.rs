@@ -41,8 +41,8 @@ impl Tensor {
     /// ```
     ///
     /// # Panics
-    /// If `padding` has an odd number of entries or more than two for each dimension, or a reflection is not
-    /// shorter than its dimension.
+    /// If `padding` has an odd number of entries or more than two for each dimension, a reflection is not shorter than
+    /// its dimension, or the constant is no value of an integer dtype.
     #[track_caller]
     pub fn pad(&self, padding: &[usize], mode: PadMode) -> Tensor {
         if !padding.len().is_multiple_of(2) || padding.len() > 2 * self.rank() {
@@ -71,6 +71,7 @@ impl Tensor {
         check_shape("pad", &shape);
         match mode {
             PadMode::Constant(value) => {
+                self.beside("pad", value);
                 let parts = dims().map(|(s, d)| (d as isize, s[0], self.shape()[d])).collect();
                 self.bordered(value, &shape, parts)
             }

@@ -294,7 +294,7 @@ impl Tensor {
     /// ```
     ///
     /// # Panics
-    /// If there is none, or shapes, dtypes or devices differ.
+    /// If there is none, shapes, dtypes or devices differ, or there would be more than [`crate::MAX_RANK`] dimensions.
     #[track_caller]
     pub fn stack(tensors: &[&Tensor], dim: isize) -> Tensor {
         let Some(&first) = tensors.first() else { misuse!("stack", "needs at least one tensor") };
@@ -310,6 +310,8 @@ impl Tensor {
                 );
             }
         }
+        let shape = [first.shape(), &[tensors.len()]].concat();
+        super::check_shape("stack", &shape);
         let rows: Vec<Tensor> = tensors.iter().map(|t| t.unsqueeze(d)).collect();
         Tensor::cat(&rows.iter().collect::<Vec<_>>(), d)
     }

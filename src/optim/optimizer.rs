@@ -100,8 +100,8 @@ impl Optimizer {
     /// changed then.
     ///
     /// # Panics
-    /// As [`Optimizer::step`]; also if averages differ in number, shape, dtype or device from the parameters, or if
-    /// [`Clip::check`] refuses the bound.
+    /// As [`Optimizer::step`]; also if averages differ in number, shape, dtype or device from the parameters, if the decay
+    /// lies outside of [0, 1], or if [`Clip::check`] refuses the bound.
     ///
     /// ```
     /// use ganvil::{Tensor, optim::{Optimizer, Sgd, StepOptions}};
@@ -121,6 +121,9 @@ impl Optimizer {
         let grads = gradients(&params, grads);
         self.check_state(&params);
         let (averages, decay) = options.ema.unzip();
+        if let Some(decay) = decay.filter(|d| !(0.0..=1.0).contains(d)) {
+            misuse!("Optimizer::step", "the decay of the average must lie in [0, 1], got {decay}");
+        }
         if let Some(averages) = &averages {
             check_averages(&params, averages);
         }

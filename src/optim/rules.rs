@@ -149,12 +149,15 @@ impl Default for RmsProp {
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type")]
-#[allow(missing_docs)]
 pub enum Rule {
+    /// Stochastic gradient descent.
     #[serde(rename = "SGD")]
     Sgd(Sgd),
+    /// Adam, weight decay added to the gradient.
     Adam(Adam),
+    /// Adam, weight decay of its own.
     AdamW(AdamW),
+    /// RMSprop.
     #[serde(rename = "RMSprop")]
     RmsProp(RmsProp),
 }

@@ -2,9 +2,8 @@
 
 use super::Tensor;
 use crate::backend::Storage;
-use crate::error::misuse;
+use crate::local::{self, RECORDING};
 use crate::{DType, Device, Dims, Layout};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,6 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub trait Op: Send + Sync {
     /// The op's name in messages.
     fn name(&self) -> &'static str;
+
+    /// Whether there is a rule; false for [`NonDifferentiable`] only.
+    fn is_differentiable(&self) -> bool {
+        true
+    }
 
     /// The vector-Jacobian product: from the gradient of the result to one gradient for each input that needs one
     /// ([`Context::needs`]), of that input's shape; None for the others.
@@ -29,11 +33,11 @@ impl Op for NonDifferentiable {
     fn name(&self) -> &'static str {
         self.0
     }
+    fn is_differentiable(&self) -> bool {
+        false
+    }
     fn vjp(&self, _: &Context, _: &Tensor) -> Vec<Option<Tensor>> {
-        misuse!(
-            self.0,
-            "has no derivative, but a gradient was asked for through it; detach its input, or do not ask"
-        )
+        unreachable!("a walk refuses to begin where it would pass {}", self.0)
     }
 }
 
@@ -98,10 +102,6 @@ pub(crate) struct Node {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(true) };
-}
-
 /// The number of op nodes alive in the process (leaves not counted). Zero after a training step, or something
 /// holds on to a graph.
 ///
@@ -117,19 +117,12 @@ pub fn live_nodes() -> usize {
 
 /// Whether ops on this thread build a graph.
 pub fn is_recording() -> bool {
-    RECORDING.get()
+    RECORDING.with_borrow(|on| *on)
 }
 
 /// Runs `f` with recording set to `on`, and restores it whatever happens.
 pub(crate) fn with_recording<R>(on: bool, f: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            RECORDING.set(self.0);
-        }
-    }
-    let _restore = Restore(RECORDING.replace(on));
-    f()
+    local::with(&RECORDING, on, f)
 }
 
 /// Runs `f` without building a graph: results inside do not require gradients.

@@ -144,6 +144,17 @@ fn ties_share_the_gradient_of_maximum_and_minimum() {
 }
 
 #[test]
+fn the_gradient_of_a_maximum_with_nan_reaches_both() {
+    let (a, b) = (Tensor::new(&[NAN, 0.0, -1.0], &[3]), Tensor::new(&[1.0, NAN, -1.0], &[3]));
+    let (a, b) = (a.requires_grad(), b.requires_grad());
+    for y in [a.maximum(&b), a.minimum(&b)] {
+        for g in ganvil::autograd::grad(&[&y], &[&a, &b], &[y.ones_like()], false) {
+            assert_eq!(g.unwrap().to_vec::<f64>(), [1.0, 1.0, 0.5]);
+        }
+    }
+}
+
+#[test]
 fn a_norm_of_0_has_derivatives_of_0() {
     let x = Tensor::new(&[0.0, 0.0, 3.0, 4.0], &[2, 2]).requires_grad();
     let g = ganvil::autograd::grad(&[&x.norm(&[1], false).sum_all()], &[&x], &[], true)[0].clone().unwrap();

@@ -46,7 +46,7 @@ impl Input {
         }
     }
 
-    fn values(&self, seed: u64) -> Vec<f64> {
+    pub fn values(&self, seed: u64) -> Vec<f64> {
         let n: usize = self.shape.iter().product();
         let mut r = Generator::new(seed, Stream::General).host();
         match self.kind {

@@ -71,6 +71,18 @@ fn averages_that_do_not_fit() {
 }
 
 #[test]
+fn decays_of_averages() {
+    for decay in [-0.1, 1.5, f64::NAN] {
+        let (mut p, mut average) = (one(&[2]), one(&[2]));
+        let grads = vec![Some(p.clone())];
+        refused(&["Optimizer::step: ", "decay of the average", "[0, 1]", &decay.to_string()], || {
+            let options = StepOptions { ema: Some((vec![&mut average], decay)), clip: None };
+            Optimizer::new(Sgd::default()).step_with(vec![&mut p], grads, options).unwrap();
+        });
+    }
+}
+
+#[test]
 fn lists_that_change_between_steps() {
     let mut adam = Optimizer::new(Adam::default());
     let (mut a, mut b) = (one(&[2]), one(&[3]));

@@ -3,6 +3,9 @@
 //! No kernel builds a pool. The number of pieces grows with the work, and pieces never decide how anything is
 //! added up, so that results do not depend on the number of threads.
 
+use crate::backend::trace;
+use crate::local;
+
 /// Elements below which an elementwise loop is not worth another thread. Small under Miri, so that work is split there.
 pub(crate) const GRAIN: usize = if cfg!(miri) { 64 } else { 32 * 1024 };
 
@@ -11,16 +14,21 @@ pub(crate) fn threads() -> usize {
     if cfg!(miri) { 2 } else { rayon::current_num_threads() }
 }
 
-/// Runs both closures, perhaps at once.
-#[cfg(not(miri))]
+/// Runs both closures, perhaps at once. A thread that waits for the other's half may run anything else that the pool
+/// was given: what it has set for this computation is put aside.
 pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    trace::unseen(|| local::aside(|| fork(a, b)));
+}
+
+#[cfg(not(miri))]
+fn fork(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     rayon::join(a, b);
 }
 
-/// The same under Miri, on a plain thread: rayon's queues are too slow there, and a thread of its own shows Miri's race
-/// detector every pair of pieces that overlap.
+/// On a plain thread: rayon's queues are too slow under Miri, and a thread of its own shows Miri's race detector every
+/// pair of pieces that overlap.
 #[cfg(miri)]
-pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+fn fork(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         scope.spawn(b);
         a();
@@ -57,5 +65,36 @@ pub(crate) fn split<T: Send>(
     }
     if !out.is_empty() {
         go(0, out, unit.max(1), pieces, f);
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn work_taken_up_while_waiting_finds_nothing_of_what_the_thread_had_set() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (started, has_started) = channel();
+        let (found, other_work) = channel();
+        let a = move || has_started.recv_timeout(Duration::from_secs(60)).expect("the other thread takes b");
+        let b = move || {
+            started.send(()).unwrap();
+            // The thread of `a` has nothing left to do but this, and b does not end before it is done.
+            rayon::spawn(move || {
+                trace::note("other", &[]);
+                found.send((crate::is_recording(), crate::error::Scope::path())).unwrap();
+            });
+            other_work.recv_timeout(Duration::from_secs(60)).expect("the waiting thread takes it up")
+        };
+        let mut seen = None;
+        let (_, calls) = pool.install(|| {
+            let _scope = crate::error::Scope::enter("D");
+            crate::no_grad(|| trace::record(|| join(a, || seen = Some(b()))))
+        });
+        assert_eq!(seen, Some((true, String::new())));
+        assert_eq!(calls, []);
     }
 }

@@ -233,7 +233,7 @@ fn reduce_by<T: Float, F: Fold<T>>(x: &[T], xl: &Layout, over: &[bool], out: &mu
         return out.fill(F::IDENTITY);
     }
     if !xl.is_dense() {
-        let dense = Layout::contiguous(xl.shape());
+        let dense = xl.like();
         let mut copy = Buffer::of(T::DTYPE, xl.numel());
         super::map::copy::<T, T>(x, xl, copy.as_mut_slice(), &dense, |x| x);
         return reduce_by::<T, F>(copy.as_slice(), &dense, over, out, ol);

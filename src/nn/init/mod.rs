@@ -35,6 +35,9 @@ fn sample(shape: &[usize], d: impl Distribution<f32>, random: &Generator) -> Ten
 /// let w = init::uniform(&[100, 100], 0.5, &Generator::new(0, Stream::Init)).to_vec::<f32>();
 /// assert!(w.iter().all(|v| v.abs() <= 0.5) && w.iter().any(|v| v.abs() > 0.49));
 /// ```
+///
+/// # Panics
+/// If the bound is negative or not finite.
 #[track_caller]
 pub fn uniform(shape: &[usize], bound: f64, random: &Generator) -> Tensor {
     let bound = bound as f32;

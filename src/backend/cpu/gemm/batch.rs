@@ -6,11 +6,14 @@ use crate::MAX_RANK;
 
 /// A batch dimension: its size, and the strides by which its index moves A, B and C. Those of A and B may be 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
 pub struct BatchDim {
+    /// Number of products along it.
     pub size: usize,
+    /// Stride of A.
     pub a: usize,
+    /// Stride of B.
     pub b: usize,
+    /// Stride of C.
     pub c: usize,
 }
 

@@ -112,9 +112,9 @@ impl Layout {
         self.is_contiguous() || self.permuted(&self.memory_order()).is_contiguous()
     }
 
-    /// Whether an element stands for several, along a dimension with stride 0.
-    pub fn repeats(&self) -> bool {
-        (0..self.rank()).any(|d| self.strides[d] == 0 && self.shape[d] > 1)
+    /// Whether an element stands for several, along a dimension with stride 0 that is not the first.
+    pub(crate) fn repeats_within(&self) -> bool {
+        (1..self.rank()).any(|d| self.strides[d] == 0 && self.shape[d] > 1)
     }
 
     /// The range of storage indices a dense layout covers.

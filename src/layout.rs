@@ -112,9 +112,9 @@ impl Layout {
         self.is_contiguous() || self.permuted(&self.memory_order()).is_contiguous()
     }
 
-    /// Whether an element stands for several, along a dimension with stride 0.
-    pub fn repeats(&self) -> bool {
-        (0..self.rank()).any(|d| self.strides[d] == 0 && self.shape[d] > 1)
+    /// Whether an element stands for several, along a dimension with stride 0 that is not the first.
+    pub(crate) fn repeats_within(&self) -> bool {
+        (1..self.rank()).any(|d| self.strides[d] == 0 && self.shape[d] > 1)
     }
 
     /// The range of storage indices a dense layout covers.
@@ -123,16 +123,22 @@ impl Layout {
     }
 
     /// The layout a fresh result of the same shape gets: without gaps, in the same order of dimensions in memory; what
-    /// is repeated stands outermost. It depends on the order alone, not on gaps, so that a part of a batch is treated
-    /// like the whole.
+    /// is repeated, and so has no place there, follows the dimension before it. It depends on the order alone, not on
+    /// gaps, so that a part of a batch is treated like the whole.
     pub fn like(&self) -> Layout {
         if self.is_dense() {
             return Layout { offset: 0, ..*self };
         }
-        let mut order: Dims = (0..self.rank()).collect();
-        order.sort_by_key(|&d| {
-            std::cmp::Reverse(if self.strides[d] == 0 { usize::MAX } else { self.strides[d] })
-        });
+        // Sizes of 1 first, where they change no order.
+        let (mut order, others): (Vec<usize>, Vec<usize>) =
+            self.memory_order().iter().partition(|&&d| self.shape[d] == 1);
+        order.extend(others.into_iter().filter(|&d| self.strides[d] != 0));
+        for d in (0..self.rank()).filter(|&d| self.strides[d] == 0) {
+            let before = (0..d).rfind(|&e| self.shape[e] != 1);
+            let ones = self.shape.iter().filter(|&&n| n == 1).count();
+            let at = before.map_or(ones, |e| 1 + order.iter().position(|&o| o == e).expect("already placed"));
+            order.insert(at, d);
+        }
         Layout::in_order(&order, &self.shape)
     }
 
@@ -441,6 +447,12 @@ mod tests {
         assert_eq!(part.narrowed(0, 1, 1).like().permuted(&[0, 2, 3, 1]), Layout::contiguous(&[1, 3, 6, 3]));
         let repeated = Layout::contiguous(&[3, 4]).expanded(&[5, 3, 4]).unwrap();
         assert!(repeated.like().is_contiguous());
+        // A batch stays outermost, and the order within a sample is that of the sample alone.
+        for p in [[0, 1, 2, 3], [0, 2, 3, 1], [0, 3, 2, 1], [0, 1, 3, 2]] {
+            let batch = Layout::contiguous(&[6, 1, 3, 4]).expanded(&[6, 5, 3, 4]).unwrap().permuted(&p);
+            let sample = batch.narrowed(0, 1, 1);
+            assert_eq!(batch.like().narrowed(0, 0, 1).strides(), sample.like().strides(), "{p:?}");
+        }
     }
 
     #[test]

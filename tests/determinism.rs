@@ -58,7 +58,8 @@ fn a_normalised_sample_does_not_depend_on_its_batch_mates() {
         x.layout().strides()
     );
     let inputs = [x.clone(), x.narrow(2, 3, 20), x.slice(3, 0, 7, 2), joined, x.contiguous(), x.flip(&[2])];
-    let functions: [(&str, fn(&Tensor) -> Tensor); 7] = [
+    type Function = fn(&Tensor) -> Tensor;
+    let functions: [(&str, Function); 7] = [
         ("instance_norm", |x| x.instance_norm(None, None, 1e-5)),
         ("group_norm", |x| x.group_norm(4, None, None, 1e-5)),
         ("layer_norm", |x| x.layer_norm(&x.shape()[1..], None, None, 1e-5)),

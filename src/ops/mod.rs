@@ -165,12 +165,15 @@ fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Dims {
     shape
 }
 
-/// The layout of an elementwise result: the order in memory of the first operand that is not repeated.
+/// The layout of an elementwise result: the order in memory of the first operand that is not repeated within a sample.
+/// Dimension 0 decides nothing, so that one sample lies as it does in a batch.
 fn elementwise_layout<const N: usize>(shape: &[usize], operands: [&Tensor; N]) -> Layout {
     operands
         .iter()
-        .find(|t| t.shape() == shape && !t.layout().repeats())
-        .map_or_else(|| Layout::contiguous(shape), |t| t.layout().like())
+        .find(|t| {
+            t.rank() == shape.len() && t.shape().get(1..) == shape.get(1..) && !t.layout().repeats_within()
+        })
+        .map_or_else(|| Layout::contiguous(shape), |t| expand_layout(t, shape).like())
 }
 
 /// A tensor's layout repeated to a shape that it is known to broadcast to.

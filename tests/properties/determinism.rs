@@ -111,6 +111,41 @@ fn check_threads(what: &str, f: impl Fn() -> Vec<Tensor> + Sync) {
     }
 }
 
+/// A tensor whose slowest dimension is the batch; the others lie in any order. There may be gaps, or repeats.
+fn batch(shape: &[usize], dtype: DType, c: &mut Choices) -> Tensor {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Lies {
+        Whole,
+        Inside,
+        Apart,
+        Repeated,
+    }
+    let lies: Vec<Lies> = shape
+        .iter()
+        .map(|_| c.of(&[Lies::Whole, Lies::Whole, Lies::Whole, Lies::Inside, Lies::Apart, Lies::Repeated]))
+        .collect();
+    let length = |d: usize| match lies[d] {
+        Lies::Whole => shape[d],
+        Lies::Inside => shape[d] + 2,
+        Lies::Apart => 2 * shape[d],
+        Lies::Repeated => 1,
+    };
+    let order: Vec<usize> =
+        std::iter::once(0).chain(c.permutation(shape.len() - 1).iter().map(|d| d + 1)).collect();
+    let stored: Vec<usize> = order.iter().map(|&d| length(d)).collect();
+    let mut back = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(i, &d)| back[d] = i as isize);
+    let mut x = normal(&stored, dtype, c).permute(&back);
+    for (d, lies) in lies.iter().enumerate() {
+        x = match lies {
+            Lies::Inside => x.narrow(d as isize, 1, shape[d]),
+            Lies::Apart => x.slice(d as isize, 1, isize::MAX, 2),
+            Lies::Whole | Lies::Repeated => x,
+        };
+    }
+    x.expand(shape)
+}
+
 /// Ops that treat every entry of dimension 0 alone, on x `[n, ..]` and weights.
 fn sample_wise(kind: usize, x: &Tensor, w: &[Tensor; 3], c: &mut Choices) -> Tensor {
     let inner: Vec<isize> = c.dims(x.rank() - 1).iter().map(|d| if *d < 0 { *d } else { d + 1 }).collect();
@@ -156,16 +191,11 @@ proptest! {
 
     #[test]
     fn a_sample_does_not_depend_on_its_batch_mates(mut c in choices()) {
-        // The batch is the slowest dimension; the sample lies in any order.
         let dtype = c.of(&[DType::F32, DType::F64]);
         let sample = { let rank = 1 + c.below(3); sizes(rank, 3000, &mut c) };
         let most = c.of(&[8, 300]).min(ELEMENTS / sample.iter().product::<usize>());
         let n = 2 + c.below(most - 1);
-        let p = c.permutation(sample.len());
-        let stored: Vec<usize> = std::iter::once(n).chain(p.iter().map(|&d| sample[d])).collect();
-        let mut back = vec![0; p.len() + 1];
-        p.iter().enumerate().for_each(|(i, &d)| back[d + 1] = i as isize + 1);
-        let x = normal(&stored, dtype, &mut c).permute(&back);
+        let x = batch(&[&[n], &sample[..]].concat(), dtype, &mut c);
         let (inner, out) = (sample[sample.len() - 1], 1 + c.below(70));
         let w = [
             normal(&[out, inner], dtype, &mut c),

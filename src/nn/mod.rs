@@ -2,7 +2,7 @@
 //!
 //! A [`Module`] is a function with parameters. Its tensors have PyTorch's names, so that a state dict means the same
 //! on both sides; a [`Ctx`] says how a pass is meant; a [`LayerSpec`] is a layer as data. [`init`] has initial values,
-//! [`summary`] counts what a network costs.
+//! [`summary()`] counts what a network costs.
 
 mod activation;
 mod batch_norm;

@@ -28,7 +28,7 @@ pub struct Row {
     pub macs: u64,
 }
 
-/// What [`summary`] finds. Its `Display` is a table.
+/// What [`summary()`] finds. Its `Display` is a table.
 ///
 /// ```
 /// use ganvil::nn::{BatchNorm1d, summary};
@@ -92,7 +92,7 @@ pub fn summary(module: &dyn Module, input: &[usize]) -> Summary {
 }
 
 impl Summary {
-    /// [`summary`] for an input of any dtype, whose values do not matter.
+    /// [`summary()`] for an input of any dtype, whose values do not matter.
     ///
     /// ```
     /// use ganvil::nn::{Embedding, Summary};

@@ -6,7 +6,7 @@ use crate::nn::{Kind, Module};
 use crate::{Error, Result};
 use std::collections::HashMap;
 
-/// How the weights of a module are drawn; see [`apply`].
+/// How the weights of a module are drawn; see [`apply()`].
 ///
 /// ```
 /// use ganvil::nn::Init;
@@ -56,7 +56,7 @@ pub enum Init {
         #[serde(default)]
         mode: FanMode,
     },
-    /// See [`orthogonal`].
+    /// See [`orthogonal()`].
     Orthogonal {
         /// Factor of the matrix.
         #[serde(default = "one")]

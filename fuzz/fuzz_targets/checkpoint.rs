@@ -1,6 +1,6 @@
 #![no_main]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each target uses one of the readers")]
 #[path = "../../tests/hostile/readers.rs"]
 mod readers;
 

@@ -62,8 +62,8 @@ pub struct Applied<'a> {
 /// ```
 #[derive(Clone, Copy, Default)]
 pub struct Ctx<'a> {
-    train: bool,
     frozen: bool,
+    /// In training.
     pub(super) random: Option<&'a Generator>,
     pub(super) masks: Option<Masks<'a>>,
     watch: Option<Watch<'a>>,
@@ -72,7 +72,7 @@ pub struct Ctx<'a> {
 impl<'a> Ctx<'a> {
     /// Training: dropout drops, normalisation uses the batch's statistics and updates the running ones.
     pub fn train(random: &'a Generator) -> Ctx<'a> {
-        Ctx { train: true, random: Some(random), ..Ctx::default() }
+        Ctx { random: Some(random), ..Ctx::default() }
     }
 
     /// Evaluation: nothing is random, a sample does not depend on the others, no buffer changes.
@@ -116,7 +116,7 @@ impl<'a> Ctx<'a> {
     /// assert!(Ctx::train(&random).frozen().is_training() && !Ctx::eval().is_training());
     /// ```
     pub fn is_training(&self) -> bool {
-        self.train
+        self.random.is_some()
     }
 
     /// Whether running statistics are to be updated.
@@ -128,7 +128,7 @@ impl<'a> Ctx<'a> {
     /// assert!(train.updates_buffers() && !train.frozen().updates_buffers() && !Ctx::eval().updates_buffers());
     /// ```
     pub fn updates_buffers(&self) -> bool {
-        self.train && !self.frozen
+        self.is_training() && !self.frozen
     }
 
     /// Applies a module that is part of another under the name it has there. Containers call this and not

@@ -25,15 +25,15 @@ impl Tensor {
 }
 
 impl Tensor {
-    /// A number as a tensor beside this one. Among integers only a value of the dtype is one: rounding 0.5 to 0
-    /// would turn `x >= 0.5` into `x >= 0`.
+    /// Panics unless a number is a value of this tensor's dtype, if that is an integer type: rounding 0.5 to 0 would turn
+    /// `x >= 0.5` into `x >= 0`. Floats round it.
     #[track_caller]
-    pub(super) fn beside(&self, name: &str, c: f64) -> Tensor {
+    pub(super) fn check_constant(&self, name: &str, c: f64) {
         let (lo, hi) = match self.dtype() {
             DType::U8 => (0.0, 255.0),
             // Beyond 2^53 not every integer is a number.
             DType::I64 => (-(2f64.powi(53)), 2f64.powi(53)),
-            _ => return constant(self, c),
+            _ => return,
         };
         if !(lo..=hi).contains(&c) || c.fract() != 0.0 {
             misuse!(
@@ -43,7 +43,6 @@ impl Tensor {
                 self.shape()
             );
         }
-        constant(self, c)
     }
 }
 
@@ -68,7 +67,8 @@ macro_rules! comparisons {
                 #[doc = concat!("`x ", $sign, " c` for a number c: a u8 mask. No derivative. \n\n# Panics\nIf this is an integer tensor and c is not whole or not in the dtype's range.")]
                 #[track_caller]
                 pub fn $scalar(&self, c: f64) -> Tensor {
-                    self.compare(stringify!($name), Compare::$kind, &self.beside(stringify!($name), c))
+                    self.check_constant(stringify!($name), c);
+                    self.compare(stringify!($name), Compare::$kind, &constant(self, c))
                 }
             )*
         }

@@ -71,7 +71,7 @@ impl Tensor {
         check_shape("pad", &shape);
         match mode {
             PadMode::Constant(value) => {
-                self.beside("pad", value);
+                self.check_constant("pad", value);
                 let parts = dims().map(|(s, d)| (d as isize, s[0], self.shape()[d])).collect();
                 self.bordered(value, &shape, parts)
             }

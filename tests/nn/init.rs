@@ -75,6 +75,11 @@ fn orthogonal_matrices_are_orthogonal() {
         let tolerance = gain * gain * f32::EPSILON as f64;
         assert!(distance(&short, &want) <= tolerance, "{shape:?}: {}", distance(&short, &want));
     }
+    for shape in [&[][..], &[3]] {
+        refused(&["orthogonal: ", "[out, in, ..]", &format!("got {shape:?}")], || {
+            init::orthogonal(shape, 1.0, &r)
+        });
+    }
     assert_eq!(init::orthogonal(&[0, 3], 1.0, &r).shape(), [0, 3]);
     assert_eq!(init::orthogonal(&[3, 0], 1.0, &r).shape(), [3, 0]);
 }

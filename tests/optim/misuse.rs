@@ -71,6 +71,16 @@ fn averages_that_do_not_fit() {
 }
 
 #[test]
+fn parameters_on_two_devices() {
+    let (here, there) = (one(&[2]), one(&[3]).to_device(Device::Meta));
+    let grads = vec![Some(here.clone()), Some(there.clone())];
+    refused(&["Optimizer::step: ", "parameter 1 (shape [3]) is on meta", "parameter 0 on cpu"], || {
+        let (mut a, mut b) = (here, there);
+        Optimizer::new(Sgd::default()).step(vec![&mut a, &mut b], grads);
+    });
+}
+
+#[test]
 fn decays_of_averages() {
     for decay in [-0.1, 1.5, f64::NAN] {
         let (mut p, mut average) = (one(&[2]), one(&[2]));

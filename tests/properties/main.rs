@@ -7,10 +7,10 @@
 #[path = "../op_table/naive.rs"]
 mod naive;
 #[path = "../op_table/row.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the table of ops uses the rest")]
 mod row;
 #[path = "../op_table/cases/elementwise.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the table of ops uses the rest")]
 mod table;
 
 mod adjoint;

@@ -24,11 +24,10 @@ use rand_distr::{Distribution, StandardNormal};
 /// If the shape has fewer than two dimensions.
 #[track_caller]
 pub fn orthogonal(shape: &[usize], gain: f64, random: &Generator) -> Tensor {
-    let [rows, rest @ ..] = shape else { misuse!("orthogonal", "needs a weight [out, in, ..], got []") };
-    if rest.is_empty() {
+    if shape.len() < 2 {
         misuse!("orthogonal", "needs the shape of a weight, [out, in, ..], got {shape:?}");
     }
-    let (rows, columns) = (*rows, rest.iter().product::<usize>());
+    let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
     let (short, long) = (rows.min(columns), rows.max(columns));
     let values: Vec<f64> = StandardNormal.sample_iter(random.host()).take(short * long).collect();
     let q = gram_schmidt(values, long);

@@ -1,0 +1,207 @@
+//! What primitives are asked to compute: the functions that one kernel each has a loop for, with their constants.
+
+/// Elementwise functions of one operand.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Unary {
+    /// -x
+    Neg,
+    /// e^x
+    Exp,
+    /// ln x
+    Log,
+    /// x^(1/2)
+    Sqrt,
+    /// |x|
+    Abs,
+    /// tanh x
+    Tanh,
+    /// 1 / (1 + e^-x)
+    Sigmoid,
+    /// max(x, 0); NaN stays NaN
+    Relu,
+    /// x where x > 0, else slope * x
+    LeakyRelu(f64),
+    /// ln(1 + e^(beta x)) / beta, and x itself where beta x > threshold
+    Softplus {
+        /// Steepness.
+        beta: f64,
+        /// Where the function is taken to be linear.
+        threshold: f64,
+    },
+    /// mul * x + add
+    Affine {
+        /// Factor.
+        mul: f64,
+        /// Summand.
+        add: f64,
+    },
+    /// x^p for a constant p
+    Pow(f64),
+    /// min(max(x, lo), hi); NaN stays NaN
+    Clamp {
+        /// Lower bound, -inf for none.
+        lo: f64,
+        /// Upper bound, +inf for none.
+        hi: f64,
+    },
+}
+
+/// Elementwise functions of two operands, already broadcast to one shape.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Binary {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a * b
+    Mul,
+    /// a / b
+    Div,
+    /// The larger of a and b; NaN if either is
+    Maximum,
+    /// The smaller of a and b; NaN if either is
+    Minimum,
+    /// -(t max(ln p, -100) + (1-t) max(ln(1-p), -100)) of (p, t)
+    Bce,
+    /// max(a, 0) - a t + ln(1 + e^-|a|) of (a, t)
+    BceWithLogits,
+    /// (g, y): g where y > 0, else slope * g
+    LeakyReluGrad(f64),
+    /// (g, x): g where lo < x < hi, else 0
+    ClampGrad {
+        /// Lower bound.
+        lo: f64,
+        /// Upper bound.
+        hi: f64,
+    },
+    /// (g, x): g where x > 0, -g where x < 0, else 0
+    AbsGrad,
+    /// (g, y): g (1 - y^2)
+    TanhGrad,
+    /// (g, y): g y (1 - y)
+    SigmoidGrad,
+}
+
+/// Comparisons; the result is u8, 1 where true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compare {
+    /// a == b
+    Eq,
+    /// a != b
+    Ne,
+    /// a < b
+    Lt,
+    /// a <= b
+    Le,
+    /// a > b
+    Gt,
+    /// a >= b
+    Ge,
+}
+
+/// Reductions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reduce {
+    /// Sum; 0 for nothing.
+    Sum,
+    /// Largest element; NaN if any is NaN. Never asked of nothing.
+    Max,
+}
+
+/// What random numbers to draw.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Random {
+    /// Uniform in [lo, hi).
+    Uniform {
+        /// Lower bound, included.
+        lo: f64,
+        /// Upper bound, excluded.
+        hi: f64,
+    },
+    /// Normal with this mean and standard deviation.
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        std: f64,
+    },
+    /// `value` with probability `p`, else 0.
+    Bernoulli {
+        /// Probability of `value`.
+        p: f64,
+        /// The value that is not zero.
+        value: f64,
+    },
+}
+
+/// An optimiser's update rule with this step's scalars.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Update {
+    /// See [`crate::optim::Sgd`]. Moments: the momentum buffer, if momentum is not 0.
+    Sgd {
+        /// Learning rate.
+        lr: f64,
+        /// Factor of the momentum buffer.
+        momentum: f64,
+        /// The gradient enters the buffer with 1 - dampening.
+        dampening: f64,
+        /// Nesterov's form.
+        nesterov: bool,
+        /// Factor of the parameter added to the gradient.
+        weight_decay: f64,
+        /// The first step fills the momentum buffer.
+        first: bool,
+    },
+    /// See [`crate::optim::Adam`] and [`crate::optim::AdamW`]. Moments: first, second, and the largest second so far if
+    /// `amsgrad`.
+    Adam {
+        /// Learning rate.
+        lr: f64,
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the denominator.
+        eps: f64,
+        /// Factor of the parameter added to the gradient; AdamW's takes it from the parameter.
+        weight_decay: f64,
+        /// AdamW: p <- (1 - lr weight_decay) p comes first, and nothing is added to the gradient.
+        decoupled: bool,
+        /// Divides by the largest second moment so far.
+        amsgrad: bool,
+        /// 1 - beta1^t
+        correction1: f64,
+        /// 1 - beta2^t
+        correction2: f64,
+    },
+    /// See [`crate::optim::RmsProp`]. Moments: the mean square, the momentum buffer if momentum is not 0, and the mean
+    /// if `centered`.
+    RmsProp {
+        /// Learning rate.
+        lr: f64,
+        /// Decay of the mean square.
+        alpha: f64,
+        /// Added to the denominator.
+        eps: f64,
+        /// Factor of the parameter added to the gradient.
+        weight_decay: f64,
+        /// Factor of the momentum buffer.
+        momentum: f64,
+        /// Divides by the standard deviation, not by the root of the mean square.
+        centered: bool,
+    },
+}
+
+/// What a gradient goes through before a rule sees it: clamp(scale g, -limit, limit). NaN stays NaN.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct GradClip {
+    /// Factor of every element.
+    pub scale: f64,
+    /// Largest magnitude of an element, at least 0; infinite for none.
+    pub limit: f64,
+}
+
+impl GradClip {
+    /// Leaves every gradient as it is, bit for bit.
+    pub const NONE: GradClip = GradClip { scale: 1.0, limit: f64::INFINITY };
+}

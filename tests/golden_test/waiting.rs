@@ -30,12 +30,6 @@ const WAITING: &[(&str, Which)] = &[
     ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev", "modulated_conv2d"])),
     ("conditional batch normalisation", Ops(BOTH, &["conditional_batch_norm"])),
     ("self-attention", Ops(BOTH, &["self_attention"])),
-    ("WGAN-GP training", Ops(&["train"], &["wgan_gp"])),
-    ("R1 penalty", Ops(&["double"], &["r1_penalty"])),
-    ("convolution", Ops(&["train"], &["dcgan"])),
-    ("hinge loss", Ops(&["train"], &["hinge_sn"])),
-    ("least-squares loss", Ops(&["train"], &["lsgan"])),
-    ("conditional training", Ops(&["train"], &["cgan"])),
     ("convolution", Kinds(&["state"])),
     ("Inception and feature metrics", Kinds(&["metric"])),
 ];

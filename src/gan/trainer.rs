@@ -329,3 +329,74 @@ impl Trainer {
         meta
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Images;
+    use crate::gan::{Conditioning, zoo};
+
+    /// Pictures that show their class: four fifths of class 0, a tenth each of 1 and 3, none of 2.
+    fn telling() -> Arc<Dataset> {
+        let labels: Vec<u8> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
+        let pixels = labels.iter().flat_map(|&y| [y * 50; 4]).collect();
+        let images = Images { count: labels.len(), rows: 2, cols: 2, pixels };
+        Arc::new(Dataset { images, labels, name: "telling".into() })
+    }
+
+    fn trainer(conditioning: Conditioning) -> Trainer {
+        let mut config = TrainConfig { batch: 50, conditioning, ..TrainConfig::default() };
+        config.step = (zoo::recipe("mlp-a").unwrap().config)().step;
+        Trainer::new(config, telling(), Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_real_sample_comes_with_its_own_label() {
+        let mut draws = trainer(Conditioning::Embed).draws;
+        let mut seen = [0; 4];
+        for _ in 0..20 {
+            let (x, y) = (draws.real(), draws.labels().unwrap());
+            assert_eq!((x.shape(), y.shape(), y.dtype()), (&[50, 4][..], &[50][..], DType::I64));
+            for (picture, y) in x.to_vec::<f32>().chunks(4).zip(y.to_vec::<i64>()) {
+                assert_eq!(picture, [crate::data::to_unit(50 * y as u8); 4]);
+                seen[y as usize] += 1;
+            }
+        }
+        // 20 batches are 2.5 passes over the data; the half pass may have more of one or the other.
+        assert!(seen[0] > seen[1] && seen[1] > 50 && seen[2] == 0, "{seen:?}");
+    }
+
+    #[test]
+    fn fakes_are_asked_for_as_often_as_a_class_is_in_the_data() {
+        let mut draws = trainer(Conditioning::Embed).draws;
+        let mut seen = [0.0; 4];
+        let mut last = Vec::new();
+        for k in 0..400 {
+            let y = draws.fake_labels(Pass::Discriminator(k)).unwrap().to_vec::<i64>();
+            y.iter().for_each(|&y| seen[y as usize] += 1.0);
+            assert_ne!(y, last, "each update draws anew");
+            last = y;
+        }
+        // Of 20,000 draws; a standard deviation is 42 at a share of a tenth.
+        assert!((seen[1] - 2000.0_f64).abs() < 250.0 && (seen[3] - 2000.0_f64).abs() < 250.0, "{seen:?}");
+        assert_eq!((seen[2], seen.iter().sum::<f64>()), (0.0, 20_000.0));
+    }
+
+    #[test]
+    fn without_conditioning_there_are_no_labels() {
+        let mut draws = trainer(Conditioning::None).draws;
+        draws.real();
+        assert!(draws.labels().is_none() && draws.fake_labels(Pass::Generator(0)).is_none());
+    }
+
+    #[test]
+    fn reals_have_the_shape_that_the_architecture_takes() {
+        let mut draws = trainer(Conditioning::None).draws;
+        let flat = draws.real();
+        draws.sample = vec![1, 2, 2];
+        draws.loader.seek(crate::data::Position::default()).unwrap();
+        let pictures = draws.real();
+        assert_eq!((flat.shape(), pictures.shape()), (&[50, 4][..], &[50, 1, 2, 2][..]));
+        assert_eq!(flat.to_vec::<f32>(), pictures.to_vec::<f32>());
+    }
+}

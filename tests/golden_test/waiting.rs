@@ -21,13 +21,12 @@ use Which::{Kinds, LayerFlag, Layers, Ops};
 const BOTH: &[&str] = &["op", "double"];
 
 const WAITING: &[(&str, Which)] = &[
-    ("convolution", Ops(BOTH, &["conv2d", "conv_transpose2d"])),
     ("convolution", Layers(&["Conv2d", "ConvTranspose2d"])),
     ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
     ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle"])),
     ("spectral normalisation", Ops(BOTH, &["spectral_norm"])),
     ("spectral normalisation", LayerFlag("spectral_norm")),
-    ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev", "modulated_conv2d"])),
+    ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev"])),
     ("conditional batch normalisation", Ops(BOTH, &["conditional_batch_norm"])),
     ("self-attention", Ops(BOTH, &["self_attention"])),
     ("WGAN-GP training", Ops(&["train"], &["wgan_gp"])),

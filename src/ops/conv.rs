@@ -128,6 +128,30 @@ fn positions(op: &str, sx: &[usize], sw: &[usize], o: &ConvOptions, d: usize) ->
     (padded - reach) / o.stride[d] + 1
 }
 
+/// The size of what a transposed convolution spreads over along one dimension.
+#[track_caller]
+fn spread(
+    op: &str,
+    sy: &[usize],
+    sw: &[usize],
+    o: &ConvOptions,
+    output_padding: [usize; 2],
+    d: usize,
+) -> usize {
+    let starts = sy[2 + d].saturating_sub(1).saturating_mul(o.stride[d]);
+    let kernel = (sw[2 + d] - 1).saturating_mul(o.dilation[d]).saturating_add(1 + output_padding[d]);
+    let whole = starts.saturating_add(kernel);
+    let gone = o.padding[d].saturating_mul(2);
+    if sy[2 + d] == 0 || gone >= whole {
+        misuse!(
+            op,
+            "y {sy:?} with weight {sw:?} spreads over {whole}, of which padding {} takes all; use less padding",
+            o.padding[d]
+        );
+    }
+    whole - gone
+}
+
 impl Tensor {
     /// The same image with the channels of a pixel side by side in memory, as convolutions want it.
     fn to_channels_last(&self) -> Tensor {
@@ -170,7 +194,7 @@ impl Tensor {
             );
         }
         check_bias("conv2d", self, bias, sw[0]);
-        let to = [0, 1].map(|d| positions("conv2d", sx, sw, options, d));
+        let to = [positions("conv2d", sx, sw, options, 0), positions("conv2d", sx, sw, options, 1)];
         super::check_shape("conv2d", &[sx[0], sw[0], to[0], to[1]]);
         self.to_channels_last().correlated(weight, bias, options, to)
     }
@@ -218,28 +242,15 @@ impl Tensor {
             );
         }
         check_bias(OP, self, bias, sw[1] * o.groups);
-        let to = [0, 1].map(|d| {
-            if output_padding[d] >= o.stride[d].max(o.dilation[d]) {
-                misuse!(
-                    OP,
-                    "output_padding {output_padding:?} must be less than stride {:?} or dilation {:?}",
-                    o.stride,
-                    o.dilation
-                );
-            }
-            let spread = sy[2 + d].saturating_sub(1).saturating_mul(o.stride[d]);
-            let kernel = (sw[2 + d] - 1).saturating_mul(o.dilation[d]).saturating_add(1 + output_padding[d]);
-            let whole = spread.saturating_add(kernel);
-            let gone = o.padding[d].saturating_mul(2);
-            if sy[2 + d] == 0 || gone >= whole {
-                misuse!(
-                    OP,
-                    "y {sy:?} with weight {sw:?} spreads over {whole}, of which padding {} takes all; use less padding",
-                    o.padding[d]
-                );
-            }
-            whole - gone
-        });
+        if (0..2).any(|d| output_padding[d] >= o.stride[d].max(o.dilation[d])) {
+            misuse!(
+                OP,
+                "output_padding {output_padding:?} must be less than stride {:?} or dilation {:?}",
+                o.stride,
+                o.dilation
+            );
+        }
+        let to = [spread(OP, sy, sw, o, output_padding, 0), spread(OP, sy, sw, o, output_padding, 1)];
         super::check_shape(OP, &[sy[0], sw[1] * o.groups, to[0], to[1]]);
         self.to_channels_last().transposed(weight, bias, options, to)
     }
@@ -275,7 +286,7 @@ impl Tensor {
         super::check_shape(OP, &weight);
         let shaped = Tensor::zeros(&[1], self.dtype(), self.device()).expand(&weight);
         check(OP, self, &shaped, options);
-        let to = [0, 1].map(|d| positions(OP, sx, &weight, options, d));
+        let to = [positions(OP, sx, &weight, options, 0), positions(OP, sx, &weight, options, 1)];
         if to != size(g) {
             misuse!(
                 OP,

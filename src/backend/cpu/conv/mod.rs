@@ -228,7 +228,7 @@ fn by_phase<T: Real>(
     let [(top, bottom), (left, right)] =
         [axes[0].adjoint_reach(&phases[0]), axes[1].adjoint_reach(&phases[1])];
     let padded = Padded::new(conv.y, o, [top, left], [bottom, right], 0);
-    let mut slots = vec![0; conv.taps()];
+    let mut slots = vec![None; conv.taps()];
     let mut next = 0;
     let mut all = Vec::with_capacity(phases[0].len() * phases[1].len());
     for (py, taps_y) in phases[0].iter().enumerate() {
@@ -239,7 +239,7 @@ fn by_phase<T: Real>(
                     let row = (at_y + top as isize) as usize;
                     let column = (at_x + left as isize) as usize;
                     runs.push(Run { a: row * padded.row + column * padded.pixel, b: next * o, len: o });
-                    slots[ky * conv.kernel[1] + kx] = next;
+                    slots[ky * conv.kernel[1] + kx] = Some(next);
                     next += 1;
                 }
             }
@@ -255,6 +255,16 @@ fn by_phase<T: Real>(
             });
         }
     }
+    // Taps that reach no pixel, as there are fewer than the stride, come last.
+    let slots: Vec<usize> = slots
+        .into_iter()
+        .map(|slot| {
+            slot.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            })
+        })
+        .collect();
     let packed = Panels::of_taps(kernels, weights, &slots);
     let source = Source { data: g, count: conv.count, image: conv.y, c0: group * o, channels: o, padded };
     let phases = &all;

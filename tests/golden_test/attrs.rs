@@ -61,6 +61,20 @@ impl Attrs {
         self.typed(name, "a count", |v| v.as_u64().map(|n| n as usize))
     }
 
+    /// A count or null.
+    pub fn usize_or_null(&self, name: &str) -> Result<Option<usize>, String> {
+        self.typed(name, "a count or null", |v| {
+            if v.is_null() { Some(None) } else { v.as_u64().map(|n| Some(n as usize)) }
+        })
+    }
+
+    /// Two sizes: of height and width.
+    pub fn pair(&self, name: &str) -> Result<[usize; 2], String> {
+        self.typed(name, "a list of two sizes", |v| {
+            list(v, |n| n.as_u64().map(|n| n as usize))?.try_into().ok()
+        })
+    }
+
     pub fn isize(&self, name: &str) -> Result<isize, String> {
         self.typed(name, "a whole number", |v| v.as_i64().map(|n| n as isize))
     }

@@ -1,6 +1,7 @@
 //! The table, by family.
 
 mod elementwise;
+mod image;
 mod index;
 mod loss;
 mod matmul;
@@ -24,6 +25,7 @@ pub fn table() -> Vec<Row> {
         shape::rows(),
         part::rows(),
         order::rows(),
+        image::rows(),
         index::rows(),
         norm::rows(),
         loss::rows(),

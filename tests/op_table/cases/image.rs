@@ -27,7 +27,7 @@ const RESAMPLINGS: [Resampling; 16] = [
 ];
 
 /// The definition, on the whole upsampled and padded image.
-fn upfirdn(x: &Nd, f: &Nd, up: [usize; 2], down: [usize; 2], padding: [isize; 4]) -> Nd {
+pub fn upfirdn(x: &Nd, f: &Nd, up: [usize; 2], down: [usize; 2], padding: [isize; 4]) -> Nd {
     let (s, k) = (&x.shape, &f.shape);
     let [left, right, top, bottom] = padding;
     let padded = [(2, top + bottom), (3, left + right)].map(|(d, p)| (s[d] * up[d - 2]) as isize + p);
@@ -65,7 +65,7 @@ const WINDOWS: [([usize; 4], [[usize; 2]; 3]); 9] = [
 ];
 
 /// `f` of the pixels of each window that lie in the image.
-fn pooled(x: &Nd, [k, s, p]: [[usize; 2]; 3], f: impl Fn(&[f64]) -> f64) -> Nd {
+pub fn pooled(x: &Nd, [k, s, p]: [[usize; 2]; 3], f: impl Fn(&[f64]) -> f64) -> Nd {
     let size = [0, 1].map(|d| (x.shape[d + 2] + 2 * p[d] - k[d]) / s[d] + 1);
     Nd::from_fn(&[x.shape[0], x.shape[1], size[0], size[1]], |i| {
         let inside = |d: usize| {
@@ -102,7 +102,7 @@ const FACTORS: [([usize; 4], [usize; 2]); 9] = [
     ([2, 66, 11, 13], [3, 2]),
 ];
 
-fn bilinear(x: &Nd, f: [usize; 2]) -> Nd {
+pub fn bilinear(x: &Nd, f: [usize; 2]) -> Nd {
     let s = &x.shape;
     Nd::from_fn(&[s[0], s[1], s[2] * f[0], s[3] * f[1]], |i| {
         // In halves of an upsampled pixel, so that nothing is rounded before the weights.
@@ -164,7 +164,8 @@ fn pooling() -> Vec<Row> {
             move |x| pooled(&x[0], window, |v| v.iter().sum::<f64>() / count),
         );
         rows.push(mean_of.within(Accuracy::Condition(count + 2.0)).dtypes(FULL));
-        let largest = |x: &[Nd], window| pooled(&x[0], window, |v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        let largest =
+            |x: &[Nd], window| pooled(&x[0], window, |v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max));
         let max_of = row(
             format!("max_pool2d {window:?}"),
             vec![Input::new(&shape, Kind::Distinct)],
@@ -389,7 +390,8 @@ fn spectral(x: &[Nd], d: usize, order: Option<SpectralOrder>) -> [Nd; 3] {
 
 fn spectral_norm() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (shape, dim) in [(&[3, 4][..], 0), (&[2, 3, 2, 1], 1), (&[4, 1], -1), (&[5], 0), (&[40, 9, 3, 3], 0)] {
+    for (shape, dim) in [(&[3, 4][..], 0), (&[2, 3, 2, 1], 1), (&[4, 1], -1), (&[5], 0), (&[40, 9, 3, 3], 0)]
+    {
         let d = if dim < 0 { shape.len() - 1 } else { dim as usize };
         let (m, k) = (shape[d], shape.iter().product::<usize>() / shape[d]);
         // Positive numbers, far from a sigma of 0.

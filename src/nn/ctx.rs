@@ -67,6 +67,7 @@ pub struct Ctx<'a> {
     pub(super) random: Option<&'a Generator>,
     pub(super) masks: Option<Masks<'a>>,
     watch: Option<Watch<'a>>,
+    condition: Option<&'a Tensor>,
 }
 
 impl<'a> Ctx<'a> {
@@ -88,6 +89,20 @@ impl<'a> Ctx<'a> {
     /// The same pass with given dropout masks.
     pub fn with_masks(self, masks: Masks<'a>) -> Ctx<'a> {
         Ctx { masks: Some(masks), ..self }
+    }
+
+    /// The same pass given a condition: what a conditional layer makes its result depend on besides its input. For a
+    /// class-conditional network it is the samples' classes, i64 `[batch]`. Layers without use for it ignore it.
+    ///
+    /// ```
+    /// use ganvil::{Tensor, nn::Ctx};
+    /// let classes = Tensor::from(&[3i64, 1][..]);
+    /// let ctx = Ctx::eval().with_condition(&classes).frozen();
+    /// assert_eq!(ctx.condition().unwrap().to_vec::<i64>(), [3, 1]);
+    /// assert!(Ctx::eval().condition().is_none());
+    /// ```
+    pub fn with_condition(self, condition: &'a Tensor) -> Ctx<'a> {
+        Ctx { condition: Some(condition), ..self }
     }
 
     /// The same pass, looked at: `watch` is told of every module inside of the one that the pass is asked of. This is
@@ -117,6 +132,11 @@ impl<'a> Ctx<'a> {
     /// ```
     pub fn is_training(&self) -> bool {
         self.random.is_some()
+    }
+
+    /// The pass's condition, if it was given one; see [`Ctx::with_condition`].
+    pub fn condition(&self) -> Option<&'a Tensor> {
+        self.condition
     }
 
     /// Whether running statistics are to be updated.

@@ -57,7 +57,8 @@ pub struct Summary {
 /// Runs an evaluation pass on shapes alone, and lists every layer with its output, parameters and multiply-adds.
 ///
 /// The pass is a real one, on device meta: no values, no time. Multiply-adds are those of the kernels that were called,
-/// so they are what the library does and not what a formula for the layer says. `input` includes the batch; an input of
+/// so they are what the library does and not what a formula for the layer says. Its condition is a class for each
+/// sample. `input` includes the batch; an input of
 /// indices goes through [`Summary::of`].
 ///
 /// ```
@@ -108,7 +109,9 @@ impl Summary {
         let (output, calls) = no_grad(|| {
             let meta = module.boxed().map(|_, _, t| t.to_device(Device::Meta));
             let input = input.to_device(Device::Meta);
-            trace::record(|| meta.forward(&input, &Ctx::eval().watched(&watch)))
+            // For layers that want to know the samples' classes.
+            let classes = Tensor::zeros(&input.shape()[..input.rank().min(1)], DType::I64, Device::Meta);
+            trace::record(|| meta.forward(&input, &Ctx::eval().with_condition(&classes).watched(&watch)))
         });
         let mut drafts = drafts.into_inner();
         drafts.add("", module, &output);

@@ -162,7 +162,13 @@ fn each_parameter_starts_as_its_part_demands() {
 
     let layers = [
         LayerSpec::linear(4, 4),
-        LayerSpec::Linear { inputs: 4, outputs: 4, bias: true, init: Some(Init::Constant { value: 0.5 }) },
+        LayerSpec::Linear {
+            inputs: 4,
+            outputs: 4,
+            bias: true,
+            init: Some(Init::Constant { value: 0.5 }),
+            spectral_norm: false,
+        },
     ];
     let own = LayerSpec::sequential_with(&layers, &Init::Orthogonal { gain: 1.0 }, &r);
     assert!(

@@ -4,6 +4,7 @@ use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
+use crate::data::ImageOptions;
 use crate::names::unknown;
 use crate::nn::{Init, LayerSpec};
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
@@ -29,6 +30,9 @@ pub struct TrainConfig {
     /// How the weights of both networks start.
     #[serde(default, skip_serializing_if = "Init::is_default")]
     pub init: Init,
+    /// What the images were made into when they were read.
+    #[serde(default, skip_serializing_if = "ImageOptions::is_default")]
+    pub data: ImageOptions,
     /// Steps between log records.
     pub log_every: u64,
     /// Steps between sample grids.
@@ -60,6 +64,7 @@ impl Default for TrainConfig {
             latent: 100,
             prior: Prior::Normal,
             init: Init::Default,
+            data: ImageOptions::default(),
             log_every: 100,
             sample_every: 2_000,
             checkpoint_every: 5_000,
@@ -106,6 +111,7 @@ impl TrainConfig {
             );
         }
         self.init.check()?;
+        self.data.check()?;
         for (what, lr) in [("--lr-d", self.optimizer_d.lr()), ("--lr-g", self.optimizer_g.lr())] {
             if !(lr.is_finite() && lr >= 0.0) {
                 return bad(what, &lr, "a learning rate is a finite number, 0 or more; 2e-4 is usual");

@@ -23,14 +23,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes the folder given, or the next free `runs/NNNNN-mnist-RECIPE`, and writes the settings into it.
+    /// Makes the folder given, or the next free `runs/NNNNN-DATA-RECIPE` for the data set's name, and writes the settings into it.
     ///
     /// # Errors
     /// If it cannot be made, or exists with something in it: a run never writes over another.
-    pub fn create(out: Option<&Path>, config: &TrainConfig) -> Result<Run> {
+    pub fn create(out: Option<&Path>, data: &str, config: &TrainConfig) -> Result<Run> {
         let dir = match out {
             Some(dir) => dir.to_path_buf(),
-            None => next_folder(Path::new("runs"), &format!("mnist-{}", config.recipe))?,
+            None => next_folder(Path::new("runs"), &format!("{}-{}", plain(data), config.recipe))?,
         };
         let used = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
         if used {
@@ -51,6 +51,12 @@ impl Run {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+/// A name as part of a file's, whatever is in it.
+fn plain(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "._".contains(c) { c } else { '_' };
+    name.chars().map(plain).collect()
 }
 
 /// The first unused number in front of a name.
@@ -191,17 +197,21 @@ impl Session<'_> {
             start: Instant::now(),
             last: (0.0, 0.0),
         };
-        session.save_images(&run.dir.join("samples/real.png"), &trainer.reals(GRID), trainer.image_size())?;
+        session.save_images(
+            &run.dir.join("samples/real.png"),
+            &trainer.reals(GRID),
+            trainer.image_shape(),
+        )?;
         Ok(session)
     }
 
-    fn save_images(&self, path: &Path, images: &[f32], (rows, cols): (usize, usize)) -> Result<()> {
-        save_grid(path, images, [images.len() / (rows * cols), 1, rows, cols], &GridStyle::default())
+    fn save_images(&self, path: &Path, images: &[f32], [c, h, w]: [usize; 3]) -> Result<()> {
+        save_grid(path, images, [images.len() / (c * h * w), c, h, w], &GridStyle::default())
     }
 
     fn grid(&self, trainer: &Trainer, on: &mut dyn FnMut(Event)) -> Result<()> {
         let path = self.run.dir.join(format!("samples/kimg-{:07.1}.png", trainer.kimg()));
-        self.save_images(&path, &trainer.sample(&self.noise), trainer.image_size())?;
+        self.save_images(&path, &trainer.sample(&self.noise), trainer.image_shape())?;
         on(Event::Wrote(&path));
         Ok(())
     }

@@ -3,15 +3,16 @@
 use super::config::TrainConfig;
 use super::network::Network;
 use super::prior::Prior;
+use super::sampler::generate;
 use super::step::{Draws, Gan, NotFinite, Pass, Probe, StepLosses};
 use super::zoo;
 use crate::backend;
 use crate::checkpoint;
-use crate::data::{Dataset, Loader};
-use crate::nn::{Ctx, Kind, LayerSpec, Module, load_state_dict, to_device};
+use crate::data::{Dataset, Loader, Position};
+use crate::nn::{Ctx, Kind, Module, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
-use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
+use crate::{DType, Device, Error, Generator, Result, Tensor};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,18 +57,18 @@ pub struct Trainer {
     config: TrainConfig,
     gan: Gan,
     draws: LiveDraws,
-    /// Rows and columns of an image.
-    size: (usize, usize),
+    /// Channels, rows and columns of an image.
+    shape: [usize; 3],
     steps: u64,
 }
 
 /// A recipe's layers for these settings.
-fn architecture(config: &TrainConfig, pixels: usize) -> Result<zoo::Architecture> {
+pub(super) fn architecture(config: &TrainConfig, pixels: usize) -> Result<zoo::Architecture> {
     let logits = config.step.loss.get().takes_logits();
     Ok((zoo::recipe(&config.recipe)?.architecture)(config.latent, pixels, logits))
 }
 
-fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<Network> {
+pub(super) fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<Network> {
     Ok(Network::with_init("G", &architecture(config, pixels)?.generator, &config.init, random))
 }
 
@@ -103,7 +104,7 @@ impl Trainer {
             let remedy = "training needs values; use cpu".into();
             return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
         }
-        let size = (data.images.rows, data.images.cols);
+        let shape = data.shape();
         let pixels = data.images.area();
         let stream = |s| Generator::new(config.seed, s);
         let init = stream(Stream::Init);
@@ -134,7 +135,7 @@ impl Trainer {
             config: config.step,
             images: 0,
         };
-        Ok(Trainer { config, gan, draws, size, steps: 0 })
+        Ok(Trainer { config, gan, draws, shape, steps: 0 })
     }
 
     /// The settings.
@@ -157,9 +158,9 @@ impl Trainer {
         self.gan.images as f64 / 1000.0
     }
 
-    /// Rows and columns of an image.
-    pub fn image_size(&self) -> (usize, usize) {
-        self.size
+    /// Channels, rows and columns of an image.
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.shape
     }
 
     /// The instruction set of the device's kernels.
@@ -202,26 +203,18 @@ impl Trainer {
 
     /// Samples in [-1, 1] for latent vectors, in evaluation mode.
     pub fn sample(&self, z: &Tensor) -> Vec<f32> {
-        sample(self.sampler(), z)
+        generate(self.sampler(), z, None, Ctx::eval())
     }
 
     /// The name of the first tensor of the networks that holds a value that is not finite.
     pub fn first_not_finite(&self) -> Option<String> {
         let mut first = None;
-        self.visit(&mut |name, t| {
+        visit(&self.gan, &mut |name, t| {
             if first.is_none() && t.dtype().is_float() && t.to_f64_vec().iter().any(|v| !v.is_finite()) {
                 first = Some(name.to_owned());
             }
         });
         first
-    }
-
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.gan.g.visit("G.", &mut |name, _, t| f(name, t));
-        self.gan.d.visit("D.", &mut |name, _, t| f(name, t));
-        if let Some(average) = &self.gan.average {
-            average.visit("G_ema.", &mut |name, _, t| f(name, t));
-        }
     }
 
     /// Writes everything that decides how the run goes on: weights, buffers, average, optimiser state, random
@@ -230,100 +223,67 @@ impl Trainer {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut tensors = Vec::new();
-        self.visit(&mut |name, t| tensors.push((name.to_owned(), t.detach())));
-        for (prefix, net, opt) in [("G.", &self.gan.g, &self.gan.opt_g), ("D.", &self.gan.d, &self.gan.opt_d)]
-        {
-            let mut names = Vec::new();
-            net.visit(&format!("opt_{prefix}"), &mut |name, kind, _| {
-                if kind == Kind::Parameter {
-                    names.push(name.to_owned());
-                }
-            });
-            tensors.extend(opt.state_dict(&names));
-        }
-        checkpoint::save(path, &tensors, &self.meta())
-    }
-
-    fn meta(&self) -> Value {
-        let mut config = json!(self.config);
-        // How long and how often are the run's business, not the state's.
-        if let Some(c) = config.as_object_mut() {
-            for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
-                c.remove(key);
-            }
-        }
         let d = &self.draws;
-        json!({
-            "format": 1,
-            "config": config,
-            "step": self.steps,
-            "images": self.gan.images,
-            "image_size": [self.size.0, self.size.1],
-            "position": d.loader.position(),
-            "calls": { "noise": d.noise.calls(), "dropout": d.dropout.calls(), "penalty": d.penalty.calls() },
-            "simd": self.tier(),
-        })
-    }
-}
-
-fn sample(net: &Network, z: &Tensor) -> Vec<f32> {
-    no_grad(|| net.forward(z, &Ctx::eval())).to_dtype(DType::F32).to_vec()
-}
-
-/// A trained generator, read back from a checkpoint.
-pub struct Sampler {
-    net: Network,
-    config: TrainConfig,
-    /// Rows and columns of an image.
-    pub size: (usize, usize),
-    /// Steps of training.
-    pub steps: u64,
-}
-
-impl Sampler {
-    /// Reads the generator of a checkpoint: its moving average if it has one.
-    ///
-    /// # Errors
-    /// If the file is no checkpoint of ganvil's, or of a recipe that this version does not have.
-    pub fn load(path: &Path) -> Result<Sampler> {
-        let file = checkpoint::load(path)?;
-        let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
-        let mut settings = json!(TrainConfig::default());
-        let stored = file.meta["config"].as_object().ok_or_else(|| bad("it has no settings"))?;
-        for (key, value) in stored {
-            settings[key] = value.clone();
-        }
-        let config: TrainConfig = serde_json::from_value(settings)
-            .map_err(|e| bad(&format!("its settings are unreadable: {e}")))?;
-        let number = |v: &Value| v.as_u64().ok_or_else(|| bad("a number is missing"));
-        let size =
-            (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
-        let steps = number(&file.meta["step"])?;
-        config.check().map_err(|e| bad(&e.to_string()))?;
-        let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
-        let pixels = size.0.saturating_mul(size.1);
-        if pixels == 0 {
-            return Err(bad(&format!("its images have the size {} x {}", size.0, size.1)));
-        }
-        // The matrices that the settings claim must be in the file, with all their elements, before any are made.
-        let holds = |layer: &LayerSpec| {
-            let &LayerSpec::Linear { inputs, outputs, .. } = layer else { return true };
-            let mut of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
-            of_g.any(|(_, t)| t.shape() == [outputs, inputs])
+        let standing = Standing {
+            steps: self.steps,
+            shape: self.shape,
+            position: d.loader.position(),
+            calls: [&d.noise, &d.dropout, &d.penalty].map(Generator::calls),
+            tier: self.tier(),
         };
-        if !architecture(&config, pixels)?.generator.iter().all(holds) {
-            let claim = format!("latent {} and image size {} x {}", config.latent, size.0, size.1);
-            return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
-        }
-        let mut net = generator(&config, pixels, &Generator::new(config.seed, Stream::Init))?;
-        load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, size, steps })
+        save(path, &self.gan, &self.config, &standing)
     }
+}
 
-    /// `n` samples in [-1, 1] for this seed, `[n, rows * cols]`. Each depends on the seed and its number alone.
-    pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
-        let random = Generator::new(seed, Stream::Samples);
-        sample(&self.net, &self.config.prior.draw(n, self.config.latent, &random, Device::Cpu))
+/// What a checkpoint says of a run beside networks and settings.
+pub(super) struct Standing {
+    pub steps: u64,
+    /// Channels, rows and columns of an image.
+    pub shape: [usize; 3],
+    pub position: Position,
+    /// Draws made for noise, dropout and penalty.
+    pub calls: [u64; 3],
+    pub tier: &'static str,
+}
+
+/// Writes a checkpoint.
+pub(super) fn save(path: &Path, gan: &Gan, config: &TrainConfig, s: &Standing) -> Result<()> {
+    let mut tensors = Vec::new();
+    visit(gan, &mut |name, t| tensors.push((name.to_owned(), t.detach())));
+    for (prefix, net, opt) in [("G.", &gan.g, &gan.opt_g), ("D.", &gan.d, &gan.opt_d)] {
+        let mut names = Vec::new();
+        net.visit(&format!("opt_{prefix}"), &mut |name, kind, _| {
+            if kind == Kind::Parameter {
+                names.push(name.to_owned());
+            }
+        });
+        tensors.extend(opt.state_dict(&names));
+    }
+    let mut config = json!(config);
+    // How long and how often are the run's business, not the state's.
+    if let Some(c) = config.as_object_mut() {
+        for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
+            c.remove(key);
+        }
+    }
+    let [noise, dropout, penalty] = s.calls;
+    let meta: Value = json!({
+        "format": 1,
+        "config": config,
+        "step": s.steps,
+        "images": gan.images,
+        "image_shape": s.shape,
+        "position": s.position,
+        "calls": { "noise": noise, "dropout": dropout, "penalty": penalty },
+        "simd": s.tier,
+    });
+    checkpoint::save(path, &tensors, &meta)
+}
+
+fn visit(gan: &Gan, f: &mut dyn FnMut(&str, &Tensor)) {
+    gan.g.visit("G.", &mut |name, _, t| f(name, t));
+    gan.d.visit("D.", &mut |name, _, t| f(name, t));
+    if let Some(average) = &gan.average {
+        average.visit("G_ema.", &mut |name, _, t| f(name, t));
     }
 }

@@ -1,0 +1,245 @@
+//! A trained generator, and what can be asked of it.
+
+use super::Prior;
+use super::config::TrainConfig;
+use super::network::Network;
+use super::prior::{Truncation, truncated_normal};
+use super::trainer::{architecture, generator};
+use super::walk::{Round, slerp_or_lerp};
+use crate::checkpoint;
+use crate::error::misuse;
+use crate::nn::{Ctx, LayerSpec, Module, load_state_dict};
+use crate::rng::Stream;
+use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A trained generator, read back from a checkpoint.
+pub struct Sampler {
+    net: Network,
+    config: TrainConfig,
+    /// Channels, rows and columns of an image.
+    pub shape: [usize; 3],
+    /// Classes that images can be asked of; none of an unconditional generator.
+    pub classes: Option<usize>,
+    /// Steps of training.
+    pub steps: u64,
+}
+
+/// Latent vectors, and the class of each for a conditional generator.
+#[derive(Clone)]
+pub struct Latents {
+    /// `[n, latent]`.
+    pub z: Tensor,
+    /// i64 `[n]`.
+    pub labels: Option<Tensor>,
+}
+
+/// Whose statistics batch normalisation uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NormStatistics {
+    /// The running ones of training: a sample does not depend on the others.
+    #[default]
+    Running,
+    /// Those of the samples at hand, as in a pass of training; dropout, if there is any, drops as there. What a sample
+    /// looks like depends on all of them. Of use where latents are not distributed as in training (truncation).
+    Batch,
+}
+
+/// Samples made at a time with running statistics, which bounds the memory that activations take.
+const CHUNK: usize = 256;
+
+/// A checkpoint's settings. Those that it does not hold, how long and how often, are the defaults.
+pub(super) fn settings(path: &Path, meta: &Value) -> Result<TrainConfig> {
+    let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+    let mut settings = json!(TrainConfig::default());
+    let stored = meta["config"].as_object().ok_or_else(|| bad("it has no settings"))?;
+    for (key, value) in stored {
+        settings[key] = value.clone();
+    }
+    let config: TrainConfig =
+        serde_json::from_value(settings).map_err(|e| bad(&format!("its settings are unreadable: {e}")))?;
+    config.check().map_err(|e| bad(&e.to_string()))?;
+    Ok(config)
+}
+
+/// Channels, rows and columns of a checkpoint's images.
+pub(super) fn image_shape(path: &Path, meta: &Value) -> Result<[usize; 3]> {
+    let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+    let mut shape = [0; 3];
+    for (i, d) in shape.iter_mut().enumerate() {
+        *d = meta["image_shape"][i].as_u64().ok_or_else(|| bad("the shape of its images is missing"))?
+            as usize;
+    }
+    let [channels, rows, cols] = shape;
+    if rows == 0 || cols == 0 || !matches!(channels, 1 | 3) {
+        return Err(bad(&format!("its images have the shape {channels} x {rows} x {cols}")));
+    }
+    Ok(shape)
+}
+
+impl Sampler {
+    /// Reads the generator of a checkpoint: its moving average if it has one.
+    ///
+    /// # Errors
+    /// If the file is no checkpoint of ganvil's, or of a recipe that this version does not have.
+    pub fn load(path: &Path) -> Result<Sampler> {
+        let file = checkpoint::load(path)?;
+        let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+        let config = settings(path, &file.meta)?;
+        let shape = image_shape(path, &file.meta)?;
+        let steps = file.meta["step"].as_u64().ok_or_else(|| bad("the number of its steps is missing"))?;
+        let classes = file.meta["classes"].as_u64().map(|n| n as usize);
+        if classes == Some(0) {
+            return Err(bad("it has 0 classes"));
+        }
+        let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
+        let pixels = shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
+        // The matrices that the settings claim must be in the file, with all their elements, before any are made.
+        let holds = |layer: &LayerSpec| {
+            let &LayerSpec::Linear { inputs, outputs, .. } = layer else { return true };
+            let mut of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
+            of_g.any(|(_, t)| t.shape() == [outputs, inputs])
+        };
+        if !architecture(&config, pixels)?.generator.iter().all(holds) {
+            let claim = format!("latent {} and image shape {shape:?}", config.latent);
+            return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
+        }
+        let mut net = generator(&config, pixels, &Generator::new(config.seed, Stream::Init))?;
+        load_state_dict(&mut net, &file.tensors, prefix, path)?;
+        Ok(Sampler { net, config, shape, classes, steps })
+    }
+
+    /// The settings that it was trained with.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// `n` samples in [-1, 1] for this seed, `[n, channels * rows * cols]`. Each depends on the seed and its number
+    /// alone; number i has class i modulo the number of classes.
+    pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
+        let z = self.config.prior.draw(
+            n,
+            self.config.latent,
+            &Generator::new(seed, Stream::Samples),
+            Device::Cpu,
+        );
+        self.generate(&self.labelled(z, |i| i), NormStatistics::Running)
+    }
+
+    /// `n` latent vectors for this seed, each a function of the seed and its number alone; number i has class i modulo
+    /// the number of classes.
+    ///
+    /// # Errors
+    /// If they are to be truncated and the prior is not normal.
+    pub fn latents(&self, n: usize, seed: u64, truncation: Option<Truncation>) -> Result<Latents> {
+        let prior = self.config.prior;
+        let z = match truncation {
+            None => prior.draw(n, self.config.latent, &Generator::new(seed, Stream::Samples), Device::Cpu),
+            Some(t) => {
+                t.check()?;
+                if prior != Prior::Normal {
+                    let remedy =
+                        format!("only a normal prior has tails to cut off, this run's is {}", prior.name());
+                    return Err(Error::Argument { what: "--truncation", value: t.tau.to_string(), remedy });
+                }
+                truncated_normal(n, self.config.latent, t, seed)
+            }
+        };
+        Ok(self.labelled(z, |i| i))
+    }
+
+    /// `rows` ways between two latent vectors each, `columns` points from end to end: row r leads from number 2r of
+    /// `ends` to number 2r + 1, with the class of r. Points lie on great circles ([`slerp`](super::slerp)), for a
+    /// uniform prior on straight lines.
+    ///
+    /// # Panics
+    /// If there are not two ends for a row, or less than two columns.
+    #[track_caller]
+    pub fn strip(&self, ends: &Latents, columns: usize) -> Latents {
+        let [n, latent] = ends.z.shape() else { misuse!("strip", "latents are [n, latent]") };
+        if n % 2 != 0 || columns < 2 {
+            misuse!(
+                "strip",
+                "{n} ends and {columns} columns; give two ends for a row and two columns or more"
+            );
+        }
+        let ends = ends.z.to_vec::<f32>();
+        let mut points = Vec::with_capacity(n / 2 * columns * latent);
+        for pair in ends.chunks_exact(2 * latent) {
+            let (a, b) = pair.split_at(*latent);
+            for c in 0..columns {
+                points.extend(slerp_or_lerp(self.config.prior, a, b, c as f64 / (columns - 1) as f64));
+            }
+        }
+        self.labelled(Tensor::new(&points, &[n / 2 * columns, *latent]), |i| i / columns)
+    }
+
+    /// A class-by-noise grid: row = class, column = latent vector, the same in every row. `None` of an unconditional
+    /// generator.
+    pub fn class_grid(&self, columns: &Latents) -> Option<Latents> {
+        let (classes, n) = (self.classes?, columns.z.shape()[0]);
+        let z = Tensor::cat(&vec![&columns.z; classes], 0);
+        Some(self.labelled(z, |i| i / n))
+    }
+
+    /// For `n` samples a closed way each, through `points` latent vectors: sample i goes from number `i * points` of the
+    /// seed's over the next ones and back to it. The result gives the latents at a time in [0, 1).
+    ///
+    /// # Errors
+    /// As [`Sampler::latents`].
+    pub fn rounds(
+        &self,
+        n: usize,
+        points: usize,
+        seed: u64,
+        truncation: Option<Truncation>,
+    ) -> Result<impl Fn(f64) -> Latents + '_> {
+        let all = self.latents(n * points, seed, truncation)?.z.to_vec::<f32>();
+        let latent = self.config.latent;
+        Ok(move |time: f64| {
+            let ways = all.chunks_exact(points * latent).map(|p| Round::new(self.config.prior, p, latent));
+            let z: Vec<f32> = ways.flat_map(|way| way.at(time)).collect();
+            self.labelled(Tensor::new(&z, &[n, latent]), |i| i)
+        })
+    }
+
+    fn labelled(&self, z: Tensor, class: impl Fn(usize) -> usize) -> Latents {
+        let labels = self.classes.map(|classes| {
+            let all: Vec<i64> = (0..z.shape()[0]).map(|i| (class(i) % classes) as i64).collect();
+            Tensor::new(&all, &[all.len()])
+        });
+        Latents { z, labels }
+    }
+
+    /// The images of latent vectors, in [-1, 1], `[n, channels * rows * cols]`.
+    pub fn generate(&self, latents: &Latents, statistics: NormStatistics) -> Vec<f32> {
+        let n = latents.z.shape()[0];
+        let random = Generator::new(self.config.seed, Stream::Dropout);
+        let (ctx, most) = match statistics {
+            NormStatistics::Running => (Ctx::eval(), CHUNK),
+            NormStatistics::Batch => (Ctx::train(&random).frozen(), n.max(1)),
+        };
+        let mut images = Vec::with_capacity(n * self.shape.iter().product::<usize>());
+        for start in (0..n).step_by(most) {
+            let part = |t: &Tensor| t.narrow(0, start, most.min(n - start));
+            images.extend(generate(
+                &self.net,
+                &part(&latents.z),
+                latents.labels.as_ref().map(part).as_ref(),
+                ctx,
+            ));
+        }
+        images
+    }
+}
+
+/// A network's samples for latent vectors and classes, as f32.
+pub(super) fn generate(net: &Network, z: &Tensor, labels: Option<&Tensor>, ctx: Ctx) -> Vec<f32> {
+    let pass = |ctx: &Ctx| no_grad(|| net.forward(z, ctx));
+    let images = match labels {
+        Some(labels) => pass(&ctx.with_condition(labels)),
+        None => pass(&ctx),
+    };
+    images.to_dtype(DType::F32).to_vec()
+}

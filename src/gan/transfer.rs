@@ -1,0 +1,267 @@
+//! Networks to PyTorch and back, as safetensors files of a `state_dict`.
+
+use super::config::TrainConfig;
+use super::network::Network;
+use super::run::Run;
+use super::sampler::{image_shape, settings};
+use super::step::Gan;
+use super::trainer::{Standing, networks, save};
+use super::zoo;
+use crate::backend;
+use crate::checkpoint::{self, Checkpoint};
+use crate::data::Position;
+use crate::nn::{Module, load_state_dict, state_dict};
+use crate::optim::Optimizer;
+use crate::rng::Stream;
+use crate::{Device, Error, Generator, Result, Tensor};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A network of a checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The generator that samples are taken from: the moving average if there is one.
+    Sampled,
+    /// The generator's moving average.
+    Average,
+    /// The generator as it is trained.
+    Raw,
+    /// The discriminator.
+    Discriminator,
+}
+
+/// Writes a network of a checkpoint under the names of its `state_dict` in PyTorch: `net.0.weight`, ... The settings go
+/// along as metadata, which PyTorch does not mind and [`import`] reads.
+///
+/// # Errors
+/// If the file is no checkpoint or does not have the network, or `out` cannot be written.
+pub fn export(checkpoint: &Path, out: &Path, part: Part) -> Result<()> {
+    let file = checkpoint::load(checkpoint)?;
+    let config = settings(checkpoint, &file.meta)?;
+    let prefix = match part {
+        Part::Sampled if config.step.ema.is_none() => "G.",
+        Part::Sampled | Part::Average => "G_ema.",
+        Part::Raw => "G.",
+        Part::Discriminator => "D.",
+    };
+    let tensors = file.tensors.iter();
+    let tensors: Vec<(String, Tensor)> =
+        tensors.filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone()))).collect();
+    if tensors.is_empty() {
+        let problem = match part {
+            Part::Average => "has no moving average of the generator; leave --ema out".into(),
+            _ => format!("has no tensor whose name begins with '{prefix}'; is it a checkpoint of a run?"),
+        };
+        return Err(Error::format(checkpoint, problem));
+    }
+    let meta = json!({ "config": file.meta["config"], "image_shape": file.meta["image_shape"] });
+    checkpoint::save(out, &tensors, &meta)
+}
+
+/// What a network that comes from PyTorch is to be.
+pub struct Import<'a> {
+    /// The recipe whose architecture it has.
+    pub recipe: &'a str,
+    /// A `state_dict` of the generator.
+    pub generator: &'a Path,
+    /// One of the discriminator; else it starts afresh.
+    pub discriminator: Option<&'a Path>,
+    /// Size of a latent vector, if not that of the file's metadata or the recipe.
+    pub latent: Option<usize>,
+    /// Rows and columns of an image, if not those of the metadata or 28.
+    pub size: Option<usize>,
+    /// Channels of an image, if not those of the metadata or 1.
+    pub channels: Option<usize>,
+}
+
+/// Settings, networks and the shape of images, checked against the recipe's architecture.
+pub struct Imported {
+    config: TrainConfig,
+    gan: Gan,
+    shape: [usize; 3],
+}
+
+/// Latent vectors are not longer.
+const MOST_LATENT: usize = 1 << 16;
+
+/// Reads networks that PyTorch trained. Also the moving average, if the recipe has one, is the generator of the file.
+///
+/// # Errors
+/// If a file cannot be read, or has other names or shapes than the recipe's network: the message lists them, and names
+/// the recipe that fits if there is one.
+pub fn import(what: &Import) -> Result<Imported> {
+    let recipe = zoo::recipe(what.recipe)?;
+    let file = checkpoint::load(what.generator)?;
+    let own = file.meta["config"]["recipe"] == recipe.name;
+    let mut config = if own { settings(what.generator, &file.meta)? } else { (recipe.config)() };
+    let mut shape = if own { image_shape(what.generator, &file.meta)? } else { [1, 28, 28] };
+    config.latent = what.latent.unwrap_or(config.latent);
+    if config.latent > MOST_LATENT {
+        let remedy = format!("use at most {MOST_LATENT}");
+        return Err(Error::Argument { what: "--latent", value: config.latent.to_string(), remedy });
+    }
+    config.data.size = what.size.or(config.data.size);
+    config.data.channels = what.channels.or(config.data.channels);
+    config.check()?;
+    if let Some(n) = what.size {
+        (shape[1], shape[2]) = (n, n);
+    }
+    shape[0] = what.channels.unwrap_or(shape[0]);
+
+    let random = Generator::new(config.seed, Stream::Init);
+    let (mut g, mut d) = networks(&config, shape.iter().product(), &random)?;
+    load(&mut g, &file, what.generator, &config, shape)?;
+    if let Some(path) = what.discriminator {
+        load(&mut d, &checkpoint::load(path)?, path, &config, shape)?;
+    }
+    let gan = Gan {
+        average: config.step.ema.map(|_| g.clone()),
+        g,
+        d,
+        opt_g: Optimizer::new(config.optimizer_g),
+        opt_d: Optimizer::new(config.optimizer_d),
+        config: config.step,
+        images: 0,
+    };
+    Ok(Imported { config, gan, shape })
+}
+
+impl Imported {
+    /// Makes a run's folder with a checkpoint of no steps; returns its path. `name` stands in the folder's, if `out` does
+    /// not name one.
+    ///
+    /// # Errors
+    /// As [`Run::create`]; if the checkpoint cannot be written.
+    pub fn into_run(self, out: Option<&Path>, name: &str) -> Result<PathBuf> {
+        let run = Run::create(out, name, &self.config)?;
+        let standing = Standing {
+            steps: 0,
+            shape: self.shape,
+            position: Position::default(),
+            calls: [0; 3],
+            tier: backend::of(Device::Cpu).tier(),
+        };
+        let path = run.dir().join("checkpoints/step-00000000.safetensors");
+        save(&path, &self.gan, &self.config, &standing)?;
+        Ok(run.dir().to_path_buf())
+    }
+}
+
+fn load(
+    net: &mut Network,
+    file: &Checkpoint,
+    path: &Path,
+    config: &TrainConfig,
+    shape: [usize; 3],
+) -> Result<()> {
+    let difference = Difference::of(net, file);
+    if difference.is_none() {
+        return load_state_dict(net, &file.tensors, "", path);
+    }
+    let role = if net.name() == "G" { "generator" } else { "discriminator" };
+    let fits = fitting(file, config, shape).map_or(String::new(), |hint| format!(". {hint}"));
+    Err(Error::format(path, format!("is no {role} of recipe '{}': {difference}{fits}", config.recipe)))
+}
+
+/// How a file's names and shapes differ from a network's.
+struct Difference {
+    missing: Vec<String>,
+    unexpected: Vec<String>,
+    shapes: Vec<String>,
+}
+
+impl Difference {
+    fn of(net: &dyn Module, file: &Checkpoint) -> Difference {
+        let wanted: BTreeMap<String, Tensor> = state_dict(net).into_iter().collect();
+        let mut unexpected: Vec<String> =
+            file.tensors.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        unexpected.sort();
+        let missing = wanted.keys().filter(|name| !file.tensors.contains_key(*name)).cloned().collect();
+        let shapes = wanted.iter().filter_map(|(name, w)| {
+            let found = file.tensors.get(name)?.shape();
+            (found != w.shape()).then(|| format!("{name} is {found:?}, wanted {:?}", w.shape()))
+        });
+        Difference { missing, unexpected, shapes: shapes.collect() }
+    }
+
+    fn is_none(&self) -> bool {
+        self.has_names() && self.shapes.is_empty()
+    }
+
+    fn has_names(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty()
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        const SHOWN: usize = 6;
+        let lists = [
+            ("missing", &self.missing),
+            ("unexpected", &self.unexpected),
+            ("of another shape", &self.shapes),
+        ];
+        let mut separator = "";
+        for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+            write!(f, "{separator}{what}: {}", names[..names.len().min(SHOWN)].join(", "))?;
+            if let Some(more) = names.len().checked_sub(SHOWN + 1) {
+                write!(f, " and {} more", more + 1)?;
+            }
+            separator = "; ";
+        }
+        Ok(())
+    }
+}
+
+/// What to give so that the file fits, if anything would do.
+fn fitting(file: &Checkpoint, config: &TrainConfig, shape: [usize; 3]) -> Option<String> {
+    // Sizes that the file's matrices have; nothing larger than they are is made.
+    let matrices = file.tensors.values().filter(|t| t.rank() >= 2 && t.numel() > 0);
+    let mut sizes: Vec<usize> = matrices.flat_map(|t| t.shape()[..2].to_vec()).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let latents = sizes.iter().copied().filter(|n| (1..=MOST_LATENT).contains(n));
+    let latents: Vec<usize> = [config.latent].into_iter().chain(latents).collect();
+    let square = |c: usize| {
+        let side =
+            move |n: &usize| (n % c == 0).then(|| (n / c).isqrt()).filter(|s| s * s * c == *n && *s > 4);
+        sizes.iter().filter_map(move |n| Some([c, side(n)?, side(n)?]))
+    };
+    let shapes: Vec<[usize; 3]> = [shape].into_iter().chain(square(1)).chain(square(3)).collect();
+    for recipe in &zoo::RECIPES {
+        let with = |latent, shape: [usize; 3]| {
+            let config = TrainConfig { latent, ..(recipe.config)() };
+            networks(&config, shape.iter().product(), &Generator::new(0, Stream::Init)).ok()
+        };
+        let (g, d) = with(config.latent, shape)?;
+        // Names do not depend on sizes.
+        let names = [&g, &d].map(|net| Difference::of(net, file).has_names());
+        if names == [false, false] {
+            continue;
+        }
+        for (&latent, &other) in latents.iter().flat_map(|l| shapes.iter().map(move |s| (l, s))) {
+            let (g, d) = with(latent, other)?;
+            let role = match [&g, &d].map(|net| Difference::of(net, file).is_none()) {
+                [true, _] => "generator",
+                [_, true] => "discriminator",
+                _ => continue,
+            };
+            return Some(hint(role, recipe.name, (config.latent, latent), (shape, other)));
+        }
+    }
+    None
+}
+
+fn hint(role: &str, recipe: &str, latent: (usize, usize), shape: ([usize; 3], [usize; 3])) -> String {
+    let mut flags = format!("--recipe {recipe}");
+    if latent.0 != latent.1 && role == "generator" {
+        flags += &format!(" --latent {}", latent.1);
+    }
+    if shape.0 != shape.1 {
+        flags += &format!(" --size {} --channels {}", shape.1[1], shape.1[0]);
+    }
+    let place = if role == "discriminator" { "; name the file with --discriminator FILE" } else { "" };
+    format!("It fits as the {role} of {flags}{place}")
+}

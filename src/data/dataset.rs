@@ -124,6 +124,20 @@ impl Dataset {
     /// Pictures from cameras are turned upright, transparent ones lie on black, sixteen bits become eight, colours made
     /// grey are weighted by Rec. 709. Scaling is Lanczos' (three lobes), widened to the source's pixels when it shrinks.
     ///
+    /// ```
+    /// use ganvil::data::{Dataset, ImageOptions, Split};
+    /// use ganvil::report::save_pictures;
+    ///
+    /// let dir = std::env::temp_dir().join(format!("ganvil-photos-{}", std::process::id()));
+    /// save_pictures(dir.join("black"), &[-1.0; 8], [2, 1, 2, 2])?; // two grey pictures of 2 x 2
+    /// save_pictures(dir.join("white"), &[1.0; 4], [1, 1, 2, 2])?;
+    /// let data = Dataset::open(&dir, Split::Train, &ImageOptions { pad: Some(4), ..ImageOptions::default() })?;
+    /// assert_eq!((data.images.count, data.shape()), (3, [1, 4, 4]));
+    /// assert_eq!((&data.classes[1], data.labels.unwrap()), (&"white".to_string(), vec![0, 0, 1]));
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), ganvil::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotFound`] if there is nothing of the sort; [`Error::Format`] naming the file if one is damaged, if
     /// there are not as many labels as images, or if pictures differ in size and no size is set; [`Error::Argument`] if

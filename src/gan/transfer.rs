@@ -86,7 +86,34 @@ pub struct Imported {
 /// Latent vectors are not longer.
 const MOST_LATENT: usize = 1 << 16;
 
-/// Reads networks that PyTorch trained. Also the moving average, if the recipe has one, is the generator of the file.
+/// Reads networks that PyTorch trained; [`export`]'s way back.
+///
+/// ```
+/// use ganvil::gan::{Import, Sampler, TrainConfig, import, latest_checkpoint, networks};
+/// use ganvil::{Generator, checkpoint, nn::state_dict, rng::Stream};
+///
+/// // What `safetensors.torch.save_file(net.state_dict(), ...)` leaves.
+/// let dir = std::env::temp_dir().join(format!("ganvil-import-{}", std::process::id()));
+/// std::fs::create_dir(&dir).unwrap();
+/// let file = dir.join("generator.safetensors");
+/// let (g, _) = networks(&TrainConfig::default(), 784, &Generator::new(0, Stream::Init))?;
+/// checkpoint::save(&file, &state_dict(&g), &serde_json::Value::Null)?;
+///
+/// let what = Import {
+///     recipe: "mlp",
+///     generator: &file,
+///     discriminator: None,
+///     latent: None,
+///     size: None,
+///     channels: None,
+/// };
+/// let run = import(&what)?.into_run(Some(&dir.join("run")), "torch")?;
+/// assert_eq!(Sampler::load(&latest_checkpoint(&run)?)?.sample(2, 0).len(), 2 * 784);
+/// # std::fs::remove_dir_all(&dir).unwrap();
+/// # Ok::<(), ganvil::Error>(())
+/// ```
+///
+/// The moving average, if the recipe has one, is the generator of the file as well.
 ///
 /// # Errors
 /// If a file cannot be read, or has other names or shapes than the recipe's network: the message lists them, and names

@@ -14,6 +14,16 @@ use crate::{Error, Result};
 ///
 /// A GIF has 256 colours per frame: grey pictures are exact, others come near.
 ///
+/// ```
+/// use ganvil::report::{GridStyle, save_gif};
+/// let path = std::env::temp_dir().join(format!("ganvil-blink-{}.gif", std::process::id()));
+/// let frames = [-1.0, 1.0].map(|v| vec![v; 4]);
+/// save_gif(&path, frames, [1, 1, 2, 2], &GridStyle::default(), 500)?;
+/// assert!(std::fs::read(&path).unwrap().starts_with(b"GIF89a"));
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), ganvil::Error>(())
+/// ```
+///
 /// # Errors
 /// As `save_grid`; if there are no frames, or they are wider or higher than the 65,535 pixels of a GIF.
 ///

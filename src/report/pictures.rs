@@ -12,6 +12,16 @@ use crate::{Error, Result};
 ///
 /// `images` and the mapping to bytes are those of [`save_grid`](super::save_grid).
 ///
+/// ```
+/// use ganvil::report::save_pictures;
+/// let dir = std::env::temp_dir().join(format!("ganvil-singles-{}", std::process::id()));
+/// save_pictures(&dir, &[-1.0, 1.0], [2, 1, 1, 1])?;
+/// assert!(dir.join("000001.png").is_file());
+/// assert!(save_pictures(&dir, &[0.0], [1; 4]).unwrap_err().to_string().contains("not empty"));
+/// # std::fs::remove_dir_all(&dir).unwrap();
+/// # Ok::<(), ganvil::Error>(())
+/// ```
+///
 /// # Errors
 /// If the folder holds anything, or a file cannot be written.
 ///

@@ -3,7 +3,7 @@
 use super::compare::Report;
 use super::fixture::Fixture;
 use super::place::Place;
-use super::{ops, optim, penalty, train};
+use super::{ops, optim, penalty, state, train};
 use ganvil::Tensor;
 use ganvil::autograd::grad;
 
@@ -13,6 +13,7 @@ pub fn is_known(kind: &str, op: &str) -> bool {
         "op" => ops::rule(op).is_some() || optim::is_known(op),
         "double" => ops::rule(op).is_some() || penalty::is_known(op),
         "train" => train::is_known(op),
+        "state" => true,
         _ => false,
     }
 }
@@ -25,6 +26,7 @@ pub fn compute(fixture: &Fixture, place: &Place) -> Result<Vec<String>, String> 
         "op" => op(&mut report)?,
         "double" if penalty::is_known(&fixture.op) => penalty::run(&mut report)?,
         "double" => double(&mut report)?,
+        "state" => state::run(&mut report)?,
         "train" if train::is_known(&fixture.op) => train::run(&mut report)?,
         kind => return Err(format!("{kind} {} is not known", fixture.op)),
     }

@@ -36,7 +36,6 @@ const WAITING: &[(&str, Which)] = &[
     ("hinge loss", Ops(&["train"], &["hinge_sn"])),
     ("least-squares loss", Ops(&["train"], &["lsgan"])),
     ("conditional training", Ops(&["train"], &["cgan"])),
-    ("convolution", Kinds(&["state"])),
     ("Inception and feature metrics", Kinds(&["metric"])),
 ];
 

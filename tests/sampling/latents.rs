@@ -79,7 +79,7 @@ fn truncation_is_refused_where_it_means_nothing() {
     for tau in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_says(&cut(Prior::Normal, tau).unwrap(), &["invalid --truncation", "positive number"]);
     }
-    let names: Vec<_> = ["resample", "scaled"].map(|n| n.parse().unwrap()).into();
+    let names: [TruncationKind; 2] = ["resample", "scaled"].map(|n| n.parse().unwrap());
     assert_eq!(names, KINDS);
     assert_says(&"scale".parse::<TruncationKind>().unwrap_err().to_string(), &["did you mean 'scaled'?"]);
 }

@@ -38,6 +38,18 @@ impl Layout {
         Layout { shape, strides, offset: 0 }
     }
 
+    /// Images `[n, c, h, w]` with the channels of a pixel side by side.
+    #[track_caller]
+    pub fn channels_last(shape: &[usize]) -> Layout {
+        assert_eq!(shape.len(), 4, "channels-last is an order of four dimensions");
+        Layout::in_order(&[0, 2, 3, 1], shape)
+    }
+
+    /// Dense in the order of [`Layout::channels_last`].
+    pub fn is_channels_last(&self) -> bool {
+        self.rank() == 4 && self.permuted(&[0, 2, 3, 1]).is_contiguous()
+    }
+
     /// Given strides; those of size-1 dimensions are made canonical.
     pub(crate) fn strided(shape: &[usize], strides: &[usize], offset: usize) -> Layout {
         debug_assert_eq!(shape.len(), strides.len());

@@ -68,6 +68,7 @@ pub mod report;
 pub mod rng;
 mod tensor;
 
+pub use backend::ConvOptions;
 pub use device::Device;
 pub use dims::{Dims, MAX_RANK};
 pub use dtype::{DType, Element};

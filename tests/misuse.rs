@@ -2,7 +2,7 @@
 
 use ganvil::autograd::{GradOptions, grad, grad_with};
 use ganvil::rng::Stream;
-use ganvil::{DType, Device, Generator, PadMode, Reduction, Tensor};
+use ganvil::{ConvOptions, DType, Device, Generator, PadMode, Reduction, Tensor};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Once;
@@ -516,5 +516,56 @@ fn gradients() {
     }
     refused("to_dtype", &["no derivative", "detach"], || {
         one(grad(&[&x.to_dtype(DType::I64).to_dtype(DType::F32).sum_all()], &[&x], &[], false))
+    });
+}
+
+#[test]
+fn convolutions_name_the_sizes_that_do_not_fit() {
+    let (x, w) = (f32s(&[2, 4, 8, 8]), f32s(&[6, 4, 3, 3]));
+    let plain = ConvOptions::new();
+    let conv = |x: &Tensor, w: &Tensor, o: ConvOptions| x.conv2d(w, None, &o);
+    let too_large = ["[2, 4, 8, 8]", "spans 9", "more than the 8", "more padding"];
+    refused("conv2d", &too_large, || conv(&x, &f32s(&[1, 4, 9, 1]), plain));
+    refused("conv2d", &["spans 9 with dilation 4"], || conv(&x, &w, plain.dilation(4)));
+    refused("conv2d", &["stride is [0, 0]", "at least 1"], || conv(&x, &w, plain.stride(0)));
+    refused("conv2d", &["dilation is [0, 0]"], || conv(&x, &w, plain.dilation(0)));
+    refused("conv2d", &["groups is [0, 0]"], || conv(&x, &w, plain.groups(0)));
+    refused("conv2d", &["groups 3 do not divide the 4 channels of x [2, 4, 8, 8]"], || {
+        conv(&x, &w, plain.groups(3))
+    });
+    refused("conv2d", &["groups 4 do not divide", "the 6 of the weight"], || conv(&x, &w, plain.groups(4)));
+    refused("conv2d", &["has 4 channels", "[6, 4, 3, 3] with groups 2 takes 8"], || {
+        conv(&x, &w, plain.groups(2))
+    });
+    refused("conv2d", &["4 dimensions", "[2, 4, 8]"], || conv(&f32s(&[2, 4, 8]), &w, plain));
+    refused("conv2d", &["kernel of weight [6, 4, 0, 3] is empty"], || conv(&x, &f32s(&[6, 4, 0, 3]), plain));
+    refused("conv2d", &["bias [out] = [6]", "[4]"], || x.conv2d(&w, Some(&f32s(&[4])), &plain));
+    refused("conv2d", &["f32 or f64", "f16"], || {
+        conv(&x.to_dtype(DType::F16), &w.to_dtype(DType::F16), plain)
+    });
+    refused("conv2d", &["dtypes f32", "and f64"], || conv(&x, &w.to_dtype(DType::F64), plain));
+
+    let back = |o: ConvOptions, p: [usize; 2]| f32s(&[2, 6, 2, 2]).conv_transpose2d(&w, None, &o, p);
+    refused("conv_transpose2d", &["has 4 channels", "takes 6 (its first"], || {
+        x.conv_transpose2d(&w, None, &plain, [0, 0])
+    });
+    let negative = ["[2, 6, 2, 2]", "spreads over 4", "padding 2 takes all", "less padding"];
+    refused("conv_transpose2d", &negative, || back(plain.padding(2), [0, 0]));
+    refused("conv_transpose2d", &["output_padding [2, 0] must be less than stride [2, 2]"], || {
+        back(plain.stride(2), [2, 0])
+    });
+    refused("conv_transpose2d", &["stride is [0, 0]"], || back(plain.stride(0), [0, 0]));
+    refused("conv_transpose2d", &["bias [out] = [4]"], || {
+        f32s(&[2, 6, 2, 2]).conv_transpose2d(&w, Some(&f32s(&[6])), &plain, [0, 0])
+    });
+
+    refused("conv2d_weight_grad", &["of one n", "[3, 6, 6, 6]"], || {
+        x.conv2d_weight_grad(&f32s(&[3, 6, 6, 6]), [3, 3], &plain)
+    });
+    refused("conv2d_weight_grad", &["gives images of [6, 6]", "[2, 6, 5, 6]"], || {
+        x.conv2d_weight_grad(&f32s(&[2, 6, 5, 6]), [3, 3], &plain)
+    });
+    refused("modulated_conv2d", &["style [n, I]", "[2, 3]"], || {
+        x.modulated_conv2d(&w, &f32s(&[2, 3]), [1, 1], None)
     });
 }

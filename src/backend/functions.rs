@@ -205,3 +205,55 @@ impl GradClip {
     /// Leaves every gradient as it is, bit for bit.
     pub const NONE: GradClip = GradClip { scale: 1.0, limit: f64::INFINITY };
 }
+
+/// How the window of a two-dimensional convolution moves: `[vertical, horizontal]` each.
+///
+/// ```
+/// use ganvil::ConvOptions;
+/// let half = ConvOptions::new().stride(2).padding(1);
+/// assert_eq!((half.stride, half.padding, half.dilation, half.groups), ([2, 2], [1, 1], [1, 1], 1));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConvOptions {
+    /// Pixels the window moves by.
+    pub stride: [usize; 2],
+    /// Zeros assumed on each side.
+    pub padding: [usize; 2],
+    /// Distance between the window's taps.
+    pub dilation: [usize; 2],
+    /// Parts that the channels are cut into, each convolved on its own.
+    pub groups: usize,
+}
+
+impl Default for ConvOptions {
+    fn default() -> ConvOptions {
+        ConvOptions { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
+    }
+}
+
+impl ConvOptions {
+    /// Stride 1, no padding, no dilation, one group.
+    pub fn new() -> ConvOptions {
+        ConvOptions::default()
+    }
+
+    /// The same stride in both directions.
+    pub fn stride(self, n: usize) -> ConvOptions {
+        ConvOptions { stride: [n, n], ..self }
+    }
+
+    /// The same padding in both directions.
+    pub fn padding(self, n: usize) -> ConvOptions {
+        ConvOptions { padding: [n, n], ..self }
+    }
+
+    /// The same dilation in both directions.
+    pub fn dilation(self, n: usize) -> ConvOptions {
+        ConvOptions { dilation: [n, n], ..self }
+    }
+
+    /// So many groups.
+    pub fn groups(self, n: usize) -> ConvOptions {
+        ConvOptions { groups: n, ..self }
+    }
+}

@@ -1,6 +1,6 @@
 //! The backend of tensors without values: every kernel does nothing but note that it was called.
 
-use super::trace::{note, note_gemm};
+use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::rng::Key;
 
@@ -72,6 +72,15 @@ impl Backend for Meta {
     fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
     }
+    fn conv2d(&self, _: View, weight: View, _: Option<View>, _: &ConvOptions, out: ViewMut) {
+        note_conv("conv2d", out.layout.shape(), weight.layout.shape());
+    }
+    fn conv2d_input_grad(&self, g: View, weight: View, _: Option<View>, _: &ConvOptions, _: ViewMut) {
+        note_conv("conv2d_input_grad", g.layout.shape(), weight.layout.shape());
+    }
+    fn conv2d_weight_grad(&self, _: View, g: View, _: &ConvOptions, out: ViewMut) {
+        note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
+    }
     fn index_select(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         Ok(())
@@ -113,9 +122,13 @@ impl Backend for Meta {
 mod tests {
     use std::collections::BTreeSet;
 
-    /// The names in `note("name", ..)` of a backend's source.
+    /// The names in `note("name", ..)` and its like of a backend's source.
     fn noted(source: &str) -> BTreeSet<&str> {
-        source.split("note(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+        ["note(\"", "note_conv(\""]
+            .into_iter()
+            .flat_map(|call| source.split(call).skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .collect()
     }
 
     /// A kernel without a note would be missing from every cost that is counted on this device.

@@ -9,7 +9,7 @@ mod functions;
 mod meta;
 pub mod trace;
 
-pub use functions::{Binary, Compare, GradClip, Random, Reduce, Unary, Update};
+pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update};
 
 use crate::{DType, Device, Layout};
 
@@ -182,6 +182,20 @@ pub trait Backend: Send + Sync {
     fn cumsum(&self, x: View, out: ViewMut);
     /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
+    /// The cross-correlation `out [n, O, oh, ow] = x [n, C, h, w] * weight [O, C/groups, kh, kw] + bias [O]`. Images are
+    /// dense channels-last, weight and bias contiguous; none is empty. f32 and f64, as both adjoints.
+    fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut);
+    /// The adjoint of [`Backend::conv2d`] in x, for g of its result's shape: `out [n, C, h, w] = g * weight^T + bias [C]`.
+    fn conv2d_input_grad(
+        &self,
+        g: View,
+        weight: View,
+        bias: Option<View>,
+        options: &ConvOptions,
+        out: ViewMut,
+    );
+    /// The adjoint of [`Backend::conv2d`] in the weight, for g of its result's shape; `out` is contiguous.
+    fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut);
     /// out = the entries of dimension `dim` of x listed in the 1-D i64 `index`; all dtypes.
     fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex>;
     /// acc += src at the entries of dimension `dim` listed in `index`, repeats in index order.

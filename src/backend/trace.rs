@@ -10,7 +10,8 @@ use std::cell::RefCell;
 pub struct Call {
     /// The primitive's name: `gemm`, `unary`, ...
     pub kernel: &'static str,
-    /// Its problem size: m, n, k and then the batch dimensions for `gemm`, else the result's shape.
+    /// Its problem size: m, n, k and then the batch dimensions for `gemm`; images, channels, rows and columns of the
+    /// smaller image and then channels, rows and columns of the window for convolutions; else the result's shape.
     pub shape: Vec<usize>,
     /// The module whose forward pass called it, as in messages (`D.net.3`); empty outside of any.
     pub module: String,
@@ -27,7 +28,9 @@ impl Call {
     /// ```
     pub fn macs(&self) -> u64 {
         match self.kernel {
-            "gemm" => self.shape.iter().map(|&n| n as u64).product(),
+            "gemm" | "conv2d" | "conv2d_input_grad" | "conv2d_weight_grad" => {
+                self.shape.iter().map(|&n| n as u64).product()
+            }
             _ => 0,
         }
     }
@@ -80,5 +83,14 @@ pub(crate) fn note_gemm(a: &View, out: &ViewMut) {
         (out.layout.shape(), a.layout.shape(), CALLS.with_borrow(Option::is_some))
     {
         note("gemm", &[&[*m, *n, *k], batch].concat());
+    }
+}
+
+/// The note of a convolution between images and windows of these shapes: of its result (or the gradient of that) and its
+/// weight (or the gradient of that).
+#[inline]
+pub(crate) fn note_conv(kernel: &'static str, y: &[usize], weight: &[usize]) {
+    if CALLS.with_borrow(Option::is_some) {
+        note(kernel, &[y, &weight[1..]].concat());
     }
 }

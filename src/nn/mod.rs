@@ -7,6 +7,7 @@
 mod activation;
 mod batch_norm;
 mod branches;
+mod conv;
 mod ctx;
 mod dropout;
 mod embedding;
@@ -24,6 +25,7 @@ mod summary;
 pub use activation::{LeakyReLU, ReLU, Sigmoid, Softplus, Tanh};
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d};
 pub use branches::{Branches, Join};
+pub use conv::{Conv2d, ConvTranspose2d};
 pub use ctx::{Applied, Ctx, Masks, Watch};
 pub use dropout::Dropout;
 pub use embedding::Embedding;

@@ -1,7 +1,7 @@
 //! Layers as data: what a network is made of, in configuration files and recorded traces.
 
 use super::*;
-use crate::Generator;
+use crate::{ConvOptions, Generator};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// One layer, named and parametrised as in PyTorch.
@@ -26,6 +26,69 @@ pub enum LayerSpec {
         /// Features of the output.
         #[serde(rename = "out")]
         outputs: usize,
+        /// Whether a bias is added.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// In place of the network's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        init: Option<Init>,
+    },
+    /// See [`super::Conv2d`].
+    Conv2d {
+        /// Channels of the input.
+        #[serde(rename = "in")]
+        inputs: usize,
+        /// Channels of the output.
+        #[serde(rename = "out")]
+        outputs: usize,
+        /// Rows and columns of the window: a list, or one number, as in all that follow.
+        #[serde(deserialize_with = "pair")]
+        kernel: [usize; 2],
+        /// Pixels the window moves by.
+        #[serde(default = "ones", deserialize_with = "pair")]
+        stride: [usize; 2],
+        /// Zeros on each side.
+        #[serde(default, deserialize_with = "pair")]
+        padding: [usize; 2],
+        /// Distance between taps.
+        #[serde(default = "ones", deserialize_with = "pair")]
+        dilation: [usize; 2],
+        /// Parts the channels are cut into.
+        #[serde(default = "one_group")]
+        groups: usize,
+        /// Whether a bias is added.
+        #[serde(default = "yes")]
+        bias: bool,
+        /// In place of the network's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        init: Option<Init>,
+    },
+    /// See [`super::ConvTranspose2d`].
+    ConvTranspose2d {
+        /// Channels of the input.
+        #[serde(rename = "in")]
+        inputs: usize,
+        /// Channels of the output.
+        #[serde(rename = "out")]
+        outputs: usize,
+        /// Rows and columns of the window: a list, or one number, as in all that follow.
+        #[serde(deserialize_with = "pair")]
+        kernel: [usize; 2],
+        /// Pixels the window moves by.
+        #[serde(default = "ones", deserialize_with = "pair")]
+        stride: [usize; 2],
+        /// Pixels taken away on each side.
+        #[serde(default, deserialize_with = "pair")]
+        padding: [usize; 2],
+        /// Added to the size of the result.
+        #[serde(default, deserialize_with = "pair")]
+        output_padding: [usize; 2],
+        /// Distance between taps.
+        #[serde(default = "ones", deserialize_with = "pair")]
+        dilation: [usize; 2],
+        /// Parts the channels are cut into.
+        #[serde(default = "one_group")]
+        groups: usize,
         /// Whether a bias is added.
         #[serde(default = "yes")]
         bias: bool,
@@ -153,6 +216,12 @@ fn yes() -> bool {
 fn one() -> f64 {
     1.0
 }
+fn ones() -> [usize; 2] {
+    [1, 1]
+}
+fn one_group() -> usize {
+    1
+}
 fn norm_eps() -> f64 {
     1e-5
 }
@@ -174,6 +243,15 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<usize>, D::Error> 
     })
 }
 
+/// PyTorch takes a number for both directions.
+fn pair<'de, D: Deserializer<'de>>(d: D) -> Result<[usize; 2], D::Error> {
+    match one_or_many(d)?[..] {
+        [n] => Ok([n, n]),
+        [v, h] => Ok([v, h]),
+        ref all => Err(serde::de::Error::custom(format!("expected 1 or 2 numbers, got {}", all.len()))),
+    }
+}
+
 impl LayerSpec {
     /// A Linear layer with bias.
     ///
@@ -185,6 +263,69 @@ impl LayerSpec {
     /// ```
     pub fn linear(inputs: usize, outputs: usize) -> LayerSpec {
         LayerSpec::Linear { inputs, outputs, bias: true, init: None }
+    }
+
+    /// A square Conv2d layer, without bias if batch normalisation follows.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "Conv2d", "in": 1, "out": 64, "kernel": 4, "stride": [2, 2], "padding": 1, "bias": false }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::conv2d(1, 64, 4, 2, 1, false));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn conv2d(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        bias: bool,
+    ) -> LayerSpec {
+        let both = |n| [n, n];
+        let (kernel, stride, padding) = (both(kernel), both(stride), both(padding));
+        LayerSpec::Conv2d {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            dilation: ones(),
+            groups: 1,
+            bias,
+            init: None,
+        }
+    }
+
+    /// A square ConvTranspose2d layer, without bias if batch normalisation follows.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "ConvTranspose2d", "in": 64, "out": 1, "kernel": 4, "stride": 2, "padding": 1 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::conv_transpose2d(64, 1, 4, 2, 1, true));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn conv_transpose2d(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        bias: bool,
+    ) -> LayerSpec {
+        let both = |n| [n, n];
+        let (kernel, stride, padding) = (both(kernel), both(stride), both(padding));
+        LayerSpec::ConvTranspose2d {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            output_padding: [0, 0],
+            dilation: ones(),
+            groups: 1,
+            bias,
+            init: None,
+        }
     }
 
     /// A BatchNorm1d layer with PyTorch's eps and momentum.
@@ -289,7 +430,12 @@ impl LayerSpec {
             }
             _ => {
                 let mut layer = self.layer(random);
-                let own = if let LayerSpec::Linear { init, .. } = self { *init } else { None };
+                let own = match self {
+                    LayerSpec::Linear { init, .. }
+                    | LayerSpec::Conv2d { init, .. }
+                    | LayerSpec::ConvTranspose2d { init, .. } => *init,
+                    _ => None,
+                };
                 init::apply(&mut layer, &own.unwrap_or(*init), random);
                 layer
             }
@@ -301,6 +447,27 @@ impl LayerSpec {
         match *self {
             LayerSpec::Linear { inputs, outputs, bias, .. } => {
                 Box::new(Linear::new(inputs, outputs, bias, random))
+            }
+            LayerSpec::Conv2d {
+                inputs, outputs, kernel, stride, padding, dilation, groups, bias, ..
+            } => {
+                let options = ConvOptions { stride, padding, dilation, groups };
+                Box::new(Conv2d::new(inputs, outputs, kernel, options, bias, random))
+            }
+            LayerSpec::ConvTranspose2d {
+                inputs,
+                outputs,
+                kernel,
+                stride,
+                padding,
+                output_padding,
+                dilation,
+                groups,
+                bias,
+                ..
+            } => {
+                let options = ConvOptions { stride, padding, dilation, groups };
+                Box::new(ConvTranspose2d::new(inputs, outputs, kernel, options, output_padding, bias, random))
             }
             LayerSpec::BatchNorm1d { num_features, eps, momentum } => {
                 Box::new(BatchNorm1d::new(num_features, eps, momentum))

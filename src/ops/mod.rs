@@ -6,12 +6,14 @@
 mod activation;
 mod binary;
 mod compare;
+mod conv;
 mod dropout;
 mod index;
 mod layer_norm;
 mod loss;
 mod matmul;
 mod matrix;
+mod modulated_conv;
 mod norm;
 pub(crate) mod optim;
 mod order;

@@ -114,7 +114,15 @@ impl Tensor {
         if self.layout().is_contiguous() {
             return self.clone();
         }
-        let y = self.copied_to(Layout::contiguous(self.shape()));
+        self.in_layout(Layout::contiguous(self.shape()))
+    }
+
+    /// The same values in another order of memory: copied, unless they lie so already.
+    pub(super) fn in_layout(&self, layout: Layout) -> Tensor {
+        if self.layout().like() == layout && self.layout().is_dense() {
+            return self.clone();
+        }
+        let y = self.copied_to(layout);
         y.record(Reshape { shape: Dims::from_slice(self.shape()) }, &[self], &[])
     }
 

@@ -81,6 +81,12 @@ impl Attrs {
         self.typed(name, "a list of sizes", |v| list(v, |n| n.as_u64().map(|n| n as usize)))
     }
 
+    /// Two sizes, vertical and horizontal.
+    pub fn pair(&self, name: &str) -> Result<[usize; 2], String> {
+        let all = self.usizes(name)?;
+        all.try_into().map_err(|all| format!("attribute '{name}' has 2 numbers, got {all:?}"))
+    }
+
     pub fn strings(&self, name: &str) -> Result<Vec<String>, String> {
         self.typed(name, "a list of strings", |v| list(v, |s| s.as_str().map(str::to_owned)))
     }

@@ -2,7 +2,7 @@
 
 use super::attrs::Attrs;
 use super::layers;
-use ganvil::{PadMode, Reduction, Tensor};
+use ganvil::{ConvOptions, PadMode, Reduction, Tensor};
 
 type Outputs = Result<Vec<Tensor>, String>;
 
@@ -70,6 +70,11 @@ fn compound(op: &str) -> Option<Rule> {
         "sqrt_mean_square" => |_, x| one(sqrt_mean_square(&x[0])),
         "matmul" => |_, x| one(x[0].matmul(&x[1])),
         "linear" => |_, x| one(x[0].linear(&x[1], x.get(2))),
+        "conv2d" => |a, x| one(x[0].conv2d(&x[1], x.get(2), &conv_options(a)?)),
+        "conv_transpose2d" => {
+            |a, x| one(x[0].conv_transpose2d(&x[1], x.get(2), &conv_options(a)?, a.pair("output_padding")?))
+        }
+        "modulated_conv2d" => modulated_conv2d,
         "bce" => |a, x| one(x[0].bce(&x[1], reduction(a)?)),
         "bce_with_logits" => |a, x| one(x[0].bce_with_logits(&x[1], reduction(a)?)),
         "mse" => |a, x| one(x[0].mse(&x[1], reduction(a)?)),
@@ -87,6 +92,20 @@ fn compound(op: &str) -> Option<Rule> {
         "instance_norm" => |a, x| one(x[0].instance_norm(x.get(1), x.get(2), a.f64("eps")?)),
         _ => return None,
     })
+}
+
+fn conv_options(a: &Attrs) -> Result<ConvOptions, String> {
+    Ok(ConvOptions {
+        stride: a.pair("stride")?,
+        padding: a.pair("padding")?,
+        dilation: a.pair("dilation")?,
+        groups: a.usize("groups")?,
+    })
+}
+
+fn modulated_conv2d(a: &Attrs, x: &[Tensor]) -> Outputs {
+    let eps = a.f64("eps")?;
+    one(x[0].modulated_conv2d(&x[1], &x[2], a.pair("padding")?, a.bool("demodulate")?.then_some(eps)))
 }
 
 /// The dimensions of a reduction: null and none at all both mean all.

@@ -11,23 +11,19 @@ enum Which {
     Kinds(&'static [&'static str]),
     /// Of these kinds, these operations or traces.
     Ops(&'static [&'static str], &'static [&'static str]),
-    /// Of what is computed, networks with one of these layers.
-    Layers(&'static [&'static str]),
     /// Of what is computed, networks with this setting of a layer switched on.
     LayerFlag(&'static str),
 }
-use Which::{Kinds, LayerFlag, Layers, Ops};
+use Which::{Kinds, LayerFlag, Ops};
 
 const BOTH: &[&str] = &["op", "double"];
 
 const WAITING: &[(&str, Which)] = &[
-    ("convolution", Ops(BOTH, &["conv2d", "conv_transpose2d"])),
-    ("convolution", Layers(&["Conv2d", "ConvTranspose2d"])),
     ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
     ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle"])),
     ("spectral normalisation", Ops(BOTH, &["spectral_norm"])),
     ("spectral normalisation", LayerFlag("spectral_norm")),
-    ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev", "modulated_conv2d"])),
+    ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev"])),
     ("conditional batch normalisation", Ops(BOTH, &["conditional_batch_norm"])),
     ("self-attention", Ops(BOTH, &["self_attention"])),
     ("WGAN-GP training", Ops(&["train"], &["wgan_gp"])),
@@ -52,7 +48,6 @@ impl Which {
         match self {
             Kinds(kinds) => kinds.contains(&&*f.kind),
             Ops(kinds, ops) => kinds.contains(&&*f.kind) && ops.contains(&&*f.op),
-            Layers(types) => is_computed(f) && f.layer_types().iter().any(|t| types.contains(t)),
             LayerFlag(flag) => is_computed(f) && f.layers().iter().any(|l| is_on(l.get(flag))),
         }
     }

@@ -1,6 +1,7 @@
 //! One table of op cases, and everything that is asked of each of its rows.
 
 mod cases;
+mod convolution;
 mod coverage;
 mod edges;
 mod layouts;

@@ -3,6 +3,7 @@
 //! Each primitive picks the element type once and hands slices to a generic kernel. Kernels run in whatever rayon
 //! pool is current; see [`crate::threads`].
 
+mod conv;
 mod elementwise;
 mod float;
 pub mod gemm;
@@ -22,7 +23,7 @@ mod widen;
 
 pub use pool::Buffer;
 
-use super::trace::{note, note_gemm};
+use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
@@ -249,6 +250,39 @@ impl Backend for Cpu {
         dispatch!(a.storage.dtype(), float, T => matmul::<T>(a, b, bias, out))
     }
 
+    fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
+        note_conv("conv2d", out.layout.shape(), weight.layout.shape());
+        let conv = convolution(x.layout, weight.layout, out.layout, options);
+        dispatch!(x.storage.dtype(), full, T => {
+            let bias = bias.map(|b| dense::<T>(b));
+            conv::forward::<T>(&conv, image(x), dense(weight), bias, image_out(out))
+        })
+    }
+
+    fn conv2d_input_grad(
+        &self,
+        g: View,
+        weight: View,
+        bias: Option<View>,
+        options: &ConvOptions,
+        out: ViewMut,
+    ) {
+        note_conv("conv2d_input_grad", g.layout.shape(), weight.layout.shape());
+        let conv = convolution(out.layout, weight.layout, g.layout, options);
+        dispatch!(g.storage.dtype(), full, T => {
+            let bias = bias.map(|b| dense::<T>(b));
+            conv::input_grad::<T>(&conv, image(g), dense(weight), bias, image_out(out))
+        })
+    }
+
+    fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut) {
+        note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
+        let conv = convolution(x.layout, out.layout, g.layout, options);
+        dispatch!(x.storage.dtype(), full, T => {
+            conv::weight_grad::<T>(&conv, image(x), image(g), dense_out(out))
+        })
+    }
+
     fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
@@ -382,4 +416,24 @@ fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewM
         bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
         gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
     );
+}
+
+/// The elements of a channels-last image.
+fn image<T: Element>(x: View<'_>) -> &[T] {
+    debug_assert!(x.layout.is_channels_last());
+    &x.slice()[x.layout.dense_range()]
+}
+
+/// The written range of a channels-last image.
+fn image_out<T: Element>(out: ViewMut<'_>) -> &mut [T] {
+    debug_assert!(out.layout.is_channels_last());
+    let range = out.layout.dense_range();
+    &mut slice_mut(out.storage)[range]
+}
+
+/// The sizes of y = x * weight.
+fn convolution<'a>(x: &Layout, weight: &Layout, y: &Layout, options: &'a ConvOptions) -> conv::Conv<'a> {
+    let image = |l: &Layout| conv::Image { c: l.shape()[1], h: l.shape()[2], w: l.shape()[3] };
+    let kernel = [weight.shape()[2], weight.shape()[3]];
+    conv::Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options }
 }

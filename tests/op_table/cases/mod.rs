@@ -1,5 +1,6 @@
 //! The table, by family.
 
+mod conv;
 mod elementwise;
 mod index;
 mod loss;
@@ -21,6 +22,7 @@ pub fn table() -> Vec<Row> {
         elementwise::selection(),
         reduce::rows(),
         matmul::rows(),
+        conv::rows(),
         shape::rows(),
         part::rows(),
         order::rows(),

@@ -2,6 +2,7 @@
 //! the 16 registers.
 
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
+use super::patch::{PatchTile, patch};
 use std::arch::x86_64::*;
 
 /// `MASK[8 - n ..]` starts with n lanes of ones.
@@ -93,6 +94,14 @@ unsafe fn run<V: Vector, const MR: usize, const NV: usize>(t: &Tile<V::Elem>) {
     unsafe { tile::<V, MR, NV>(t) }
 }
 
+/// # Safety
+/// As [`PatchFn`](super::patch::PatchFn).
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_patch<V: Vector, const MR: usize, const NV: usize>(t: &PatchTile<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { patch::<V, MR, NV>(t) }
+}
+
 /// A panel of B is 256 x 16 x 4 bytes = 16 KiB, half of the L1 of the machines whose widest tier this is.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 6,
@@ -100,6 +109,8 @@ pub(super) static F32: Kernels<f32> = Kernels {
     kc: 256,
     tiles: [tiles!(run::<__m256, 1>: 1 2 3 4 5 6), tiles!(run::<__m256, 2>: 1 2 3 4 5 6)],
     transpose: transpose::<f32, 8>,
+    patch_mr: 6,
+    patches: [run_patch::<__m256, 6, 1>, run_patch::<__m256, 6, 2>],
 };
 
 /// As for f32, in bytes.
@@ -109,4 +120,6 @@ pub(super) static F64: Kernels<f64> = Kernels {
     kc: 256,
     tiles: [tiles!(run::<__m256d, 1>: 1 2 3 4 5 6), tiles!(run::<__m256d, 2>: 1 2 3 4 5 6)],
     transpose: transpose::<f64, 4>,
+    patch_mr: 6,
+    patches: [run_patch::<__m256d, 6, 1>, run_patch::<__m256d, 6, 2>],
 };

@@ -2,6 +2,7 @@
 //! 32 registers.
 
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
+use super::patch::{PatchTile, patch};
 use std::arch::x86_64::*;
 
 macro_rules! vector {
@@ -90,6 +91,14 @@ unsafe fn run<V: Vector, const MR: usize, const NV: usize>(t: &Tile<V::Elem>) {
     unsafe { tile::<V, MR, NV>(t) }
 }
 
+/// # Safety
+/// As [`PatchFn`](super::patch::PatchFn).
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn run_patch<V: Vector, const MR: usize, const NV: usize>(t: &PatchTile<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { patch::<V, MR, NV>(t) }
+}
+
 /// A panel of B is 256 x 32 x 4 bytes = 32 KiB and stays in L1 while the rows of A pass.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 12,
@@ -100,6 +109,8 @@ pub(super) static F32: Kernels<f32> = Kernels {
         tiles!(run::<__m512, 2>: 1 2 3 4 5 6 7 8 9 10 11 12),
     ],
     transpose: transpose_f32,
+    patch_mr: 8,
+    patches: [run_patch::<__m512, 8, 1>, run_patch::<__m512, 8, 2>],
 };
 
 /// 16 x 16 blocks in registers.
@@ -171,4 +182,6 @@ pub(super) static F64: Kernels<f64> = Kernels {
         tiles!(run::<__m512d, 2>: 1 2 3 4 5 6 7 8 9 10 11 12),
     ],
     transpose: transpose::<f64, 8>,
+    patch_mr: 8,
+    patches: [run_patch::<__m512d, 8, 1>, run_patch::<__m512d, 8, 2>],
 };

@@ -12,13 +12,14 @@
 //! is so for every number of rows and vectors, hence an element's bits do not depend on the tile it falls into.
 
 use super::element::Real;
+use super::patch::PatchFn;
 
 /// A register of `LANES` elements. Methods are `#[inline(always)]` so that they compile to single instructions
 /// inside the tier's `target_feature` functions.
 ///
 /// # Safety
 /// All methods need the tier's instructions; loads and stores need that many valid elements.
-pub(super) trait Vector: Copy {
+pub(in crate::backend::cpu) trait Vector: Copy {
     /// One lane.
     type Elem: Real;
     /// Number of lanes.
@@ -106,6 +107,10 @@ pub struct Kernels<A: 'static> {
     pub tiles: [&'static [TileFn<A>]; 2],
     /// Packs columns that are contiguous along k.
     pub transpose: TransposeFn<A>,
+    /// Rows of the largest tile whose rows lie anywhere.
+    pub patch_mr: usize,
+    /// The kernels of such tiles, for one vector and for two.
+    pub patches: [PatchFn<A>; 2],
 }
 
 impl<A> Kernels<A> {

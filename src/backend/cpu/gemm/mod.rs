@@ -20,6 +20,7 @@ mod cache;
 mod element;
 mod kernel;
 mod pack;
+mod patch;
 mod portable;
 mod share;
 mod threads;
@@ -28,14 +29,16 @@ mod threads;
 mod tests;
 
 pub use batch::BatchDim;
-pub use element::GemmElement;
+pub use element::{GemmElement, Real};
+pub(super) use kernel::Kernels;
+pub(super) use patch::{PatchTile, Run};
+pub(super) use threads::{cut, wanted};
 
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::simd::{Tier, tier};
 use crate::{Element, MAX_RANK};
 use batch::Batch;
 use block::{Bias, Blocking, Job, Out};
-use element::Real;
 use share::Share;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`. Strides may be 0 (a broadcast dimension).

@@ -4,6 +4,7 @@
 
 use super::element::Real;
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
+use super::patch::{PatchTile, patch};
 
 /// N lanes, 16 bytes in all.
 #[derive(Clone, Copy)]
@@ -59,6 +60,13 @@ unsafe fn run<V: Vector, const MR: usize, const NV: usize>(t: &Tile<V::Elem>) {
     unsafe { tile::<V, MR, NV>(t) }
 }
 
+/// # Safety
+/// As [`PatchFn`](super::patch::PatchFn).
+unsafe fn run_patch<V: Vector, const MR: usize, const NV: usize>(t: &PatchTile<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { patch::<V, MR, NV>(t) }
+}
+
 /// The kc of the other tiers; its panels of B are 8 KiB.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 4,
@@ -66,6 +74,8 @@ pub(super) static F32: Kernels<f32> = Kernels {
     kc: 256,
     tiles: [tiles!(run::<Lanes<f32, 4>, 1>: 1 2 3 4), tiles!(run::<Lanes<f32, 4>, 2>: 1 2 3 4)],
     transpose: transpose::<f32, 4>,
+    patch_mr: 4,
+    patches: [run_patch::<Lanes<f32, 4>, 4, 1>, run_patch::<Lanes<f32, 4>, 4, 2>],
 };
 
 /// As for f32, in bytes.
@@ -75,4 +85,6 @@ pub(super) static F64: Kernels<f64> = Kernels {
     kc: 256,
     tiles: [tiles!(run::<Lanes<f64, 2>, 1>: 1 2 3 4), tiles!(run::<Lanes<f64, 2>, 2>: 1 2 3 4)],
     transpose: transpose::<f64, 2>,
+    patch_mr: 4,
+    patches: [run_patch::<Lanes<f64, 2>, 4, 1>, run_patch::<Lanes<f64, 2>, 4, 2>],
 };

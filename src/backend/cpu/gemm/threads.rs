@@ -8,7 +8,7 @@ use std::ops::Range;
 const GRAIN: usize = if cfg!(miri) { 1 << 10 } else { 1 << 18 };
 
 /// Number of threads for so many multiply-adds; 1 below two grains.
-pub(super) fn wanted(madds: usize) -> usize {
+pub(in crate::backend::cpu) fn wanted(madds: usize) -> usize {
     let grains = madds / GRAIN;
     // Asked last: the first question starts rayon's global pool.
     if grains < 2 { 1 } else { grains.min(par::threads()) }
@@ -51,7 +51,7 @@ impl Grid {
 }
 
 /// The i-th of `parts` nearly equal pieces of 0..len.
-pub(super) fn cut(len: usize, parts: usize, i: usize) -> Range<usize> {
+pub(in crate::backend::cpu) fn cut(len: usize, parts: usize, i: usize) -> Range<usize> {
     // Widened, as len * parts may exceed usize on 32-bit machines.
     let at = |i: usize| (len as u128 * i as u128 / parts as u128) as usize;
     at(i)..at(i + 1)

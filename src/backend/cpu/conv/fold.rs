@@ -1,0 +1,117 @@
+//! The adjoint with its taps as columns: T[pixel][tap, channel] = A[pixel] W, whose rows are then added up where they
+//! overlap. Exact work where phases would waste it: results of one or three channels, which fill no vector, and inputs
+//! so small that most taps of a phase fall into the padding.
+
+use super::correlate::{Out, Source, Tiles, tiles, zeroed};
+use super::geometry::{Image, blocks};
+use super::pack::Panels;
+use crate::backend::cpu::gemm::{Kernels, Real, Run, cut, wanted};
+use crate::backend::cpu::{Buffer, par};
+
+/// Pixels of a group's product at least.
+const GROUP_PIXELS: usize = 64;
+
+/// A product with the taps as columns, and where its rows go.
+pub(super) struct Fold<'a, T: 'static> {
+    pub kernels: &'static Kernels<T>,
+    /// Read without padding.
+    pub source: Source<'a, T>,
+    /// Columns (tap, channel), taps row-major.
+    pub weights: Panels<T>,
+    /// Channels of a group of the result.
+    pub channels: usize,
+    pub taps: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub bias: Option<&'a [T]>,
+    pub out: Out<T>,
+    /// The result's images, with the channels of all groups.
+    pub out_image: Image,
+}
+
+impl<T: Real> Fold<'_, T> {
+    /// Computes it on as many threads as it is worth.
+    ///
+    /// # Safety
+    /// `out` has `source.count` images, from this group's first channel on.
+    pub unsafe fn run(&self) {
+        let (count, n) = (self.source.count, self.weights.n());
+        let pixels = self.source.image.pixels();
+        let parts = wanted(count * pixels * n * self.weights.depth()).min(count).max(1);
+        let group = GROUP_PIXELS.div_ceil(pixels).min(count.div_ceil(parts)).max(1);
+        let rows: Vec<usize> = (0..group * pixels).map(|p| p * self.source.image.c).collect();
+        let outs: Vec<usize> = (0..group * pixels).map(|p| p * n).collect();
+        let blocks = blocks(vec![Run { a: 0, b: 0, len: self.weights.depth() }], 1, 1);
+        let panels = n.div_ceil(self.kernels.nr());
+        let (height, width) = self.extent();
+        par::each(0..parts, &|part| {
+            let images = cut(count, parts, part);
+            let mut t = Buffer::of(T::DTYPE, group * pixels * n);
+            let mut sum = zeroed::<T>(height * width * self.channels);
+            for first in images.clone().step_by(group) {
+                let images = first..(first + group).min(images.end);
+                let a = self.source.group(images.clone(), &mut []);
+                let m = images.len() * pixels;
+                let c = t.as_mut_slice::<T>().as_mut_ptr();
+                let at = Tiles { a, rows: &rows[..m], outs: &outs[..m], c };
+                // SAFETY: a row is a pixel of the source, C is t with n columns to each; both are this thread's.
+                unsafe { tiles(self.kernels, &at, &blocks, &self.weights, 0..panels, None) };
+                for (image, t) in images.zip(t.as_slice::<T>().chunks_exact(pixels * n)) {
+                    let sum = sum.as_mut_slice::<T>();
+                    sum.fill(T::ZERO);
+                    self.add_up(t, width, sum);
+                    // SAFETY: the caller's promise; images of parts are disjoint.
+                    unsafe { self.write(sum, width, self.out.get().add(image * self.out_image.len())) };
+                }
+            }
+        });
+    }
+
+    /// Rows and columns that taps reach, or that the result has, counted from the padding's start.
+    fn extent(&self) -> (usize, usize) {
+        let size = [self.source.image.h, self.source.image.w];
+        let out = [self.out_image.h, self.out_image.w];
+        let of = |d: usize| {
+            let reach = (size[d] - 1) * self.stride[d] + (self.taps[d] - 1) * self.dilation[d] + 1;
+            reach.max(out[d] + self.padding[d])
+        };
+        (of(0), of(1))
+    }
+
+    /// sum[iy * sh + ky * dh][ix * sw + kx * dw] += t[iy, ix][ky, kx], channels together.
+    fn add_up(&self, t: &[T], width: usize, sum: &mut [T]) {
+        let (c, [kh, kw]) = (self.channels, self.taps);
+        // Neighbouring taps are neighbours in the result too, unless the kernel is dilated.
+        let (pieces, len) = if self.dilation[1] == 1 { (1, kw * c) } else { (kw, c) };
+        for (i, t) in t.chunks_exact(kh * kw * c).enumerate() {
+            let (iy, ix) = (i / self.source.image.w, i % self.source.image.w);
+            for (ky, t) in t.chunks_exact(kw * c).enumerate() {
+                let y = iy * self.stride[0] + ky * self.dilation[0];
+                for (kx, t) in t.chunks_exact(len).enumerate().take(pieces) {
+                    let x = ix * self.stride[1] + kx * self.dilation[1];
+                    let sum = &mut sum[(y * width + x) * c..][..len];
+                    sum.iter_mut().zip(t).for_each(|(s, &t)| *s = *s + t);
+                }
+            }
+        }
+    }
+
+    /// The sums inside of the padding, with the bias, as channels of an image.
+    ///
+    /// # Safety
+    /// `out` is the group's first channel of an image of the result, which no other thread writes.
+    unsafe fn write(&self, sum: &[T], width: usize, out: *mut T) {
+        let c = self.channels;
+        for y in 0..self.out_image.h {
+            let row = &sum[((y + self.padding[0]) * width + self.padding[1]) * c..][..self.out_image.w * c];
+            for (x, pixel) in row.chunks_exact(c).enumerate() {
+                for (j, &s) in pixel.iter().enumerate() {
+                    let s = self.bias.map_or(s, |b| s + b[j]);
+                    // SAFETY: pixel (y, x) of the image has the group's c channels.
+                    unsafe { *out.add((y * self.out_image.w + x) * self.out_image.c + j) = s };
+                }
+            }
+        }
+    }
+}

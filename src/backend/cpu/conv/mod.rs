@@ -1,0 +1,319 @@
+//! Convolution: the forward pass and both gradients, as products of patches with weights that read the image itself.
+//!
+//! Images lie channels-last, weights in PyTorch's order. A patch's elements are contiguous stretches of the image
+//! (`geometry.rs`), so that one microkernel (`gemm/patch.rs`) serves all three directions without a matrix of columns:
+//!
+//! ```text
+//!                   rows            columns     terms
+//! forward           output pixels   channels O  taps x channels C     correlate.rs
+//! input gradient    input pixels    channels C  taps x channels O     correlate.rs, one phase for each residue of stride
+//!                   g's pixels      taps x C    channels O            fold.rs, for thin or tiny images
+//! weight gradient   taps x C        channels O  pixels of all images  weight_grad.rs
+//! ```
+//!
+//! **Order of accumulation.** A sum over taps and channels goes by (ky, kx, channel), or by ascending position in the
+//! adjoint, in blocks of a constant number of terms; a sum over pixels by image, row and column in groups of images
+//! whose number follows from their size. Threads take images or channels, and so never change a sum.
+
+mod correlate;
+mod fold;
+mod geometry;
+mod pack;
+mod weight_grad;
+
+use super::gemm::{Kernels, Real, Run};
+use super::simd::tier;
+use crate::backend::ConvOptions;
+use correlate::{Correlation, Out, Source};
+use fold::Fold;
+pub(super) use geometry::Image;
+use geometry::{Axis, Padded, Phase, blocks, merged};
+use pack::{Panels, Weights};
+use weight_grad::WeightGrad;
+
+/// Columns below which the taps are made columns too: so few channels leave most of a vector empty.
+const THIN: usize = 4;
+/// More elements between pixels of a padded image whose pixels would be a multiple of 256 bytes apart.
+const SPREAD: usize = 16;
+
+/// The sizes of a convolution `x [n, C, h, w] * W [O, C/groups, kh, kw] = y [n, O, oh, ow]`, and of its adjoints.
+#[derive(Clone, Copy)]
+pub(super) struct Conv<'a> {
+    pub count: usize,
+    /// x, with all its channels.
+    pub x: Image,
+    /// y, with all its channels.
+    pub y: Image,
+    /// kh, kw.
+    pub kernel: [usize; 2],
+    pub options: &'a ConvOptions,
+}
+
+impl Conv<'_> {
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    fn axes(&self) -> [Axis; 2] {
+        Axis::both([self.x.h, self.x.w], [self.y.h, self.y.w], self.kernel, self.options)
+    }
+
+    /// Channels of x and of y in a group.
+    fn channels(&self) -> [usize; 2] {
+        [self.x.c / self.options.groups, self.y.c / self.options.groups]
+    }
+
+    /// One group's weights as the forward pass multiplies by them: terms are x's channels, columns y's.
+    fn weights<'a, T>(&self, w: &'a [T], group: usize) -> Weights<'a, T> {
+        let ([c, o], taps) = (self.channels(), self.taps());
+        Weights { data: &w[group * o * c * taps..], k: c, n: o, sk: taps, sn: c * taps, taps }
+    }
+
+    /// The convolution whose adjoint this one is, if the windows of this one step by 1 and reach all over their input:
+    /// x and y exchanged, taps in reverse, and as much padding as the kernel leaves.
+    fn reversed(&self) -> Option<([usize; 2], ConvOptions)> {
+        let o = self.options;
+        let reach = [(self.kernel[0] - 1) * o.dilation[0], (self.kernel[1] - 1) * o.dilation[1]];
+        let padding = [reach[0].checked_sub(o.padding[0])?, reach[1].checked_sub(o.padding[1])?];
+        (o.stride == [1, 1]).then_some((padding, ConvOptions { padding, ..*o }))
+    }
+}
+
+/// y = x * W + bias.
+pub(super) fn forward<T: Real>(conv: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+    let kernels = T::kernels(tier());
+    let [c, o] = conv.channels();
+    let out = y.as_mut_ptr();
+    for group in 0..conv.options.groups {
+        let weights = conv.weights(w, group);
+        let bias = bias.map(|b| &b[group * o..][..o]);
+        // SAFETY: the group's first channel of the first pixel.
+        let out = Out(unsafe { out.add(group * o) });
+        match conv.reversed() {
+            Some((padding, _)) if o < THIN && conv.taps() > 1 => {
+                let source = unpadded(conv.count, x, conv.x, group * c, c);
+                let slots: Vec<usize> = (0..conv.taps()).rev().collect();
+                let folding = Folding { slots: &slots, padding, out_image: conv.y };
+                let fold = folding.plan(conv, kernels, source, weights, bias, out);
+                // SAFETY: `out` has `count` images of y's size.
+                unsafe { fold.run() }
+            }
+            _ => correlate(conv, kernels, x, group, weights, bias, out),
+        }
+    }
+}
+
+/// The forward pass of a group, by patches.
+fn correlate<T: Real>(
+    conv: &Conv,
+    kernels: &'static Kernels<T>,
+    x: &[T],
+    group: usize,
+    weights: Weights<T>,
+    bias: Option<&[T]>,
+    out: Out<T>,
+) {
+    let (axes, c) = (conv.axes(), weights.k);
+    let [(top, bottom), (left, right)] = [axes[0].reach(), axes[1].reach()];
+    let padded = Padded::new(conv.x, c, [top, left], [bottom, right], 0);
+    let [y, x_axis] = &axes;
+    let runs = (0..y.taps).flat_map(|ky| (0..x_axis.taps).map(move |kx| (ky, kx))).map(|(ky, kx)| Run {
+        a: ky * y.dilation * padded.row + kx * x_axis.dilation * padded.pixel,
+        b: (ky * x_axis.taps + kx) * c,
+        len: c,
+    });
+    let pixels = |oy: usize, ox: usize| oy * y.stride * padded.row + ox * x_axis.stride * padded.pixel;
+    let phase = Phase {
+        rows: (0..conv.y.pixels()).map(|p| pixels(p / conv.y.w, p % conv.y.w)).collect(),
+        outs: (0..conv.y.pixels()).map(|p| p * conv.y.c).collect(),
+        blocks: blocks(merged(runs, 1, 1), 1, 1),
+    };
+    let slots: Vec<usize> = (0..conv.taps()).collect();
+    let packed = Panels::of_taps(kernels, weights, &slots);
+    let source = Source { data: x, count: conv.count, image: conv.x, c0: group * c, channels: c, padded };
+    let all = Correlation {
+        kernels,
+        source,
+        phases: &[phase],
+        weights: &packed,
+        bias,
+        out,
+        out_image: conv.y.len(),
+    };
+    // SAFETY: the border covers what windows reach over the image; y has a pixel for each window.
+    unsafe { all.run() }
+}
+
+/// x = g * W^T + bias, the adjoint of the forward pass: g is of y's size.
+pub(super) fn input_grad<T: Real>(conv: &Conv, g: &[T], w: &[T], bias: Option<&[T]>, x: &mut [T]) {
+    let kernels = T::kernels(tier());
+    let [c, o] = conv.channels();
+    let out = x.as_mut_ptr();
+    for group in 0..conv.options.groups {
+        let weights = conv.weights(w, group);
+        let weights = Weights { k: o, n: c, sk: weights.sn, sn: weights.sk, ..weights };
+        let bias = bias.map(|b| &b[group * c..][..c]);
+        // SAFETY: the group's first channel of the first pixel.
+        let out = Out(unsafe { out.add(group * c) });
+        // Phases compute every tap for every pixel they reach, though it may lie in the padding.
+        let [sh, sw] = conv.options.stride;
+        let by_phases = conv.x.pixels() * conv.taps();
+        let exactly = conv.y.pixels() * conv.taps() * sh * sw;
+        if conv.taps() > 1 && (c < THIN || by_phases > 2 * exactly) {
+            let source = unpadded(conv.count, g, conv.y, group * o, o);
+            let slots: Vec<usize> = (0..conv.taps()).collect();
+            let padding = conv.options.padding;
+            let folding = Folding { slots: &slots, padding, out_image: conv.x };
+            let fold = folding.plan(conv, kernels, source, weights, bias, out);
+            // SAFETY: `out` has `count` images of x's size.
+            unsafe { fold.run() }
+        } else {
+            by_phase(conv, kernels, g, group, weights, bias, out);
+        }
+    }
+}
+
+/// Images that are read as they lie.
+fn unpadded<T>(count: usize, data: &[T], image: Image, c0: usize, channels: usize) -> Source<'_, T> {
+    let padded = Padded::new(image, channels, [0, 0], [0, 0], 0);
+    Source { data, count, image, c0, channels, padded }
+}
+
+/// The adjoint with its taps as columns, in the order of `slots`.
+struct Folding<'a> {
+    slots: &'a [usize],
+    padding: [usize; 2],
+    out_image: Image,
+}
+
+impl Folding<'_> {
+    fn plan<'a, T: Real>(
+        self,
+        conv: &Conv,
+        kernels: &'static Kernels<T>,
+        source: Source<'a, T>,
+        weights: Weights<T>,
+        bias: Option<&'a [T]>,
+        out: Out<T>,
+    ) -> Fold<'a, T> {
+        Fold {
+            kernels,
+            source,
+            weights: Panels::of_columns(kernels, weights, self.slots),
+            channels: weights.n,
+            taps: conv.kernel,
+            stride: conv.options.stride,
+            padding: self.padding,
+            dilation: conv.options.dilation,
+            bias,
+            out,
+            out_image: self.out_image,
+        }
+    }
+}
+
+/// The input gradient of a group, by phases: the pixels of x with one residue of (row, column) by the stride see the
+/// same taps.
+fn by_phase<T: Real>(
+    conv: &Conv,
+    kernels: &'static Kernels<T>,
+    g: &[T],
+    group: usize,
+    weights: Weights<T>,
+    bias: Option<&[T]>,
+    out: Out<T>,
+) {
+    let (axes, o) = (conv.axes(), weights.k);
+    let phases = axes.each_ref().map(Axis::phases);
+    let [(top, bottom), (left, right)] =
+        [axes[0].adjoint_reach(&phases[0]), axes[1].adjoint_reach(&phases[1])];
+    let padded = Padded::new(conv.y, o, [top, left], [bottom, right], 0);
+    let mut slots = vec![None; conv.taps()];
+    let mut next = 0;
+    let mut all = Vec::with_capacity(phases[0].len() * phases[1].len());
+    for (py, taps_y) in phases[0].iter().enumerate() {
+        for (px, taps_x) in phases[1].iter().enumerate() {
+            let mut runs = Vec::with_capacity(taps_y.len() * taps_x.len());
+            for (ky, at_y) in taps_y {
+                for (kx, at_x) in taps_x {
+                    let row = (at_y + top as isize) as usize;
+                    let column = (at_x + left as isize) as usize;
+                    runs.push(Run { a: row * padded.row + column * padded.pixel, b: next * o, len: o });
+                    slots[ky * conv.kernel[1] + kx] = Some(next);
+                    next += 1;
+                }
+            }
+            let [sh, sw] = conv.options.stride;
+            let pixels = || {
+                let rows = (py..conv.x.h).step_by(sh);
+                rows.flat_map(move |y| (px..conv.x.w).step_by(sw).map(move |x| (y, x)))
+            };
+            all.push(Phase {
+                rows: pixels().map(|(y, x)| y / sh * padded.row + x / sw * padded.pixel).collect(),
+                outs: pixels().map(|(y, x)| (y * conv.x.w + x) * conv.x.c).collect(),
+                blocks: blocks(merged(runs, 1, 1), 1, 1),
+            });
+        }
+    }
+    // Taps that reach no pixel, as there are fewer than the stride, come last.
+    let slots: Vec<usize> = slots
+        .into_iter()
+        .map(|slot| {
+            slot.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            })
+        })
+        .collect();
+    let packed = Panels::of_taps(kernels, weights, &slots);
+    let source = Source { data: g, count: conv.count, image: conv.y, c0: group * o, channels: o, padded };
+    let phases = &all;
+    let all = Correlation { kernels, source, phases, weights: &packed, bias, out, out_image: conv.x.len() };
+    // SAFETY: the border covers what phases reach over the image; every pixel of x belongs to one phase.
+    unsafe { all.run() }
+}
+
+/// dW of y = x * W for the upstream gradient g, in PyTorch's order.
+pub(super) fn weight_grad<T: Real>(conv: &Conv, x: &[T], g: &[T], dw: &mut [T]) {
+    let kernels = T::kernels(tier());
+    let ([c, o], taps) = (conv.channels(), conv.taps());
+    for (group, dw) in dw.chunks_exact_mut(o * c * taps).enumerate() {
+        match conv.reversed() {
+            // With few channels of y the roles are exchanged, so that x's fill the vectors.
+            Some((_, options)) if o < THIN && c >= THIN => {
+                let conv = Conv { x: conv.y, y: conv.x, options: &options, ..*conv };
+                let tap_at: Vec<usize> = (0..taps).rev().collect();
+                pixel_sums(&conv, kernels, g, [group * o, o], x, [group * c, c]).run(
+                    [c * taps, taps],
+                    &tap_at,
+                    dw,
+                )
+            }
+            _ => {
+                let tap_at: Vec<usize> = (0..taps).collect();
+                pixel_sums(conv, kernels, x, [group * c, c], g, [group * o, o]).run(
+                    [taps, c * taps],
+                    &tap_at,
+                    dw,
+                )
+            }
+        }
+    }
+}
+
+/// The sums over pixels for one group: first channel and number of them in x and in g.
+fn pixel_sums<'a, T: Real>(
+    conv: &Conv,
+    kernels: &'static Kernels<T>,
+    x: &'a [T],
+    [c0, channels]: [usize; 2],
+    g: &'a [T],
+    [o0, outputs]: [usize; 2],
+) -> WeightGrad<'a, T> {
+    let axes = conv.axes();
+    let [(top, bottom), (left, right)] = [axes[0].reach(), axes[1].reach()];
+    let spread = if (channels * size_of::<T>()).is_multiple_of(256) { SPREAD } else { 0 };
+    let padded = Padded::new(conv.x, channels, [top, left], [bottom, right], spread);
+    let source = Source { data: x, count: conv.count, image: conv.x, c0, channels, padded };
+    WeightGrad { kernels, source, axes, g, g_image: conv.y, o0, outputs }
+}

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
+    /// Folder with the data [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

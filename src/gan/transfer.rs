@@ -252,8 +252,9 @@ fn fitting(file: &Checkpoint, config: &TrainConfig, shape: [usize; 3]) -> Option
     let latents = sizes.iter().copied().filter(|n| (1..=MOST_LATENT).contains(n));
     let latents: Vec<usize> = [config.latent].into_iter().chain(latents).collect();
     let square = |c: usize| {
-        let side =
-            move |n: &usize| (n % c == 0).then(|| (n / c).isqrt()).filter(|s| s * s * c == *n && *s > 4);
+        let side = move |n: &usize| {
+            n.is_multiple_of(c).then(|| (n / c).isqrt()).filter(|s| s * s * c == *n && *s > 4)
+        };
         sizes.iter().filter_map(move |n| Some([c, side(n)?, side(n)?]))
     };
     let shapes: Vec<[usize; 3]> = [shape].into_iter().chain(square(1)).chain(square(3)).collect();

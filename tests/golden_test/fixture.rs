@@ -124,11 +124,6 @@ impl Fixture {
         (0..).map_while(move |i| self.arrays.get(&format!("{prefix}.{i}")))
     }
 
-    /// The type of every layer of every network in the fixture.
-    pub fn layer_types(&self) -> Vec<&str> {
-        self.layers().into_iter().filter_map(|l| l.get("type")?.as_str()).collect()
-    }
-
     /// Every layer of every network in the fixture.
     pub fn layers(&self) -> Vec<&Value> {
         let mut all = self.attrs.peek("layers").map(entries).unwrap_or_default();

@@ -31,6 +31,10 @@ pub fn run(report: &mut Report) -> Result<(), String> {
         report.mark(&format!("{before}{name}"));
     }
     let z = f.tensor("in.0", place)?;
+    report.mark("in.0");
+    if z.shape()[1] != f.attrs.usize("latent")? {
+        return Err(format!("latents of shape {:?} are not of the size in the attributes", z.shape()));
+    }
     report.value("out", &no_grad(|| net.forward(&z, &Ctx::eval())));
     Ok(())
 }

@@ -215,7 +215,7 @@ fn jpeg_pictures_are_read_and_turned_upright() {
 #[test]
 fn damaged_pictures_are_named() {
     let tmp = Scratch::new("pictures-damage");
-    let noise = grey(40, 40, |x, y| (x * 89 ^ y * 57) as u8);
+    let noise = grey(40, 40, |x, y| ((x * 89) ^ (y * 57)) as u8);
     let (jpeg, png) = (bytes(&noise, ImageFormat::Jpeg), bytes(&noise, ImageFormat::Png));
     put(&tmp, "good/a.jpg", &jpeg);
     assert_eq!(open(tmp.0.join("good"), PLAIN).images.count, 1);

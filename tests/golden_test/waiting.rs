@@ -4,41 +4,19 @@
 use super::fixture::Fixture;
 use super::rules;
 
-/// Which fixtures wait.
-enum Which {
-    /// All of these kinds.
-    Kinds(&'static [&'static str]),
-    /// Of these kinds, these operations or traces.
-    Ops(&'static [&'static str], &'static [&'static str]),
-}
-use Which::{Kinds, Ops};
-
-const WAITING: &[(&str, Which)] =
-    &[("convolution", Kinds(&["state"])), ("Inception and feature metrics", Kinds(&["metric"]))];
-
-impl Which {
-    fn covers(&self, f: &Fixture) -> bool {
-        match self {
-            Kinds(kinds) => kinds.contains(&&*f.kind),
-            Ops(kinds, ops) => kinds.contains(&&*f.kind) && ops.contains(&&*f.op),
-        }
-    }
-}
+/// A feature, and the kinds of fixtures that wait for it.
+const WAITING: &[(&str, &[&str])] = &[("Inception and feature metrics", &["metric"])];
 
 /// What a fixture waits for, if it waits.
 pub fn feature(f: &Fixture) -> Option<&'static str> {
-    WAITING.iter().find(|(_, which)| which.covers(f)).map(|(feature, _)| *feature)
+    WAITING.iter().find(|(_, kinds)| kinds.contains(&&*f.kind)).map(|(feature, _)| *feature)
 }
 
 /// The list names nothing that is computed: an entry is to go when what it waits for has come.
 pub fn check() -> Result<(), String> {
-    for (feature, which) in WAITING {
-        if let Ops(kinds, ops) = which {
-            for (kind, op) in kinds.iter().flat_map(|k| ops.iter().map(move |o| (k, o))) {
-                if rules::is_known(kind, op) {
-                    return Err(format!("{kind} {op} is computed, yet listed as waiting for {feature}"));
-                }
-            }
+    for (feature, kinds) in WAITING {
+        if let Some(kind) = kinds.iter().find(|kind| rules::has_kind(kind)) {
+            return Err(format!("kind {kind} is computed, yet listed as waiting for {feature}"));
         }
     }
     Ok(())

@@ -1,17 +1,20 @@
 //! The one trainer: a game, the data it is played on and its random streams.
 
 use super::config::TrainConfig;
+use super::draws::{Draws, Pass};
 use super::network::Network;
 use super::prior::Prior;
-use super::step::{Draws, Gan, NotFinite, Pass, Probe, StepLosses};
-use super::zoo;
+use super::probe::Probe;
+use super::sampler::sample;
+use super::step::{Gan, NotFinite, StepLosses};
 use crate::backend;
 use crate::checkpoint;
 use crate::data::{Dataset, Loader};
-use crate::nn::{Ctx, Kind, LayerSpec, Module, load_state_dict, to_device};
+use crate::nn::{Kind, Module, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
-use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
+use crate::{DType, Device, Error, Generator, Result, Tensor};
+use rand::RngExt;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +24,15 @@ struct LiveDraws {
     loader: Loader,
     /// One batch as floats, `[batch, pixels]`.
     scratch: Vec<f32>,
+    /// The classes of the last batch.
+    batch_labels: Vec<i64>,
+    /// What a sample is behind the batch.
+    sample: Vec<usize>,
     noise: Generator,
     dropout: Generator,
     penalty: Generator,
+    /// Draws classes; None in a game without labels.
+    labels: Option<Generator>,
     prior: Prior,
     latent: usize,
     device: Device,
@@ -31,13 +40,32 @@ struct LiveDraws {
 
 impl Draws for LiveDraws {
     fn real(&mut self) -> Tensor {
-        self.loader.next_batch(&mut self.scratch);
-        let batch = self.loader.batch();
-        Tensor::new(&self.scratch, &[batch, self.scratch.len() / batch]).to_device(self.device)
+        let data = self.loader.dataset().clone();
+        let indices = self.loader.next_batch(&mut self.scratch);
+        if self.labels.is_some() {
+            self.batch_labels.clear();
+            self.batch_labels.extend(indices.iter().map(|&i| data.labels[i as usize] as i64));
+        }
+        let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
+        Tensor::new(&self.scratch, &shape).to_device(self.device)
+    }
+
+    fn labels(&mut self) -> Option<Tensor> {
+        self.labels.as_ref()?;
+        Some(Tensor::new(&self.batch_labels, &[self.batch_labels.len()]).to_device(self.device))
     }
 
     fn noise(&mut self, _: Pass) -> Tensor {
         self.prior.draw(self.loader.batch(), self.latent, &self.noise, self.device)
+    }
+
+    /// The labels of pictures drawn at random: classes come as often as they do in the data, or D could tell the fakes
+    /// by their labels alone.
+    fn fake_labels(&mut self, _: Pass) -> Option<Tensor> {
+        let (mut random, of_data) = (self.labels.as_ref()?.host(), &self.loader.dataset().labels);
+        let n = self.loader.batch();
+        let drawn: Vec<i64> = (0..n).map(|_| of_data[random.random_range(0..of_data.len())] as i64).collect();
+        Some(Tensor::new(&drawn, &[n]).to_device(self.device))
     }
 
     fn interpolation(&mut self, real: &Tensor) -> Tensor {
@@ -56,29 +84,30 @@ pub struct Trainer {
     config: TrainConfig,
     gan: Gan,
     draws: LiveDraws,
-    /// Rows and columns of an image.
-    size: (usize, usize),
+    /// Channels, rows and columns of an image.
+    image: [usize; 3],
+    classes: usize,
     steps: u64,
 }
 
-/// A recipe's layers for these settings.
-fn architecture(config: &TrainConfig, pixels: usize) -> Result<zoo::Architecture> {
-    let logits = config.step.loss.get().takes_logits();
-    Ok((zoo::recipe(&config.recipe)?.architecture)(config.latent, pixels, logits))
+/// What a run's sample grids show: the same all through it.
+pub struct Preview {
+    /// Latent vectors.
+    pub z: Tensor,
+    /// The class of each, if G is given classes: every row of the grid has one, every column one latent vector.
+    pub labels: Option<Tensor>,
+    /// Samples in a row.
+    pub columns: usize,
 }
 
-fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<Network> {
-    Ok(Network::with_init("G", &architecture(config, pixels)?.generator, &config.init, random))
-}
-
-/// G and D of these settings, as a run begins with them, for images of this many pixels.
+/// G and D of these settings, as a run begins with them, for images `[channels, rows, columns]` of this many classes.
 ///
 /// ```
 /// use ganvil::gan::{TrainConfig, networks};
 /// use ganvil::nn::parameter_count;
 /// use ganvil::{Generator, rng::Stream};
 /// let config = TrainConfig::default();
-/// let (g, d) = networks(&config, 784, &Generator::new(config.seed, Stream::Init))?;
+/// let (g, d) = networks(&config, [1, 28, 28], 10, &Generator::new(config.seed, Stream::Init))?;
 /// assert_eq!((g.name(), d.name()), ("G", "D"));
 /// assert_eq!(parameter_count(&d), 784 * 512 + 512 + 512 * 256 + 256 + 256 + 1);
 /// # Ok::<(), ganvil::Error>(())
@@ -86,10 +115,20 @@ fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<
 ///
 /// # Errors
 /// If there is no such recipe.
-pub fn networks(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<(Network, Network)> {
-    let g = generator(config, pixels, random)?;
-    let d = architecture(config, pixels)?.discriminator;
-    Ok((g, Network::with_init("D", &d, &config.init, random)))
+pub fn networks(
+    config: &TrainConfig,
+    image: [usize; 3],
+    classes: usize,
+    random: &Generator,
+) -> Result<(Network, Network)> {
+    let a = config.architecture(image, classes)?;
+    let g = Network::build("G", &a.generator, &config.init, random);
+    Ok((g, Network::build("D", &a.discriminator, &config.init, random)))
+}
+
+/// Classes of a data set: labels are 0 to one less.
+fn classes(data: &Dataset) -> usize {
+    data.labels.iter().max().map_or(0, |&most| most as usize + 1)
 }
 
 impl Trainer {
@@ -103,24 +142,24 @@ impl Trainer {
             let remedy = "training needs values; use cpu".into();
             return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
         }
-        let size = (data.images.rows, data.images.cols);
-        let pixels = data.images.area();
+        let (image, classes) = ([1, data.images.rows, data.images.cols], classes(&data));
         let stream = |s| Generator::new(config.seed, s);
-        let init = stream(Stream::Init);
-        let (mut g, mut d) = networks(&config, pixels, &init)?;
+        let (mut g, mut d) = networks(&config, image, classes, &stream(Stream::Init))?;
+        let a = config.architecture(image, classes)?;
         // The average starts as G: from the same random numbers.
-        let mut average = match config.step.ema {
-            Some(_) => Some(generator(&config, pixels, &stream(Stream::Init))?),
-            None => None,
-        };
+        let same = || Network::build("G", &a.generator, &config.init, &stream(Stream::Init));
+        let mut average = config.step.ema.map(|_| same());
         [&mut g, &mut d].into_iter().chain(&mut average).for_each(|n| to_device(n, device));
         let loader = Loader::new(data, config.batch, config.seed)?;
         let draws = LiveDraws {
             scratch: vec![0.0; loader.len_of_batch()],
+            batch_labels: Vec::with_capacity(config.batch),
+            sample: a.sample,
             loader,
             noise: stream(Stream::Noise),
             dropout: stream(Stream::Dropout),
             penalty: stream(Stream::Penalty),
+            labels: (!config.conditioning.is_none()).then(|| stream(Stream::Labels)),
             prior: config.prior,
             latent: config.latent,
             device,
@@ -134,7 +173,7 @@ impl Trainer {
             config: config.step,
             images: 0,
         };
-        Ok(Trainer { config, gan, draws, size, steps: 0 })
+        Ok(Trainer { config, gan, draws, image, classes, steps: 0 })
     }
 
     /// The settings.
@@ -157,9 +196,14 @@ impl Trainer {
         self.gan.images as f64 / 1000.0
     }
 
-    /// Rows and columns of an image.
-    pub fn image_size(&self) -> (usize, usize) {
-        self.size
+    /// Channels, rows and columns of an image.
+    pub fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    /// The classes that G can be asked for; None if it takes no labels.
+    pub fn classes(&self) -> Option<usize> {
+        (!self.config.conditioning.is_none()).then_some(self.classes)
     }
 
     /// The instruction set of the device's kernels.
@@ -200,9 +244,23 @@ impl Trainer {
         self.gan.average.as_ref().unwrap_or(&self.gan.g)
     }
 
-    /// Samples in [-1, 1] for latent vectors, in evaluation mode.
-    pub fn sample(&self, z: &Tensor) -> Vec<f32> {
-        sample(self.sampler(), z)
+    /// What sample grids show: 64 latent vectors, or ten with each class.
+    pub fn preview(&self) -> Preview {
+        let Some(classes) = self.classes() else {
+            return Preview { z: self.fixed_noise(64), labels: None, columns: 8 };
+        };
+        let columns = 10;
+        let of_each = |f: fn(usize, usize) -> usize| {
+            let v: Vec<i64> = (0..classes * columns).map(|i| f(i, columns) as i64).collect();
+            Tensor::new(&v, &[v.len()]).to_device(self.draws.device)
+        };
+        let z = self.fixed_noise(columns).index_select(0, &of_each(|i, columns| i % columns));
+        Preview { z, labels: Some(of_each(|i, columns| i / columns)), columns }
+    }
+
+    /// Samples in [-1, 1] for latent vectors, and their classes if G takes labels, in evaluation mode.
+    pub fn sample(&self, z: &Tensor, labels: Option<&Tensor>) -> Vec<f32> {
+        sample(self.sampler(), z, labels)
     }
 
     /// The name of the first tensor of the networks that holds a value that is not finite.
@@ -254,76 +312,91 @@ impl Trainer {
             }
         }
         let d = &self.draws;
-        json!({
+        let mut meta = json!({
             "format": 1,
             "config": config,
             "step": self.steps,
             "images": self.gan.images,
-            "image_size": [self.size.0, self.size.1],
+            "image_size": self.image[1..],
             "position": d.loader.position(),
             "calls": { "noise": d.noise.calls(), "dropout": d.dropout.calls(), "penalty": d.penalty.calls() },
             "simd": self.tier(),
-        })
+        });
+        if let Some(labels) = &d.labels {
+            meta["classes"] = self.classes.into();
+            meta["calls"]["labels"] = labels.calls().into();
+        }
+        meta
     }
 }
 
-fn sample(net: &Network, z: &Tensor) -> Vec<f32> {
-    no_grad(|| net.forward(z, &Ctx::eval())).to_dtype(DType::F32).to_vec()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Images;
+    use crate::gan::{Conditioning, zoo};
 
-/// A trained generator, read back from a checkpoint.
-pub struct Sampler {
-    net: Network,
-    config: TrainConfig,
-    /// Rows and columns of an image.
-    pub size: (usize, usize),
-    /// Steps of training.
-    pub steps: u64,
-}
-
-impl Sampler {
-    /// Reads the generator of a checkpoint: its moving average if it has one.
-    ///
-    /// # Errors
-    /// If the file is no checkpoint of ganvil's, or of a recipe that this version does not have.
-    pub fn load(path: &Path) -> Result<Sampler> {
-        let file = checkpoint::load(path)?;
-        let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
-        let mut settings = json!(TrainConfig::default());
-        let stored = file.meta["config"].as_object().ok_or_else(|| bad("it has no settings"))?;
-        for (key, value) in stored {
-            settings[key] = value.clone();
-        }
-        let config: TrainConfig = serde_json::from_value(settings)
-            .map_err(|e| bad(&format!("its settings are unreadable: {e}")))?;
-        let number = |v: &Value| v.as_u64().ok_or_else(|| bad("a number is missing"));
-        let size =
-            (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
-        let steps = number(&file.meta["step"])?;
-        config.check().map_err(|e| bad(&e.to_string()))?;
-        let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
-        let pixels = size.0.saturating_mul(size.1);
-        if pixels == 0 {
-            return Err(bad(&format!("its images have the size {} x {}", size.0, size.1)));
-        }
-        // The matrices that the settings claim must be in the file, with all their elements, before any are made.
-        let holds = |layer: &LayerSpec| {
-            let &LayerSpec::Linear { inputs, outputs, .. } = layer else { return true };
-            let mut of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
-            of_g.any(|(_, t)| t.shape() == [outputs, inputs])
-        };
-        if !architecture(&config, pixels)?.generator.iter().all(holds) {
-            let claim = format!("latent {} and image size {} x {}", config.latent, size.0, size.1);
-            return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
-        }
-        let mut net = generator(&config, pixels, &Generator::new(config.seed, Stream::Init))?;
-        load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, size, steps })
+    /// Pictures that show their class: four fifths of class 0, a tenth each of 1 and 3, none of 2.
+    fn telling() -> Arc<Dataset> {
+        let labels: Vec<u8> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
+        let pixels = labels.iter().flat_map(|&y| [y * 50; 4]).collect();
+        let images = Images { count: labels.len(), rows: 2, cols: 2, pixels };
+        Arc::new(Dataset { images, labels, name: "telling".into() })
     }
 
-    /// `n` samples in [-1, 1] for this seed, `[n, rows * cols]`. Each depends on the seed and its number alone.
-    pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
-        let random = Generator::new(seed, Stream::Samples);
-        sample(&self.net, &self.config.prior.draw(n, self.config.latent, &random, Device::Cpu))
+    fn trainer(conditioning: Conditioning) -> Trainer {
+        let mut config = TrainConfig { batch: 50, conditioning, ..TrainConfig::default() };
+        config.step = (zoo::recipe("mlp-a").unwrap().config)().step;
+        Trainer::new(config, telling(), Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_real_sample_comes_with_its_own_label() {
+        let mut draws = trainer(Conditioning::Embed).draws;
+        let mut seen = [0; 4];
+        for _ in 0..20 {
+            let (x, y) = (draws.real(), draws.labels().unwrap());
+            assert_eq!((x.shape(), y.shape(), y.dtype()), (&[50, 4][..], &[50][..], DType::I64));
+            for (picture, y) in x.to_vec::<f32>().chunks(4).zip(y.to_vec::<i64>()) {
+                assert_eq!(picture, [crate::data::to_unit(50 * y as u8); 4]);
+                seen[y as usize] += 1;
+            }
+        }
+        // 20 batches are 2.5 passes over the data; the half pass may have more of one or the other.
+        assert!(seen[0] > seen[1] && seen[1] > 50 && seen[2] == 0, "{seen:?}");
+    }
+
+    #[test]
+    fn fakes_are_asked_for_as_often_as_a_class_is_in_the_data() {
+        let mut draws = trainer(Conditioning::Embed).draws;
+        let mut seen = [0.0; 4];
+        let mut last = Vec::new();
+        for k in 0..400 {
+            let y = draws.fake_labels(Pass::Discriminator(k)).unwrap().to_vec::<i64>();
+            y.iter().for_each(|&y| seen[y as usize] += 1.0);
+            assert_ne!(y, last, "each update draws anew");
+            last = y;
+        }
+        // Of 20,000 draws; a standard deviation is 42 at a share of a tenth.
+        assert!((seen[1] - 2000.0_f64).abs() < 250.0 && (seen[3] - 2000.0_f64).abs() < 250.0, "{seen:?}");
+        assert_eq!((seen[2], seen.iter().sum::<f64>()), (0.0, 20_000.0));
+    }
+
+    #[test]
+    fn without_conditioning_there_are_no_labels() {
+        let mut draws = trainer(Conditioning::None).draws;
+        draws.real();
+        assert!(draws.labels().is_none() && draws.fake_labels(Pass::Generator(0)).is_none());
+    }
+
+    #[test]
+    fn reals_have_the_shape_that_the_architecture_takes() {
+        let mut draws = trainer(Conditioning::None).draws;
+        let flat = draws.real();
+        draws.sample = vec![1, 2, 2];
+        draws.loader.seek(crate::data::Position::default()).unwrap();
+        let pictures = draws.real();
+        assert_eq!((flat.shape(), pictures.shape()), (&[50, 4][..], &[50, 1, 2, 2][..]));
+        assert_eq!(flat.to_vec::<f32>(), pictures.to_vec::<f32>());
     }
 }

@@ -5,8 +5,8 @@ use ganvil::autograd::grad;
 use ganvil::gan::Network;
 use ganvil::nn::{
     AvgPool2d, BatchNorm2d, ConditionalBatchNorm2d, Conv2d, ConvTranspose2d, Init, LayerSpec, Linear,
-    MaxPool2d, MinibatchDiscrimination, SelfAttention, Sequential, SpectralNorm, Weighted, init,
-    load_state_dict, parameters, summary, to_dtype,
+    MaxPool2d, MinibatchDiscrimination, SelfAttention, Sequential, SpectralNorm, Summary, Weighted, init,
+    load_state_dict, parameters, to_dtype,
 };
 use ganvil::{ConvOptions, Interpolation, SpectralOrder};
 
@@ -61,7 +61,7 @@ fn layers_are_data() {
         let classes = Tensor::from(&[0i64, 2, 1, 0][..]);
         assert_eq!(module.forward(&x, &Ctx::eval().with_condition(&classes)).shape(), shape, "{text}");
         assert_eq!(layer.mixes_samples(), mixes, "{text}");
-        assert_eq!(summary(&*module, x.shape()).output, shape, "{text}");
+        assert_eq!(Summary::conditional(&*module, &x, &classes).output, shape, "{text}");
         let unknown = text.replacen("\"type\"", "\"size\": 2, \"type\"", 1);
         // (A unit variant of a tagged enum ignores what stands beside its tag.)
         if name != "GlobalSumPool" {

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Files and folders that are there whole or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -23,6 +23,42 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         return Err(Error::io("write", path)(source));
     }
     sync_folder(folder(path)).map_err(Error::io("write", path))
+}
+
+/// Makes a folder with what `fill` puts into it: it takes its name when all is there. It may have been there before if it
+/// was empty. A kill in between leaves `.NAME.PID-N.tmp` behind. Of the files, unlike [`write_atomic`]'s, a power
+/// failure may lose some.
+///
+/// # Errors
+/// If there is something in the folder, it cannot be made, or `fill` fails; nothing is left behind then.
+pub(crate) fn create_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let cannot = || Error::io("create the folder", path);
+    match fs::read_dir(path) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                let e = io::Error::other("it is not empty; name a new one, or remove it");
+                return Err(cannot()(e));
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(cannot()(e)),
+    }
+    let outer = folder(path);
+    fs::create_dir_all(outer).map_err(cannot())?;
+    let temporary = temporary(path).map_err(cannot())?;
+    let made = fs::create_dir(&temporary).map_err(cannot());
+    let made = made.and_then(|()| fill(&temporary)).and_then(|()| {
+        // Only Unix renames over an empty folder.
+        if !cfg!(unix) {
+            fs::remove_dir(path).ok();
+        }
+        fs::rename(&temporary, path).map_err(cannot())
+    });
+    if made.is_err() {
+        fs::remove_dir_all(&temporary).ok();
+        return made;
+    }
+    sync_folder(outer).map_err(cannot())
 }
 
 /// A name beside `path` that no other process or thread uses.
@@ -83,6 +119,26 @@ pub(super) mod tests {
         write_atomic(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(f.names(), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_folder_appears_with_all_that_is_in_it() {
+        let f = Folder::new("atomic-folder");
+        let path = f.0.join("a/b");
+        let fill = |dir: &Path| fs::write(dir.join("x"), "1").map_err(Error::io("write", dir));
+        let text = create_folder(&path, |dir| {
+            fill(dir)?;
+            assert!(!path.exists());
+            Err(Error::format(dir, "no more"))
+        });
+        assert!(text.unwrap_err().to_string().contains("no more"));
+        assert_eq!(fs::read_dir(f.0.join("a")).unwrap().count(), 0, "nothing is left behind");
+        fs::create_dir(&path).unwrap();
+        create_folder(&path, fill).unwrap();
+        assert_eq!(fs::read(path.join("x")).unwrap(), b"1");
+        let text = create_folder(&path, |_| panic!("must not be filled")).unwrap_err().to_string();
+        assert!(text.contains("a/b") && text.contains("not empty"), "{text}");
+        assert!(create_folder(&path.join("x"), fill).is_err(), "a file is no folder");
     }
 
     #[test]

@@ -67,10 +67,14 @@ fn little_endian(t: &Tensor) -> Vec<u8> {
 /// Reads a checkpoint, or any safetensors file of dtypes that ganvil has.
 ///
 /// # Errors
-/// If the file cannot be read, is no safetensors file, is truncated, or has another dtype or a shape that
+/// If the file cannot be read, is no safetensors file (for what `torch.save` writes the message has the two lines of
+/// Python that make one of it), is truncated, or has another dtype or a shape that
 /// no tensor can have.
 pub fn load(path: &Path) -> Result<Checkpoint> {
     let file = std::fs::read(path).map_err(Error::io("read", path))?;
+    if let Some(problem) = pickled(&file, path) {
+        return Err(Error::format(path, problem));
+    }
     let broken = |e: safetensors::SafeTensorError| {
         Error::format(
             path,
@@ -97,6 +101,26 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
         tensors.insert(name.to_owned(), tensor(dtype, view.shape(), view.data()));
     }
     Ok(Checkpoint { tensors, meta })
+}
+
+/// What to say of a file that `torch.save` wrote, told by its contents: a zip archive, or in older versions a pickle
+/// stream. A safetensors file may begin so too, with the length of its header, but has a brace behind that.
+fn pickled(file: &[u8], path: &Path) -> Option<String> {
+    let kind = match file {
+        [b'P', b'K', 3, 4, ..] => "a zip archive",
+        [0x80, 2..=5, ..] => "a pickle stream",
+        _ => return None,
+    };
+    if file.get(8) == Some(&b'{') {
+        return None;
+    }
+    let (from, to) = (path.to_string_lossy(), path.with_extension("safetensors"));
+    let to = to.to_string_lossy();
+    Some(format!(
+        "is {kind}, as torch.save writes; reading one can run code, so it is not read. Make a safetensors file of its \
+         state_dict in Python:\n    import torch, safetensors.torch\n    \
+         safetensors.torch.save_file(torch.load({from:?}, map_location=\"cpu\", weights_only=True), {to:?})"
+    ))
 }
 
 fn tensor(dtype: DType, shape: &[usize], bytes: &[u8]) -> Tensor {

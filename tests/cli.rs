@@ -261,11 +261,11 @@ fn a_checkpoint_that_claims_too_much_is_refused() {
     let tensors: Vec<_> = good.tensors.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
     let huge = 1u64 << 50;
     let changes: [(&str, serde_json::Value); 3] =
-        [("latent", huge.into()), ("image_size", vec![huge, huge].into()), ("recipe", "dcgan".into())];
+        [("latent", huge.into()), ("image_shape", vec![1, huge, huge].into()), ("recipe", "dcgan".into())];
     for (what, value) in changes {
         let mut meta = good.meta.clone();
         match what {
-            "image_size" => meta[what] = value,
+            "image_shape" => meta[what] = value,
             _ => meta["config"][what] = value,
         }
         let file = tmp.path("claims.safetensors");

@@ -49,7 +49,7 @@ fn whole_run(recipe: &str, data: &Arc<Dataset>) {
     (config.steps, config.log_every, config.sample_every, config.checkpoint_every) = (60, 3, 10, 20);
     let mut trainer = Trainer::new(config, data.clone(), Device::Cpu).unwrap();
     let dir = std::env::temp_dir().join(format!("ganvil-steady-{}-{recipe}", std::process::id()));
-    let run = Run::create(Some(&dir), trainer.config()).unwrap();
+    let run = Run::create(Some(&dir), "mnist", trainer.config()).unwrap();
     let mut after_first = None;
     run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |event| match event {
         Event::Wrote(path) if path.ends_with("plots/loss.png") => {

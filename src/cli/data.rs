@@ -1,8 +1,8 @@
 //! `ganvil data`.
 
 use crate::data::{
-    Contents, DistributionReport, FileReport, FolderReport, IdxFile, Inspection, Synthetic, inspect,
-    read_idx, to_unit,
+    Contents, Dataset, DistributionReport, FileReport, FolderReport, IdxFile, ImageOptions, Images,
+    Inspection, PicturesReport, Split, SplitReport, Synthetic, inspect, read_idx, to_unit,
 };
 use crate::report::{Cloud, GridStyle, save_grid, save_scatter};
 use crate::{Error, Result};
@@ -24,13 +24,14 @@ enum What {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  ganvil data inspect data/mnist\n  ganvil data inspect train-images-idx3-ubyte.gz --picture first.png\n  \
+    after_help = "Examples:\n  ganvil data inspect data/mnist\n  ganvil data inspect photos --picture photos.png\n  ganvil data inspect train-images-idx3-ubyte.gz --picture first.png\n  \
     ganvil data inspect ring8 --json\n\n\
     Distributions: ring8, grid25, swiss-roll, two-moons, imbalanced-ring\n\
     Exits with 1 if the data cannot be used; the report is printed all the same."
 )]
 struct InspectArgs {
-    /// An IDX file (raw or gzip), a folder with MNIST's files, or the name of a distribution
+    /// An IDX file (raw or gzip), a folder with MNIST's files or with PNG or JPEG pictures, or the name of a
+    /// distribution
     path: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -42,6 +43,8 @@ struct InspectArgs {
 
 /// Images in the picture.
 const GRID: usize = 64;
+/// Side of each, where they have several sizes.
+const THUMBNAIL: usize = 64;
 
 pub fn run(args: Args) -> Result<()> {
     match args.what {
@@ -74,6 +77,7 @@ fn text(inspection: &Inspection) -> String {
     match inspection {
         Inspection::File(file) => file_rows(&mut out, file),
         Inspection::Folder(folder) => folder_rows(&mut out, folder),
+        Inspection::Pictures(pictures) => picture_rows(&mut out, pictures),
         Inspection::Distribution(d) => distribution_rows(&mut out, d),
     }
     out
@@ -96,6 +100,45 @@ fn folder_rows(out: &mut String, folder: &FolderReport) {
     }
 }
 
+fn picture_rows(out: &mut String, pictures: &PicturesReport) {
+    row(out, "folder", pictures.path.display());
+    row(out, "readable", yes_no(pictures.readable));
+    for s in &pictures.splits {
+        out.push('\n');
+        split_rows(out, s);
+    }
+}
+
+fn split_rows(out: &mut String, s: &SplitReport) {
+    let kind = if s.channels == 1 { "grey" } else { "RGB" };
+    let [size, largest] = [s.smallest, s.largest].map(|[rows, cols]| format!("{rows} x {cols}"));
+    row(out, "split", s.split);
+    row(
+        out,
+        "holds",
+        match s.sizes {
+            0 => "no readable pictures".into(),
+            1 => format!("{} {kind} pictures of {size}, {}", s.count, s.dtype),
+            n => format!("{} {kind} pictures of {n} sizes from {size} to {largest}, {}", s.count, s.dtype),
+        },
+    );
+    if s.sizes > 1 {
+        row(out, "to train", "give --size N, which cuts each to a square and scales it to N x N");
+    }
+    pixel_rows(out, s.min, s.max, s.mean, s.std, s.duplicates);
+    let n = s.classes.iter().map(|(_, count)| count).sum();
+    for (class, count) in &s.classes {
+        row(out, &format!("class {class}"), format!("{count} ({:.2} %)", share(*count, n)));
+    }
+}
+
+fn pixel_rows(out: &mut String, min: u8, max: u8, mean: f64, std: f64, duplicates: usize) {
+    row(out, "range", format!("{min} to {max}"));
+    row(out, "mean", format!("{mean:.3}, or {:.4} of 255", mean / 255.0));
+    row(out, "std", format!("{std:.3}, or {:.4} of 255", std / 255.0));
+    row(out, "duplicates", duplicates);
+}
+
 fn file_rows(out: &mut String, file: &FileReport) {
     row(out, "file", file.path.display());
     row(out, "size", format!("{} bytes{}", file.bytes, if file.gzip { ", gzip" } else { "" }));
@@ -103,10 +146,7 @@ fn file_rows(out: &mut String, file: &FileReport) {
     match &file.contents {
         Some(Contents::Images { dtype, shape: [n, rows, cols], min, max, mean, std, duplicates, crc32 }) => {
             row(out, "holds", format!("{n} images of {rows} x {cols}, {dtype}"));
-            row(out, "range", format!("{min} to {max}"));
-            row(out, "mean", format!("{mean:.3}, or {:.4} of 255", mean / 255.0));
-            row(out, "std", format!("{std:.3}, or {:.4} of 255", std / 255.0));
-            row(out, "duplicates", duplicates);
+            pixel_rows(out, *min, *max, *mean, *std, *duplicates);
             row(out, "CRC-32", format!("{crc32}, uncompressed"));
         }
         Some(Contents::Labels { dtype, shape: [n], min, max, classes, crc32 }) => {
@@ -159,15 +199,27 @@ fn save_picture(inspection: &Inspection, picture: &Path) -> Result<()> {
         Inspection::Distribution(d) => return save_samples(d, picture),
         Inspection::File(file) => std::slice::from_ref(file),
         Inspection::Folder(folder) => &folder.files,
+        // What is damaged has been reported, and cannot be drawn.
+        Inspection::Pictures(p) if !p.readable => return Ok(()),
+        Inspection::Pictures(p) => {
+            let mixed = p.splits.iter().any(|s| s.sizes > 1);
+            let options = ImageOptions { size: mixed.then_some(THUMBNAIL), ..ImageOptions::default() };
+            return save_images(&Dataset::open(&p.path, Split::Train, &options)?.images, picture);
+        }
     };
     let images = files.iter().find(|f| matches!(f.contents, Some(Contents::Images { .. })));
     let Some(IdxFile::Images(images)) = images.map(|f| read_idx(&f.path)).transpose()? else {
         let remedy = "there are no readable images to show; name a file of images, or leave it out".into();
         return Err(Error::Argument { what: "--picture", value: picture.display().to_string(), remedy });
     };
+    save_images(&images, picture)
+}
+
+fn save_images(images: &Images, picture: &Path) -> Result<()> {
     let n = images.count.min(GRID);
     let first: Vec<f32> = images.pixels[..n * images.area()].iter().map(|&v| to_unit(v)).collect();
-    save_grid(picture, &first, [n, 1, images.rows, images.cols], &GridStyle::default())
+    let [channels, rows, cols] = images.shape();
+    save_grid(picture, &first, [n, channels, rows, cols], &GridStyle::default())
 }
 
 fn save_samples(d: &DistributionReport, picture: &Path) -> Result<()> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
+    /// Folder with the data [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -17,8 +17,9 @@ pub fn run(args: Args) -> Result<()> {
     let data = locate(args.data.as_deref()).and_then(|dir| Ok((Dataset::load(&dir, Split::Train)?, dir)));
     let data = match data {
         Ok((d, dir)) => {
-            let i = &d.images;
-            format!("{}: {} images of {} x {}", dir.display(), i.count, i.rows, i.cols)
+            let [channels, rows, cols] = d.shape();
+            let colour = if channels == 3 { " in colour" } else { "" };
+            format!("{}: {} images of {rows} x {cols}{colour}", dir.display(), d.images.count)
         }
         // A flag that is wrong is an error, a missing default is information.
         Err(e) if args.data.is_some() => return Err(e),

@@ -5,6 +5,8 @@
 
 mod bench;
 mod data;
+mod export;
+mod import;
 mod info;
 mod progress;
 mod sample;
@@ -35,7 +37,11 @@ enum Command {
     /// Train a GAN: `ganvil train`, `ganvil train mlp-a --epochs 5 --out my-run`
     Train(Box<train::Args>),
     /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
-    Sample(sample::Args),
+    Sample(Box<sample::Args>),
+    /// Write a network for PyTorch: `ganvil export my-run --out generator.safetensors`
+    Export(export::Args),
+    /// Make a run of a network from PyTorch: `ganvil import generator.safetensors --recipe mlp`
+    Import(import::Args),
     /// Look at data: `ganvil data inspect data/mnist`, `ganvil data inspect ring8`
     Data(data::Args),
     /// List the layers, parameters and costs of a recipe's networks: `ganvil summary mlp-a`
@@ -56,7 +62,9 @@ pub fn main() -> ExitCode {
     }
     let result = try_run(|| match cli.command {
         Command::Train(args) => train::run(*args),
-        Command::Sample(args) => sample::run(args),
+        Command::Sample(args) => sample::run(*args),
+        Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
         Command::Data(args) => data::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),

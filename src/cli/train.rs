@@ -1,7 +1,7 @@
 //! `ganvil train`.
 
 use super::progress::Progress;
-use crate::data::{Dataset, Split, locate};
+use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{Conditioning, Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
 use crate::nn::Init;
 use crate::optim::Ema;
@@ -15,10 +15,20 @@ pub struct Args {
     /// What to train; the recipes are listed below
     #[arg(default_value = "mlp", hide_default_value = true)]
     recipe: String,
-    /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
-    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    /// Folder with MNIST's files (or Fashion-MNIST's), or with PNG or JPEG pictures, in a folder for each class or all
+    /// in one [default: $GANVIL_DATA, then data/mnist]
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
     data: Option<PathBuf>,
-    /// Folder of the run; must not hold anything yet [default: runs/NNNNN-mnist-RECIPE]
+    /// Cut each image to a square and scale it to N x N pixels
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    size: Option<usize>,
+    /// 1 for grey, 3 for colours [default: what the images have]
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    channels: Option<usize>,
+    /// Put background around the images, up to N x N pixels
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pad: Option<usize>,
+    /// Folder of the run; must not hold anything yet [default: runs/NNNNN-DATA-RECIPE]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
     /// Where to compute: cpu
@@ -98,11 +108,16 @@ pub fn recipes_and_example() -> String {
     let recipes: String = zoo::RECIPES.iter().map(|r| format!("  {:<6} {}\n", r.name, r.summary)).collect();
     let default = zoo::RECIPES[0].name;
     format!(
-        "Recipes (default {default}):\n{recipes}\nExample:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run"
+        "Recipes (default {default}):\n{recipes}\nExamples:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run\n  \
+        ganvil train --data photos --size 32 --channels 3"
     )
 }
 
 impl Args {
+    fn image_options(&self) -> ImageOptions {
+        ImageOptions { size: self.size, channels: self.channels, pad: self.pad }
+    }
+
     /// The recipe's settings with the flags given.
     fn config(&self, images: usize) -> Result<TrainConfig> {
         let mut c = (zoo::recipe(&self.recipe)?.config)();
@@ -111,6 +126,7 @@ impl Args {
                 *to = v;
             }
         }
+        c.data = self.image_options();
         set(&mut c.seed, self.seed);
         set(&mut c.batch, self.batch);
         set(&mut c.steps, self.steps);
@@ -163,10 +179,11 @@ impl Args {
 pub fn run(args: Args) -> Result<()> {
     zoo::recipe(&args.recipe)?;
     let threads = super::threads(args.threads)?;
-    let data = Arc::new(Dataset::load(locate(args.data.as_deref())?, Split::Train)?);
+    let data = Dataset::open(locate(args.data.as_deref())?, Split::Train, &args.image_options())?;
+    let data = Arc::new(data);
     let config = args.config(data.images.count)?;
-    let mut trainer = Trainer::new(config, data, args.device)?;
-    let run = Run::create(args.out.as_deref(), trainer.config())?;
+    let mut trainer = Trainer::new(config, data.clone(), args.device)?;
+    let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;
     let stop = Arc::new(AtomicBool::new(false));
     on_interrupt(stop.clone());
     crate::threads(threads, || {

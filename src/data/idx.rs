@@ -15,23 +15,31 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::{Error, Result};
 
-/// Grey pictures of one size.
+/// Pictures of one size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     /// Number of pictures.
     pub count: usize,
+    /// 1 for grey, as IDX files have them, 3 for red, green and blue.
+    pub channels: usize,
     /// Height of each, in pixels.
     pub rows: usize,
     /// Width of each, in pixels.
     pub cols: usize,
-    /// `count * rows * cols` bytes, row by row, picture by picture; 0 is the background, 255 is ink.
+    /// `count * channels * rows * cols` bytes: picture by picture, in each one channel after the other, row by row. In
+    /// IDX files 0 is the background and 255 is ink.
     pub pixels: Vec<u8>,
 }
 
 impl Images {
-    /// Bytes of one picture, `rows * cols`.
+    /// Bytes of one picture, `channels * rows * cols`.
     pub fn area(&self) -> usize {
-        self.rows * self.cols
+        self.channels * self.rows * self.cols
+    }
+
+    /// `[channels, rows, cols]`.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.rows, self.cols]
     }
 
     /// The pixels of picture `i`. Panics if there is none.
@@ -46,7 +54,7 @@ impl Images {
 /// one expected and the remedy, where the file is not exactly what it should be; an empty set is refused too.
 pub fn read_images(path: impl AsRef<Path>) -> Result<Images> {
     let ([count, rows, cols], pixels) = read(path.as_ref(), &IMAGES)?;
-    Ok(Images { count, rows, cols, pixels })
+    Ok(Images { count, channels: 1, rows, cols, pixels })
 }
 
 /// Reads an `idx1-ubyte` file, raw or gzip: one unsigned byte per picture. Fails as [`read_images`] does.
@@ -85,7 +93,7 @@ pub fn read_idx(path: impl AsRef<Path>) -> Result<IdxFile> {
         [0, 0, _, 1] => Ok(IdxFile::Labels(source.parse(whole, &LABELS)?.1)),
         [0, 0, _, 3] => {
             let ([count, rows, cols], pixels) = source.parse(whole, &IMAGES)?;
-            Ok(IdxFile::Images(Images { count, rows, cols, pixels }))
+            Ok(IdxFile::Images(Images { count, channels: 1, rows, cols, pixels }))
         }
         _ => {
             let begins: String = magic.iter().map(|b| format!("{b:02x}")).collect();

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use flate2::Crc;
 use serde::Serialize;
 
-use super::mnist::{Split, find, mismatch};
+use super::dataset::Split;
+use super::mnist::{find, has_data, mismatch};
+use super::survey::{PicturesReport, survey};
 use super::synthetic::Synthetic;
 use super::{IdxFile, Images, read_idx};
 use crate::names::did_you_mean;
 use crate::{Error, Result};
 
-/// What [`inspect`] found. As JSON, an object whose `kind` is `file`, `folder` or `distribution`.
+/// What [`inspect`] found. As JSON, an object whose `kind` is `file`, `folder`, `pictures` or `distribution`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Inspection {
@@ -22,6 +24,8 @@ pub enum Inspection {
     File(FileReport),
     /// A folder of MNIST's files.
     Folder(FolderReport),
+    /// A folder of PNG and JPEG pictures.
+    Pictures(PicturesReport),
     /// A distribution that is drawn from.
     Distribution(DistributionReport),
 }
@@ -147,6 +151,7 @@ impl Inspection {
         match self {
             Inspection::File(f) => f.problem.as_slice(),
             Inspection::Folder(f) => &f.problems,
+            Inspection::Pictures(f) => &f.problems,
             Inspection::Distribution(_) => &[],
         }
     }
@@ -155,7 +160,7 @@ impl Inspection {
 /// Samples of a distribution that are looked at, of seed 0.
 const SAMPLES: usize = 10_000;
 
-/// Looks at an IDX file, a folder of MNIST's files, or the distribution of that name (a file of the same name is
+/// Looks at an IDX file, a folder of MNIST's files or of pictures, or the distribution of that name (a file of the same name is
 /// `./NAME`). Damage is reported in the result, not as an error.
 ///
 /// ```
@@ -172,7 +177,7 @@ const SAMPLES: usize = 10_000;
 /// ```
 ///
 /// # Errors
-/// If there is nothing of that name, the system refuses to read it, or a folder has none of MNIST's files.
+/// If there is nothing of that name, the system refuses to read it, or a folder has nothing of the sort.
 pub fn inspect(path: &Path) -> Result<Inspection> {
     let name = path.to_string_lossy();
     if let Ok(distribution) = name.parse::<Synthetic>() {
@@ -185,13 +190,17 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
             what: "data".into(),
             looked: vec![path.into()],
             remedy: format!(
-                "{near}give an IDX file, a folder of MNIST's files, or a distribution: {}",
+                "{near}give an IDX file, a folder of MNIST's files or of pictures, or a distribution: {}",
                 names.join(", ")
             ),
         });
     }
     if path.is_dir() {
-        Ok(Inspection::Folder(inspect_folder(path)?))
+        let labels = [Split::Train, Split::Test].map(|split| find(path, split, "labels-idx1"));
+        match has_data(path) || labels.iter().any(Result::is_ok) {
+            true => Ok(Inspection::Folder(inspect_folder(path)?)),
+            false => Ok(Inspection::Pictures(survey(path)?)),
+        }
     } else {
         Ok(Inspection::File(inspect_file(path)?))
     }
@@ -270,19 +279,15 @@ fn crc32(dims: &[usize], values: &[u8]) -> String {
 fn inspect_folder(dir: &Path) -> Result<FolderReport> {
     let mut report =
         FolderReport { path: dir.into(), readable: true, problems: Vec::new(), files: Vec::new() };
-    let mut nothing = None;
     for split in [Split::Train, Split::Test] {
         let parts = ["images-idx3", "labels-idx1"].map(|part| find(dir, split, part));
         match &parts {
-            // A split that is not there at all is no damage.
-            [Err(_), Err(_)] => nothing = nothing.or(parts.into_iter().find_map(|p| p.err())),
+            // A split that is not there at all is no damage, nor are images without labels.
+            [Err(_), Err(_)] => {}
             _ => inspect_split(parts, &mut report)?,
         }
     }
-    match nothing {
-        Some(error) if report.files.is_empty() => return Err(error),
-        _ => report.readable = report.problems.is_empty(),
-    }
+    report.readable = report.problems.is_empty();
     Ok(report)
 }
 
@@ -302,7 +307,10 @@ fn inspect_split(parts: [Result<PathBuf>; 2], report: &mut FolderReport) -> Resu
                 }
                 report.files.push(file);
             }
-            Err(Error::NotFound { what, .. }) => report.problems.push(format!("no {what} in the folder")),
+            Err(Error::NotFound { what, .. }) if what.contains("images") => {
+                report.problems.push(format!("no {what} in the folder"));
+            }
+            Err(Error::NotFound { .. }) => {}
             Err(e) => return Err(e),
         }
     }

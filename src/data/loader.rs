@@ -35,7 +35,7 @@ impl Loader {
         self.sampler.batches()
     }
 
-    /// Floats per batch, `batch * rows * cols`.
+    /// Floats per batch, `batch * channels * rows * cols`.
     pub fn len_of_batch(&self) -> usize {
         self.batch() * self.data.images.area()
     }
@@ -50,16 +50,20 @@ impl Loader {
         self.sampler.seek(position)
     }
 
-    /// Writes the next batch to `out`, `(batch, rows, cols)` row-major, each pixel `v / 127.5 - 1`, and returns
-    /// which pictures it holds (their labels are `dataset().labels[i]`).
+    /// Writes the next batch to `out`, `(batch, channels, rows, cols)` row-major, each pixel `v / 127.5 - 1`, and
+    /// returns which pictures it holds: where there are labels, `i`'s is the i-th of `dataset().labels`.
     ///
     /// Panics unless `out` holds [`len_of_batch`](Loader::len_of_batch) floats.
     #[track_caller]
     pub fn next_batch(&mut self, out: &mut [f32]) -> &[u32] {
         let (images, wanted) = (&self.data.images, self.len_of_batch());
         if out.len() != wanted {
-            let (batch, rows, cols) = (self.batch(), images.rows, images.cols);
-            misuse!("next_batch", "buffer of {} floats; {batch} x {rows} x {cols} need {wanted}", out.len());
+            let (batch, [channels, rows, cols]) = (self.batch(), images.shape());
+            misuse!(
+                "next_batch",
+                "buffer of {} floats; {batch} x {channels} x {rows} x {cols} need {wanted}",
+                out.len()
+            );
         }
         let indices = self.sampler.next_indices();
         for (&i, out) in indices.iter().zip(out.chunks_exact_mut(images.area())) {

@@ -4,64 +4,38 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use flate2::Crc;
+
+use super::dataset::Split;
+use super::folder;
 use super::idx::{Images, read_images, read_labels};
 use crate::{Error, Result};
 
 /// Where to get the data, for messages.
-const REMEDY: &str = "MNIST's four files (train-images-idx3-ubyte, train-labels-idx1-ubyte and the two of t10k, \
+pub(super) const REMEDY: &str = "MNIST's four files (train-images-idx3-ubyte, train-labels-idx1-ubyte and the two of t10k, \
      each raw or .gz) are published at http://yann.lecun.com/exdb/mnist/; put them in a folder and name it with \
      --data or $GANVIL_DATA";
 
-/// Which part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// What models train on; MNIST has 60,000 images.
-    Train,
-    /// What they are measured against; MNIST has 10,000 images.
-    Test,
-}
-
-impl Split {
-    /// What the names of its files begin with.
-    fn prefix(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Test => "t10k",
-        }
+/// The images of one split and, if there is a file of them, the labels. `None` if the folder has no such images.
+pub(super) fn load(dir: &Path, split: Split) -> Result<Option<(Images, Option<Vec<u8>>)>> {
+    let Ok(images_path) = find(dir, split, "images-idx3") else { return Ok(None) };
+    let images = read_images(&images_path)?;
+    let Ok(labels_path) = find(dir, split, "labels-idx1") else { return Ok(Some((images, None))) };
+    let labels = read_labels(&labels_path)?;
+    match mismatch(&images_path, images.count, labels.len()) {
+        Some(problem) => Err(Error::format(labels_path, problem)),
+        None => Ok(Some((images, Some(labels)))),
     }
 }
 
-/// Pictures with a label each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dataset {
-    /// The pictures.
-    pub images: Images,
-    /// One per picture, in the same order.
-    pub labels: Vec<u8>,
-    /// The folder's name, for titles and logs: `mnist`.
-    pub name: String,
+/// Whether these are the labels of MNIST's training images, wherever the files lie.
+pub(super) fn is_mnist(labels: &[u8]) -> bool {
+    let mut crc = Crc::new();
+    crc.update(labels);
+    (labels.len(), crc.sum()) == (60_000, MNIST_LABELS)
 }
 
-impl Dataset {
-    /// Reads the images and labels of one split from a folder: `train-images-idx3-ubyte` and
-    /// `train-labels-idx1-ubyte` (or `t10k-...`), also with a dot before `idx`, raw or `.gz`; a raw file goes before
-    /// a compressed one.
-    ///
-    /// Fails with [`Error::NotFound`] if a file is missing and as [`read_images`] does if one is damaged; also
-    /// if there are not as many labels as images.
-    pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<Dataset> {
-        let dir = dir.as_ref();
-        let (images_path, labels_path) = (find(dir, split, "images-idx3")?, find(dir, split, "labels-idx1")?);
-        let (images, labels) = (read_images(&images_path)?, read_labels(&labels_path)?);
-        if let Some(problem) = mismatch(&images_path, images.count, labels.len()) {
-            return Err(Error::format(labels_path, problem));
-        }
-        // "." and ".." have no name of their own.
-        let absolute = dir.canonicalize().map_err(Error::io("read", dir))?;
-        let name = absolute.file_name().unwrap_or(absolute.as_os_str()).to_string_lossy().into_owned();
-        Ok(Dataset { images, labels, name })
-    }
-}
+const MNIST_LABELS: u32 = 0xba07_e8ef;
 
 /// What is wrong with a file of labels that has not as many as there are images.
 pub(super) fn mismatch(images_path: &Path, images: usize, labels: usize) -> Option<String> {
@@ -89,14 +63,16 @@ pub(super) fn find(dir: &Path, split: Split, part: &str) -> Result<PathBuf> {
     }
 }
 
-/// Whether a folder has images of either split.
-fn has_data(dir: &Path) -> bool {
+/// Whether a folder has IDX images of either split.
+pub(super) fn has_data(dir: &Path) -> bool {
     [Split::Train, Split::Test].iter().any(|&split| find(dir, split, "images-idx3").is_ok())
 }
 
 /// The folder with the data: the `--data` flag if given, else `$GANVIL_DATA` if set and not empty, else the first
 /// that has images of `./data/mnist`, `$CARGO_MANIFEST_DIR/data/mnist` and `data/mnist` beside the executable or in a
 /// folder above it.
+///
+/// A folder that is named may also be one of PNG or JPEG pictures, see [`Dataset::open`](super::Dataset::open).
 ///
 /// Fails with every place looked at. A flag or variable that names a folder without data is an error, not a
 /// reason to look elsewhere.
@@ -128,11 +104,13 @@ impl Places {
         let named = flag.map(|dir| (dir, "--data")).or(variable.map(|dir| (dir, "$GANVIL_DATA")));
         if let Some((dir, by)) = named {
             let dir = dir.to_path_buf();
-            return if has_data(&dir) {
-                Ok(dir)
-            } else {
-                let what = format!("data in the folder that {by} names");
-                Err(Error::NotFound { what, looked: vec![dir], remedy: REMEDY.into() })
+            return match folder::check(&dir) {
+                Ok(()) => Ok(dir),
+                Err(Error::NotFound { looked, remedy, .. }) => {
+                    let what = format!("data in the folder that {by} names");
+                    Err(Error::NotFound { what, looked, remedy })
+                }
+                Err(e) => Err(e),
             };
         }
         let mut looked = Vec::new();

@@ -5,6 +5,7 @@ use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
+use crate::data::{Dataset, ImageOptions};
 use crate::names::unknown;
 use crate::nn::Init;
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
@@ -33,6 +34,9 @@ pub struct TrainConfig {
     /// How the weights of both networks start.
     #[serde(default, skip_serializing_if = "Init::is_default")]
     pub init: Init,
+    /// What the images were made into when they were read.
+    #[serde(default, skip_serializing_if = "ImageOptions::is_default")]
+    pub data: ImageOptions,
     /// Steps between log records.
     pub log_every: u64,
     /// Steps between sample grids.
@@ -65,6 +69,7 @@ impl Default for TrainConfig {
             prior: Prior::Normal,
             conditioning: Conditioning::None,
             init: Init::Default,
+            data: ImageOptions::default(),
             log_every: 100,
             sample_every: 2_000,
             checkpoint_every: 5_000,
@@ -109,6 +114,7 @@ impl TrainConfig {
             );
         }
         self.init.check()?;
+        self.data.check()?;
         for (what, lr) in [("--lr-d", self.optimizer_d.lr()), ("--lr-g", self.optimizer_g.lr())] {
             if !(lr.is_finite() && lr >= 0.0) {
                 return bad(what, &lr, "a learning rate is a finite number, 0 or more; 2e-4 is usual");
@@ -128,6 +134,25 @@ impl TrainConfig {
         let shape =
             zoo::Shape { latent: self.latent, image, classes, logits, conditioning: self.conditioning };
         Ok((zoo::recipe(&self.recipe)?.architecture)(&shape))
+    }
+
+    /// The classes that networks for this data have; 0 where labels are not used.
+    ///
+    /// # Errors
+    /// If labels are used and the data has none.
+    pub(super) fn classes(&self, data: &Dataset) -> Result<usize> {
+        match &data.labels {
+            _ if self.conditioning.is_none() => Ok(0),
+            Some(_) if !data.classes.is_empty() => Ok(data.classes.len()),
+            _ => {
+                let value = self.conditioning.name().into();
+                let remedy = format!(
+                    "the data set {} has no labels; sort its pictures into a folder for each class, or use none",
+                    data.name
+                );
+                Err(Error::Argument { what: "--conditioning", value, remedy })
+            }
+        }
     }
 
     fn check_labels(&self) -> Result<()> {

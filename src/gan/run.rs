@@ -25,14 +25,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Makes the folder given, or the next free `runs/NNNNN-mnist-RECIPE`, and writes the settings into it.
+    /// Makes the folder given, or the next free `runs/NNNNN-DATA-RECIPE` for the data set's name, and writes the settings into it.
     ///
     /// # Errors
     /// If it cannot be made, or exists with something in it: a run never writes over another.
-    pub fn create(out: Option<&Path>, config: &TrainConfig) -> Result<Run> {
+    pub fn create(out: Option<&Path>, data: &str, config: &TrainConfig) -> Result<Run> {
         let dir = match out {
             Some(dir) => dir.to_path_buf(),
-            None => next_folder(Path::new("runs"), &format!("mnist-{}", config.recipe))?,
+            None => next_folder(Path::new("runs"), &format!("{}-{}", plain(data), config.recipe))?,
         };
         let used = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
         if used {
@@ -53,6 +53,12 @@ impl Run {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+/// A name as part of a file's, whatever is in it.
+fn plain(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "._".contains(c) { c } else { '_' };
+    name.chars().map(plain).collect()
 }
 
 /// The first unused number in front of a name.
@@ -193,7 +199,7 @@ impl Session<'_> {
             last: (0.0, 0.0),
         };
         let reals = trainer.reals(REALS);
-        session.save_images(&run.dir.join("samples/real.png"), &reals, trainer.image(), 8)?;
+        session.save_images(&run.dir.join("samples/real.png"), &reals, trainer.image_shape(), 8)?;
         Ok(session)
     }
 
@@ -206,7 +212,7 @@ impl Session<'_> {
     fn grid(&self, trainer: &Trainer, on: &mut dyn FnMut(Event)) -> Result<()> {
         let path = self.run.dir.join(format!("samples/kimg-{:07.1}.png", trainer.kimg()));
         let Preview { z, labels, columns } = &self.preview;
-        self.save_images(&path, &trainer.sample(z, labels.as_ref()), trainer.image(), *columns)?;
+        self.save_images(&path, &trainer.sample(z, labels.as_ref()), trainer.image_shape(), *columns)?;
         on(Event::Wrote(&path));
         Ok(())
     }

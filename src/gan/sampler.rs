@@ -1,31 +1,94 @@
-//! Drawing from a trained generator.
+//! A trained generator, and what can be asked of it.
 
+use super::Prior;
 use super::conditioning::NetworkSpec;
 use super::config::TrainConfig;
 use super::network::Network;
+use super::prior::{Truncation, truncated_normal};
+use super::walk::{Round, slerp_or_lerp};
 use crate::checkpoint::{self, Checkpoint};
+use crate::error::misuse;
 use crate::nn::{Ctx, LayerSpec, Module, load_state_dict};
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Samples for latent vectors, in evaluation mode.
-pub(super) fn sample(net: &Network, z: &Tensor, labels: Option<&Tensor>) -> Vec<f32> {
-    let ctx = Ctx::eval();
-    let ctx = labels.map_or(ctx, |labels| ctx.with_condition(labels));
-    no_grad(|| net.forward(z, &ctx)).to_dtype(DType::F32).to_vec()
-}
-
 /// A trained generator, read back from a checkpoint.
 pub struct Sampler {
     net: Network,
     config: TrainConfig,
-    classes: usize,
-    /// Rows and columns of an image.
-    pub size: (usize, usize),
+    /// Channels, rows and columns of an image.
+    pub shape: [usize; 3],
+    /// Classes that images can be asked of; none of an unconditional generator.
+    pub classes: Option<usize>,
     /// Steps of training.
     pub steps: u64,
+}
+
+/// Latent vectors, and the class of each for a conditional generator.
+#[derive(Clone)]
+pub struct Latents {
+    /// `[n, latent]`.
+    pub z: Tensor,
+    /// i64 `[n]`.
+    pub labels: Option<Tensor>,
+}
+
+/// Whose statistics batch normalisation uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NormStatistics {
+    /// The running ones of training: a sample does not depend on the others.
+    #[default]
+    Running,
+    /// Those of the samples at hand, as in a pass of training; dropout, if there is any, drops as there. What a sample
+    /// looks like depends on all of them. Of use where latents are not distributed as in training (truncation).
+    Batch,
+}
+
+/// Samples made at a time with running statistics, which bounds the memory that activations take.
+const CHUNK: usize = 256;
+
+/// A checkpoint's settings. Those that it does not hold, how long and how often, are the defaults.
+pub(super) fn settings(path: &Path, meta: &Value) -> Result<TrainConfig> {
+    let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+    let mut settings = json!(TrainConfig::default());
+    let stored = meta["config"].as_object().ok_or_else(|| bad("it has no settings"))?;
+    for (key, value) in stored {
+        settings[key] = value.clone();
+    }
+    let config: TrainConfig =
+        serde_json::from_value(settings).map_err(|e| bad(&format!("its settings are unreadable: {e}")))?;
+    config.check().map_err(|e| bad(&e.to_string()))?;
+    Ok(config)
+}
+
+/// Channels, rows and columns of a checkpoint's images.
+pub(super) fn image_shape(path: &Path, meta: &Value) -> Result<[usize; 3]> {
+    let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+    let mut shape = [0; 3];
+    for (i, d) in shape.iter_mut().enumerate() {
+        *d = meta["image_shape"][i].as_u64().ok_or_else(|| bad("the shape of its images is missing"))?
+            as usize;
+    }
+    let [channels, rows, cols] = shape;
+    if rows == 0 || cols == 0 || !matches!(channels, 1 | 3) {
+        return Err(bad(&format!("its images have the shape {channels} x {rows} x {cols}")));
+    }
+    Ok(shape)
+}
+
+/// Classes that a checkpoint's generator takes; None if it takes no labels.
+pub(super) fn classes(path: &Path, meta: &Value, config: &TrainConfig) -> Result<Option<usize>> {
+    if config.conditioning.is_none() {
+        return Ok(None);
+    }
+    let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
+    match meta["classes"].as_u64() {
+        None => Err(bad("the number of its classes is missing")),
+        Some(0) => Err(bad("it takes labels of 0 classes")),
+        Some(n) => Ok(Some(n as usize)),
+    }
 }
 
 impl Sampler {
@@ -36,56 +99,45 @@ impl Sampler {
     pub fn load(path: &Path) -> Result<Sampler> {
         let file = checkpoint::load(path)?;
         let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
-        let mut settings = json!(TrainConfig::default());
-        let stored = file.meta["config"].as_object().ok_or_else(|| bad("it has no settings"))?;
-        for (key, value) in stored {
-            settings[key] = value.clone();
-        }
-        let config: TrainConfig = serde_json::from_value(settings)
-            .map_err(|e| bad(&format!("its settings are unreadable: {e}")))?;
-        let number = |v: &Value| v.as_u64().ok_or_else(|| bad("a number is missing"));
-        let size =
-            (number(&file.meta["image_size"][0])? as usize, number(&file.meta["image_size"][1])? as usize);
-        let steps = number(&file.meta["step"])?;
-        config.check().map_err(|e| bad(&e.to_string()))?;
-        let classes = match config.conditioning.is_none() {
-            true => 0,
-            false => number(&file.meta["classes"])? as usize,
-        };
-        if classes == 0 && !config.conditioning.is_none() {
-            return Err(bad("it takes labels of 0 classes"));
-        }
+        let config = settings(path, &file.meta)?;
+        let shape = image_shape(path, &file.meta)?;
+        let steps = file.meta["step"].as_u64().ok_or_else(|| bad("the number of its steps is missing"))?;
+        let classes = classes(path, &file.meta, &config)?;
         let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
-        if size.0.saturating_mul(size.1) == 0 {
-            return Err(bad(&format!("its images have the size {} x {}", size.0, size.1)));
-        }
-        let claims = [config.latent, size.0.saturating_mul(size.1), classes];
-        if claims.iter().any(|&n| n > 1 << 48) {
+        let pixels = shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
+        if [config.latent, pixels, classes.unwrap_or(0)].iter().any(|&n| n > 1 << 48) {
             return Err(bad("its settings claim sizes that no network has, so its file does not have them"));
         }
-        let spec = config.architecture([1, size.0, size.1], classes)?.generator;
-        // The matrices that the settings claim must be in the file, with all their elements, before any are made.
+        let spec = config.architecture(shape, classes.unwrap_or(0))?.generator;
+        // The weights that the settings claim must be in the file, with all their elements, before any are made.
         if !holds(&file, prefix, &spec) {
-            let claim =
-                format!("latent {}, image size {} x {} and {classes} classes", config.latent, size.0, size.1);
+            let claim = format!(
+                "latent {}, image shape {shape:?} and {} classes",
+                config.latent,
+                classes.unwrap_or(0)
+            );
             return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
         }
-        let random = Generator::new(config.seed, Stream::Init);
-        let mut net = Network::build("G", &spec, &config.init, &random);
+        let mut net = Network::build("G", &spec, &config.init, &Generator::new(config.seed, Stream::Init));
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, classes, size, steps })
+        Ok(Sampler { net, config, shape, classes, steps })
     }
 
-    /// The classes that samples can be asked for; None if the generator takes no labels.
-    pub fn classes(&self) -> Option<usize> {
-        (!self.config.conditioning.is_none()).then_some(self.classes)
+    /// The settings that it was trained with.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
     }
 
-    /// `n` samples in [-1, 1] for this seed, `[n, rows * cols]`. Each depends on the seed and its number alone. A
-    /// generator that takes labels draws its classes in turn.
+    /// `n` samples in [-1, 1] for this seed, `[n, channels * rows * cols]`. Each depends on the seed and its number
+    /// alone; number i has class i modulo the number of classes.
     pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
-        let turn: Option<Vec<usize>> = self.classes().map(|classes| (0..n).map(|i| i % classes).collect());
-        self.draw(n, seed, turn.as_deref())
+        let z = self.config.prior.draw(
+            n,
+            self.config.latent,
+            &Generator::new(seed, Stream::Samples),
+            Device::Cpu,
+        );
+        self.generate(&self.labelled(z, |i| i), NormStatistics::Running)
     }
 
     /// A sample for each of these classes, as [`Sampler::sample`] gives them.
@@ -96,33 +148,147 @@ impl Sampler {
         let bad =
             |value: usize, remedy| Err(Error::Argument { what: "class", value: value.to_string(), remedy });
         let Some(&most) = labels.iter().max() else { return Ok(Vec::new()) };
-        match self.classes() {
+        match self.classes {
             None => bad(most, format!("a generator of recipe {} takes no labels", self.config.recipe)),
             Some(n) if most >= n => bad(most, format!("the generator has {n} classes, 0 to {}", n - 1)),
-            Some(_) => Ok(self.draw(labels.len(), seed, Some(labels))),
+            Some(_) => {
+                let latents = self.latents(labels.len(), seed, None)?;
+                let latents = self.labelled(latents.z, |i| labels[i]);
+                Ok(self.generate(&latents, NormStatistics::Running))
+            }
         }
     }
 
-    fn draw(&self, n: usize, seed: u64, labels: Option<&[usize]>) -> Vec<f32> {
-        let z = self.config.prior.draw(
-            n,
-            self.config.latent,
-            &Generator::new(seed, Stream::Samples),
-            Device::Cpu,
-        );
-        let labels = labels.map(|l| l.iter().map(|&y| y as i64).collect::<Vec<_>>());
-        sample(&self.net, &z, labels.map(|l| Tensor::new(&l, &[n])).as_ref())
+    /// `n` latent vectors for this seed, each a function of the seed and its number alone; number i has class i modulo
+    /// the number of classes.
+    ///
+    /// # Errors
+    /// If they are to be truncated and the prior is not normal.
+    pub fn latents(&self, n: usize, seed: u64, truncation: Option<Truncation>) -> Result<Latents> {
+        let prior = self.config.prior;
+        let z = match truncation {
+            None => prior.draw(n, self.config.latent, &Generator::new(seed, Stream::Samples), Device::Cpu),
+            Some(t) => {
+                t.check()?;
+                if prior != Prior::Normal {
+                    let remedy =
+                        format!("only a normal prior has tails to cut off, this run's is {}", prior.name());
+                    return Err(Error::Argument { what: "--truncation", value: t.tau.to_string(), remedy });
+                }
+                truncated_normal(n, self.config.latent, t, seed)
+            }
+        };
+        Ok(self.labelled(z, |i| i))
+    }
+
+    /// `rows` ways between two latent vectors each, `columns` points from end to end: row r leads from number 2r of
+    /// `ends` to number 2r + 1, with the class of r. Points lie on great circles ([`slerp`](super::slerp)), for a
+    /// uniform prior on straight lines.
+    ///
+    /// # Panics
+    /// If there are not two ends for a row, or less than two columns.
+    #[track_caller]
+    pub fn strip(&self, ends: &Latents, columns: usize) -> Latents {
+        let [n, latent] = ends.z.shape() else { misuse!("strip", "latents are [n, latent]") };
+        if n % 2 != 0 || columns < 2 {
+            misuse!(
+                "strip",
+                "{n} ends and {columns} columns; give two ends for a row and two columns or more"
+            );
+        }
+        let ends = ends.z.to_vec::<f32>();
+        let mut points = Vec::with_capacity(n / 2 * columns * latent);
+        for pair in ends.chunks_exact(2 * latent) {
+            let (a, b) = pair.split_at(*latent);
+            for c in 0..columns {
+                points.extend(slerp_or_lerp(self.config.prior, a, b, c as f64 / (columns - 1) as f64));
+            }
+        }
+        self.labelled(Tensor::new(&points, &[n / 2 * columns, *latent]), |i| i / columns)
+    }
+
+    /// A class-by-noise grid: row = class, column = latent vector, the same in every row. `None` of an unconditional
+    /// generator.
+    pub fn class_grid(&self, columns: &Latents) -> Option<Latents> {
+        let (classes, n) = (self.classes?, columns.z.shape()[0]);
+        let z = Tensor::cat(&vec![&columns.z; classes], 0);
+        Some(self.labelled(z, |i| i / n))
+    }
+
+    /// For `n` samples a closed way each, through `points` latent vectors: sample i goes from number `i * points` of the
+    /// seed's over the next ones and back to it. The result gives the latents at a time in [0, 1).
+    ///
+    /// # Errors
+    /// As [`Sampler::latents`].
+    pub fn rounds(
+        &self,
+        n: usize,
+        points: usize,
+        seed: u64,
+        truncation: Option<Truncation>,
+    ) -> Result<impl Fn(f64) -> Latents + '_> {
+        let all = self.latents(n * points, seed, truncation)?.z.to_vec::<f32>();
+        let latent = self.config.latent;
+        Ok(move |time: f64| {
+            let ways = all.chunks_exact(points * latent).map(|p| Round::new(self.config.prior, p, latent));
+            let z: Vec<f32> = ways.flat_map(|way| way.at(time)).collect();
+            self.labelled(Tensor::new(&z, &[n, latent]), |i| i)
+        })
+    }
+
+    fn labelled(&self, z: Tensor, class: impl Fn(usize) -> usize) -> Latents {
+        let labels = self.classes.map(|classes| {
+            let all: Vec<i64> = (0..z.shape()[0]).map(|i| (class(i) % classes) as i64).collect();
+            Tensor::new(&all, &[all.len()])
+        });
+        Latents { z, labels }
+    }
+
+    /// The images of latent vectors, in [-1, 1], `[n, channels * rows * cols]`.
+    pub fn generate(&self, latents: &Latents, statistics: NormStatistics) -> Vec<f32> {
+        let n = latents.z.shape()[0];
+        let random = Generator::new(self.config.seed, Stream::Dropout);
+        let (ctx, most) = match statistics {
+            NormStatistics::Running => (Ctx::eval(), CHUNK),
+            NormStatistics::Batch => (Ctx::train(&random).frozen(), n.max(1)),
+        };
+        let mut images = Vec::with_capacity(n * self.shape.iter().product::<usize>());
+        for start in (0..n).step_by(most) {
+            let part = |t: &Tensor| t.narrow(0, start, most.min(n - start));
+            images.extend(generate(
+                &self.net,
+                &part(&latents.z),
+                latents.labels.as_ref().map(part).as_ref(),
+                ctx,
+            ));
+        }
+        images
     }
 }
 
-/// Whether a file has a network's matrices.
-fn holds(file: &Checkpoint, prefix: &str, spec: &NetworkSpec) -> bool {
-    let has = |shape: [usize; 2]| {
-        file.tensors.iter().any(|(name, t)| name.starts_with(prefix) && t.shape() == shape)
+/// A network's samples for latent vectors and classes, as f32.
+pub(super) fn generate(net: &Network, z: &Tensor, labels: Option<&Tensor>, ctx: Ctx) -> Vec<f32> {
+    let pass = |ctx: &Ctx| no_grad(|| net.forward(z, ctx));
+    let images = match labels {
+        Some(labels) => pass(&ctx.with_condition(labels)),
+        None => pass(&ctx),
     };
-    let linear = spec.layers.iter().filter_map(|layer| match *layer {
-        LayerSpec::Linear { inputs, outputs, .. } => Some([outputs, inputs]),
+    images.to_dtype(DType::F32).to_vec()
+}
+
+/// Whether a file has a network's weights.
+fn holds(file: &Checkpoint, prefix: &str, spec: &NetworkSpec) -> bool {
+    let has =
+        |shape: &[usize]| file.tensors.iter().any(|(name, t)| name.starts_with(prefix) && t.shape() == shape);
+    let of_layers = spec.layers.iter().filter_map(|layer| match *layer {
+        LayerSpec::Linear { inputs, outputs, .. } => Some(vec![outputs, inputs]),
+        LayerSpec::Conv2d { inputs, outputs, kernel: [kh, kw], groups, .. } => {
+            Some(vec![outputs, inputs / groups.max(1), kh, kw])
+        }
+        LayerSpec::ConvTranspose2d { inputs, outputs, kernel: [kh, kw], groups, .. } => {
+            Some(vec![inputs, outputs / groups.max(1), kh, kw])
+        }
         _ => None,
     });
-    spec.label_embed.map(|e| [e.num, e.dim]).into_iter().chain(linear).all(has)
+    spec.label_embed.map(|e| vec![e.num, e.dim]).into_iter().chain(of_layers).all(|shape| has(&shape))
 }

@@ -5,12 +5,12 @@ use super::draws::{Draws, Pass};
 use super::network::Network;
 use super::prior::Prior;
 use super::probe::Probe;
-use super::sampler::sample;
+use super::sampler::generate;
 use super::step::{Gan, NotFinite, StepLosses};
 use crate::backend;
 use crate::checkpoint;
-use crate::data::{Dataset, Loader};
-use crate::nn::{Kind, Module, to_device};
+use crate::data::{Dataset, Loader, Position};
+use crate::nn::{Ctx, Kind, Module, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor};
@@ -44,7 +44,8 @@ impl Draws for LiveDraws {
         let indices = self.loader.next_batch(&mut self.scratch);
         if self.labels.is_some() {
             self.batch_labels.clear();
-            self.batch_labels.extend(indices.iter().map(|&i| data.labels[i as usize] as i64));
+            let labels = data.labels.as_deref().unwrap_or_default();
+            self.batch_labels.extend(indices.iter().map(|&i| labels[i as usize] as i64));
         }
         let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
         Tensor::new(&self.scratch, &shape).to_device(self.device)
@@ -62,7 +63,7 @@ impl Draws for LiveDraws {
     /// The labels of pictures drawn at random: classes come as often as they do in the data, or D could tell the fakes
     /// by their labels alone.
     fn fake_labels(&mut self, _: Pass) -> Option<Tensor> {
-        let (mut random, of_data) = (self.labels.as_ref()?.host(), &self.loader.dataset().labels);
+        let (mut random, of_data) = (self.labels.as_ref()?.host(), self.loader.dataset().labels.as_ref()?);
         let n = self.loader.batch();
         let drawn: Vec<i64> = (0..n).map(|_| of_data[random.random_range(0..of_data.len())] as i64).collect();
         Some(Tensor::new(&drawn, &[n]).to_device(self.device))
@@ -85,7 +86,7 @@ pub struct Trainer {
     gan: Gan,
     draws: LiveDraws,
     /// Channels, rows and columns of an image.
-    image: [usize; 3],
+    shape: [usize; 3],
     classes: usize,
     steps: u64,
 }
@@ -126,11 +127,6 @@ pub fn networks(
     Ok((g, Network::build("D", &a.discriminator, &config.init, random)))
 }
 
-/// Classes of a data set: labels are 0 to one less.
-fn classes(data: &Dataset) -> usize {
-    data.labels.iter().max().map_or(0, |&most| most as usize + 1)
-}
-
 impl Trainer {
     /// A run at its beginning.
     ///
@@ -142,7 +138,7 @@ impl Trainer {
             let remedy = "training needs values; use cpu".into();
             return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
         }
-        let (image, classes) = ([1, data.images.rows, data.images.cols], classes(&data));
+        let (image, classes) = (data.shape(), config.classes(&data)?);
         let stream = |s| Generator::new(config.seed, s);
         let (mut g, mut d) = networks(&config, image, classes, &stream(Stream::Init))?;
         let a = config.architecture(image, classes)?;
@@ -173,7 +169,7 @@ impl Trainer {
             config: config.step,
             images: 0,
         };
-        Ok(Trainer { config, gan, draws, image, classes, steps: 0 })
+        Ok(Trainer { config, gan, draws, shape: image, classes, steps: 0 })
     }
 
     /// The settings.
@@ -197,8 +193,8 @@ impl Trainer {
     }
 
     /// Channels, rows and columns of an image.
-    pub fn image(&self) -> [usize; 3] {
-        self.image
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.shape
     }
 
     /// The classes that G can be asked for; None if it takes no labels.
@@ -260,26 +256,18 @@ impl Trainer {
 
     /// Samples in [-1, 1] for latent vectors, and their classes if G takes labels, in evaluation mode.
     pub fn sample(&self, z: &Tensor, labels: Option<&Tensor>) -> Vec<f32> {
-        sample(self.sampler(), z, labels)
+        generate(self.sampler(), z, labels, Ctx::eval())
     }
 
     /// The name of the first tensor of the networks that holds a value that is not finite.
     pub fn first_not_finite(&self) -> Option<String> {
         let mut first = None;
-        self.visit(&mut |name, t| {
+        visit(&self.gan, &mut |name, t| {
             if first.is_none() && t.dtype().is_float() && t.to_f64_vec().iter().any(|v| !v.is_finite()) {
                 first = Some(name.to_owned());
             }
         });
         first
-    }
-
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.gan.g.visit("G.", &mut |name, _, t| f(name, t));
-        self.gan.d.visit("D.", &mut |name, _, t| f(name, t));
-        if let Some(average) = &self.gan.average {
-            average.visit("G_ema.", &mut |name, _, t| f(name, t));
-        }
     }
 
     /// Writes everything that decides how the run goes on: weights, buffers, average, optimiser state, random
@@ -288,45 +276,75 @@ impl Trainer {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut tensors = Vec::new();
-        self.visit(&mut |name, t| tensors.push((name.to_owned(), t.detach())));
-        for (prefix, net, opt) in [("G.", &self.gan.g, &self.gan.opt_g), ("D.", &self.gan.d, &self.gan.opt_d)]
-        {
-            let mut names = Vec::new();
-            net.visit(&format!("opt_{prefix}"), &mut |name, kind, _| {
-                if kind == Kind::Parameter {
-                    names.push(name.to_owned());
-                }
-            });
-            tensors.extend(opt.state_dict(&names));
-        }
-        checkpoint::save(path, &tensors, &self.meta())
-    }
-
-    fn meta(&self) -> Value {
-        let mut config = json!(self.config);
-        // How long and how often are the run's business, not the state's.
-        if let Some(c) = config.as_object_mut() {
-            for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
-                c.remove(key);
-            }
-        }
         let d = &self.draws;
-        let mut meta = json!({
-            "format": 1,
-            "config": config,
-            "step": self.steps,
-            "images": self.gan.images,
-            "image_size": self.image[1..],
-            "position": d.loader.position(),
-            "calls": { "noise": d.noise.calls(), "dropout": d.dropout.calls(), "penalty": d.penalty.calls() },
-            "simd": self.tier(),
+        let standing = Standing {
+            steps: self.steps,
+            shape: self.shape,
+            position: d.loader.position(),
+            calls: [&d.noise, &d.dropout, &d.penalty].map(Generator::calls),
+            labels: d.labels.as_ref().map(|labels| (self.classes, labels.calls())),
+            tier: self.tier(),
+        };
+        save(path, &self.gan, &self.config, &standing)
+    }
+}
+
+/// What a checkpoint says of a run beside networks and settings.
+pub(super) struct Standing {
+    pub steps: u64,
+    /// Channels, rows and columns of an image.
+    pub shape: [usize; 3],
+    pub position: Position,
+    /// Draws made for noise, dropout and penalty.
+    pub calls: [u64; 3],
+    /// Classes, and draws made for labels, where G takes labels.
+    pub labels: Option<(usize, u64)>,
+    pub tier: &'static str,
+}
+
+/// Writes a checkpoint.
+pub(super) fn save(path: &Path, gan: &Gan, config: &TrainConfig, s: &Standing) -> Result<()> {
+    let mut tensors = Vec::new();
+    visit(gan, &mut |name, t| tensors.push((name.to_owned(), t.detach())));
+    for (prefix, net, opt) in [("G.", &gan.g, &gan.opt_g), ("D.", &gan.d, &gan.opt_d)] {
+        let mut names = Vec::new();
+        net.visit(&format!("opt_{prefix}"), &mut |name, kind, _| {
+            if kind == Kind::Parameter {
+                names.push(name.to_owned());
+            }
         });
-        if let Some(labels) = &d.labels {
-            meta["classes"] = self.classes.into();
-            meta["calls"]["labels"] = labels.calls().into();
+        tensors.extend(opt.state_dict(&names));
+    }
+    let mut config = json!(config);
+    // How long and how often are the run's business, not the state's.
+    if let Some(c) = config.as_object_mut() {
+        for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
+            c.remove(key);
         }
-        meta
+    }
+    let [noise, dropout, penalty] = s.calls;
+    let mut meta: Value = json!({
+        "format": 1,
+        "config": config,
+        "step": s.steps,
+        "images": gan.images,
+        "image_shape": s.shape,
+        "position": s.position,
+        "calls": { "noise": noise, "dropout": dropout, "penalty": penalty },
+        "simd": s.tier,
+    });
+    if let Some((classes, calls)) = s.labels {
+        meta["classes"] = classes.into();
+        meta["calls"]["labels"] = calls.into();
+    }
+    checkpoint::save(path, &tensors, &meta)
+}
+
+fn visit(gan: &Gan, f: &mut dyn FnMut(&str, &Tensor)) {
+    gan.g.visit("G.", &mut |name, _, t| f(name, t));
+    gan.d.visit("D.", &mut |name, _, t| f(name, t));
+    if let Some(average) = &gan.average {
+        average.visit("G_ema.", &mut |name, _, t| f(name, t));
     }
 }
 
@@ -338,10 +356,15 @@ mod tests {
 
     /// Pictures that show their class: four fifths of class 0, a tenth each of 1 and 3, none of 2.
     fn telling() -> Arc<Dataset> {
-        let labels: Vec<u8> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
-        let pixels = labels.iter().flat_map(|&y| [y * 50; 4]).collect();
-        let images = Images { count: labels.len(), rows: 2, cols: 2, pixels };
-        Arc::new(Dataset { images, labels, name: "telling".into() })
+        let labels: Vec<u32> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
+        let pixels = labels.iter().flat_map(|&y| [y as u8 * 50; 4]).collect();
+        let images = Images { count: labels.len(), channels: 1, rows: 2, cols: 2, pixels };
+        Arc::new(Dataset {
+            images,
+            labels: Some(labels),
+            classes: ["0", "1", "2", "3"].map(String::from).into(),
+            name: "telling".into(),
+        })
     }
 
     fn trainer(conditioning: Conditioning) -> Trainer {

@@ -45,16 +45,16 @@ pub enum LayerSpec {
         #[serde(rename = "out")]
         outputs: usize,
         /// Rows and columns of the window: a list, or one number, as in all that follow.
-        #[serde(deserialize_with = "pair")]
+        #[serde(deserialize_with = "pair::sizes")]
         kernel: [usize; 2],
         /// Pixels the window moves by.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         stride: [usize; 2],
         /// Zeros on each side.
-        #[serde(default, deserialize_with = "pair")]
+        #[serde(default, deserialize_with = "pair::sizes")]
         padding: [usize; 2],
         /// Distance between taps.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         dilation: [usize; 2],
         /// Parts the channels are cut into.
         #[serde(default = "one_group")]
@@ -78,19 +78,19 @@ pub enum LayerSpec {
         #[serde(rename = "out")]
         outputs: usize,
         /// Rows and columns of the window: a list, or one number, as in all that follow.
-        #[serde(deserialize_with = "pair")]
+        #[serde(deserialize_with = "pair::sizes")]
         kernel: [usize; 2],
         /// Pixels the window moves by.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         stride: [usize; 2],
         /// Pixels taken away on each side.
-        #[serde(default, deserialize_with = "pair")]
+        #[serde(default, deserialize_with = "pair::sizes")]
         padding: [usize; 2],
         /// Added to the size of the result.
-        #[serde(default, deserialize_with = "pair")]
+        #[serde(default, deserialize_with = "pair::sizes")]
         output_padding: [usize; 2],
         /// Distance between taps.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         dilation: [usize; 2],
         /// Parts the channels are cut into.
         #[serde(default = "one_group")]
@@ -300,15 +300,6 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<usize>, D::Error> 
         Sizes::One(n) => vec![n],
         Sizes::Many(all) => all,
     })
-}
-
-/// PyTorch takes a number for both directions.
-fn pair<'de, D: Deserializer<'de>>(d: D) -> Result<[usize; 2], D::Error> {
-    match one_or_many(d)?[..] {
-        [n] => Ok([n, n]),
-        [v, h] => Ok([v, h]),
-        ref all => Err(serde::de::Error::custom(format!("expected 1 or 2 numbers, got {}", all.len()))),
-    }
 }
 
 impl LayerSpec {

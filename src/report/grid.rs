@@ -47,6 +47,17 @@ pub fn save_grid(path: impl AsRef<Path>, images: &[f32], shape: [usize; 4], styl
 /// The PNG of [`save_grid`] in memory; it is the same for the same values.
 #[track_caller]
 pub fn encode_grid(images: &[f32], shape: [usize; 4], style: &GridStyle) -> Result<Vec<u8>> {
+    check(images, shape);
+    let grid = Grid::new(shape, style)?;
+    let pixels = grid.render(images);
+    let colour = if grid.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    // Memory does not fail to be written to, and the sizes have been checked.
+    Ok(encode_png(&pixels, grid.width as u32, grid.height as u32, colour).expect("PNG of a checked size"))
+}
+
+/// Panics unless these are values of pictures that can be shown.
+#[track_caller]
+pub(super) fn check(images: &[f32], shape: [usize; 4]) {
     let [n, channels, rows, cols] = shape;
     let wanted = [channels, rows, cols].iter().try_fold(n, |len, &d| len.checked_mul(d));
     if wanted != Some(images.len()) {
@@ -55,11 +66,6 @@ pub fn encode_grid(images: &[f32], shape: [usize; 4], style: &GridStyle) -> Resu
     if channels != 1 && channels != 3 {
         misuse!("save_grid", "{channels} channels in shape {shape:?}; one or three can be shown");
     }
-    let grid = Grid::new(shape, style)?;
-    let pixels = grid.render(images);
-    let colour = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    // Memory does not fail to be written to, and the sizes have been checked.
-    Ok(encode_png(&pixels, grid.width as u32, grid.height as u32, colour).expect("PNG of a checked size"))
 }
 
 /// `pixels` as the bytes of a PNG.
@@ -76,17 +82,17 @@ pub(super) fn encode_png(
 }
 
 /// The sizes of a grid, all known to fit.
-struct Grid {
-    channels: usize,
+pub(super) struct Grid {
+    pub channels: usize,
     rows: usize,
     cols: usize,
     style: GridStyle,
-    width: usize,
-    height: usize,
+    pub width: usize,
+    pub height: usize,
 }
 
 impl Grid {
-    fn new([n, channels, rows, cols]: [usize; 4], style: &GridStyle) -> Result<Grid> {
+    pub fn new([n, channels, rows, cols]: [usize; 4], style: &GridStyle) -> Result<Grid> {
         let refuse = |what, value: usize, remedy: &str| {
             Err(Error::Argument { what, value: value.to_string(), remedy: remedy.to_string() })
         };
@@ -120,7 +126,7 @@ impl Grid {
     }
 
     /// `(height, width, channels)` bytes.
-    fn render(&self, images: &[f32]) -> Vec<u8> {
+    pub fn render(&self, images: &[f32]) -> Vec<u8> {
         let Grid { channels, rows, cols, style, width, height } = *self;
         let mut out = vec![style.background; width * height * channels];
         for (i, picture) in images.chunks_exact(channels * rows * cols).enumerate() {

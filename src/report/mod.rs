@@ -1,15 +1,19 @@
 //! What a run leaves for people to look at: sample grids, plots and the log.
 
+mod animation;
 mod canvas;
 mod chart;
 mod curve;
 mod grid;
 mod log;
+mod pictures;
 mod plot;
 mod render;
 mod scatter;
 
+pub use animation::save_gif;
 pub use grid::{GridStyle, encode_grid, save_grid};
 pub use log::{RunLog, read as read_log};
+pub use pictures::save_pictures;
 pub use plot::{Line, LossHistory, Panel, encode_plot_png, encode_plot_svg, plot_losses, save_plot};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};

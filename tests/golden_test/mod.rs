@@ -14,6 +14,7 @@ mod optim;
 mod penalty;
 mod place;
 mod rules;
+mod state;
 mod train;
 mod waiting;
 

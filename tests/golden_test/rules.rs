@@ -3,18 +3,13 @@
 use super::compare::Report;
 use super::fixture::Fixture;
 use super::place::Place;
-use super::{ops, optim, penalty, train};
+use super::{ops, optim, penalty, state, train};
 use ganvil::Tensor;
 use ganvil::autograd::grad;
 
-/// Whether fixtures of this kind and operation are computed.
-pub fn is_known(kind: &str, op: &str) -> bool {
-    match kind {
-        "op" => ops::rule(op).is_some() || optim::is_known(op),
-        "double" => ops::rule(op).is_some() || penalty::is_known(op),
-        "train" => train::is_known(op),
-        _ => false,
-    }
+/// Whether any fixture of this kind is computed.
+pub fn has_kind(kind: &str) -> bool {
+    ["op", "double", "train", "state"].contains(&kind)
 }
 
 /// Computes a fixture and returns a line for each thing that differs.
@@ -25,6 +20,7 @@ pub fn compute(fixture: &Fixture, place: &Place) -> Result<Vec<String>, String> 
         "op" => op(&mut report)?,
         "double" if penalty::is_known(&fixture.op) => penalty::run(&mut report)?,
         "double" => double(&mut report)?,
+        "state" => state::run(&mut report)?,
         "train" if train::is_known(&fixture.op) => train::run(&mut report)?,
         kind => return Err(format!("{kind} {} is not known", fixture.op)),
     }

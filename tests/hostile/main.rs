@@ -96,9 +96,9 @@ fn shapes_that_no_tensor_has_are_refused() {
     assert!(wide.contains("'w'") && wide.contains("1099511627776"), "{wide}");
 }
 
-fn settings(latent: u64, image_size: [u64; 2]) -> Value {
+fn settings(latent: u64, [rows, cols]: [u64; 2]) -> Value {
     let config = TrainConfig { latent: latent as usize, ..TrainConfig::default() };
-    json!({ "config": config, "image_size": image_size, "step": 1 })
+    json!({ "config": config, "image_shape": [1, rows, cols], "step": 1 })
 }
 
 /// A network is made only if the file has the bytes for it: a tensor of no elements can have any other size.

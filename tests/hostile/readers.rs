@@ -61,7 +61,9 @@ pub fn idx(bytes: &[u8]) {
     let file = Scratch::new(bytes);
     let raw = !bytes.starts_with(&[0x1f, 0x8b]);
     if let Some(images) = refused(read_images(&file.0), &file.0) {
-        let Images { count, rows, cols, ref pixels } = images;
+        let Images { count, channels: 1, rows, cols, ref pixels } = images else {
+            panic!("{:?}", images.shape())
+        };
         assert!(count * rows * cols == pixels.len() && !pixels.is_empty());
         let plain = idx_file(3, &[count, rows, cols], pixels);
         assert!(!raw || plain == bytes, "not what the file holds");
@@ -102,7 +104,7 @@ pub fn checkpoint(bytes: &[u8]) -> bool {
         }
     }
     let Some(sampler) = refused(Sampler::load(&file.0), &file.0) else { return false };
-    assert_eq!(sampler.sample(2, 0).len(), 2 * sampler.size.0 * sampler.size.1);
+    assert_eq!(sampler.sample(2, 0).len(), 2 * sampler.shape.iter().product::<usize>());
     true
 }
 

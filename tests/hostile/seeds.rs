@@ -24,8 +24,9 @@ pub fn idx() -> Vec<Vec<u8>> {
 
 /// The smallest network there is a recipe for, as training writes it.
 fn smallest(conditioning: Conditioning) -> Vec<u8> {
-    let images = Images { count: 2, rows: 1, cols: 1, pixels: vec![0, 255] };
-    let data = Arc::new(Dataset { images, labels: vec![0, 1], name: "two".into() });
+    let images = Images { count: 2, channels: 1, rows: 1, cols: 1, pixels: vec![0, 255] };
+    let classes = vec!["0".into(), "1".into()];
+    let data = Arc::new(Dataset { images, labels: Some(vec![0, 1]), classes, name: "two".into() });
     let mut config = (zoo::recipe("mlp-a").unwrap().config)();
     (config.latent, config.batch, config.step.ema) = (1, 2, None);
     config.conditioning = conditioning;
@@ -56,7 +57,10 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
         [b"H", header].concat()
     });
     let files = vec![
-        file(&every, json!({ "step": 3, "config": { "recipe": "mlp", "latent": 7 }, "image_size": [2, 2] })),
+        file(
+            &every,
+            json!({ "step": 3, "config": { "recipe": "mlp", "latent": 7 }, "image_shape": [1, 2, 2] }),
+        ),
         file(&odd, json!(null)),
     ];
     files.into_iter().chain(headers).collect()

@@ -36,7 +36,7 @@ fn each_step_is_made_and_logged_at_the_scheduled_rate() {
     c.schedule_g = Schedule::Milestones { at: vec![1, 3], gamma: 0.1, warmup: 0 };
     let mut trainer = Trainer::new(c.clone(), mnist(), Device::Cpu).unwrap();
     let dir = std::env::temp_dir().join(format!("ganvil-optim-{}", std::process::id()));
-    let run = Run::create(Some(&dir), &c).unwrap();
+    let run = Run::create(Some(&dir), "mnist", &c).unwrap();
     run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |_: Event| {}).unwrap();
     let log = read_log(dir.join("log.jsonl")).unwrap();
     let stored: TrainConfig =

@@ -40,7 +40,7 @@ fn discriminator(conditioning: Conditioning) -> Network {
         LayerSpec::linear(8, 1),
     ];
     let head = conditioning.head(CLASSES);
-    let spec = NetworkSpec { layers, label_embed: table(embed), head };
+    let spec = NetworkSpec { layers, label_embed: table(embed), head, ..NetworkSpec::default() };
     let mut d = Network::build("D", &spec, &Init::Normal { std: 0.5 }, &Generator::new(1, Stream::Init));
     to_dtype(&mut d, DType::F64);
     d
@@ -48,7 +48,7 @@ fn discriminator(conditioning: Conditioning) -> Network {
 
 fn generator() -> Network {
     let layers = vec![LayerSpec::linear(LATENT + 2, PIXELS), LayerSpec::Tanh];
-    let spec = NetworkSpec { layers, label_embed: table(true), head: None };
+    let spec = NetworkSpec { layers, label_embed: table(true), ..NetworkSpec::default() };
     let mut g = Network::build("G", &spec, &Init::Normal { std: 0.5 }, &Generator::new(2, Stream::Init));
     to_dtype(&mut g, DType::F64);
     g
@@ -110,14 +110,14 @@ fn gan(conditioning: Conditioning, config: StepConfig) -> Gan {
     Gan { g, d, opt_g: sgd(), opt_d: sgd(), average: None, config, images: 0 }
 }
 
-/// Adversarial loss, cross-entropy of the classes, objective, gradients.
-type Update = (f64, Option<f64>, f64, Vec<Vec<f64>>);
+/// Loss, class loss, objective and gradients of an update.
+type Seen = (f64, Option<f64>, f64, Vec<Vec<f64>>);
 
-/// What the updates were.
+/// What an update was.
 #[derive(Default)]
 struct Seen {
-    d: Option<Update>,
-    g: Option<Update>,
+    d: Option<Seen>,
+    g: Option<Seen>,
     r1: Option<f64>,
 }
 
@@ -283,7 +283,7 @@ fn labels_enter_as_the_papers_say() {
 /// For pictures a row is as many constant feature maps.
 #[test]
 fn a_label_is_constant_over_a_picture() {
-    let spec = NetworkSpec { layers: vec![], label_embed: table(true), head: None };
+    let spec = NetworkSpec { layers: vec![], label_embed: table(true), ..NetworkSpec::default() };
     let d = Network::build("D", &spec, &Init::Default, &random());
     let x = random().normal(&[2, 1, 2, 3], 0.0, 1.0, DType::F32, Device::Cpu);
     let y = d.forward(&x, &Ctx::eval().with_condition(&ints(&[3, 1])));
@@ -332,8 +332,8 @@ fn labels_that_cannot_be_are_refused() {
     refused(&["labels (in G)", "got none"], || step(|d| d.fake_labels = None));
     let bare = NetworkSpec {
         layers: vec![LayerSpec::linear(5, 1), LayerSpec::Sigmoid],
-        label_embed: None,
         head: Some(Head::Projection { num: 3 }),
+        ..NetworkSpec::default()
     };
     refused(&["Projection { num: 3 }", "Linear layer at the end", "Sigmoid"], || {
         drop(Network::build("D", &bare, &Init::Default, &random()))

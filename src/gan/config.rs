@@ -128,12 +128,14 @@ impl TrainConfig {
     /// The networks for images of this shape and this many classes.
     ///
     /// # Errors
-    /// If there is no such recipe.
+    /// If there is no such recipe, or it has no networks for such images.
     pub(super) fn architecture(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
         let logits = self.step.loss.get().takes_logits();
         let shape =
             zoo::Shape { latent: self.latent, image, classes, logits, conditioning: self.conditioning };
-        Ok((zoo::recipe(&self.recipe)?.architecture)(&shape))
+        let recipe = zoo::recipe(&self.recipe)?;
+        (recipe.check)(image)?;
+        Ok((recipe.architecture)(&shape))
     }
 
     /// The classes that networks for this data have; 0 where labels are not used.

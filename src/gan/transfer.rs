@@ -185,7 +185,7 @@ impl Imported {
 
 /// The classes of a generator: the rows of its table of labels, or of its conditional normalisations; 10 if it has none.
 fn rows_of_table(file: &Checkpoint) -> usize {
-    let table = |name: &str| name == "label_embed.weight" || name.ends_with(".gamma.weight");
+    let table = |name: &str| name == "label_embed.weight" || name.ends_with(".gamma");
     file.tensors.iter().find(|(name, t)| table(name) && t.rank() == 2).map_or(10, |(_, t)| t.shape()[0])
 }
 

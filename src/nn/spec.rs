@@ -1,6 +1,7 @@
 //! Layers as data: what a network is made of, in configuration files and recorded traces.
 
 use super::*;
+use crate::error::misuse;
 use crate::{ConvOptions, Generator};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -402,6 +403,45 @@ impl LayerSpec {
     /// ```
     pub fn batch_norm2d(num_features: usize) -> LayerSpec {
         LayerSpec::BatchNorm2d { num_features, eps: norm_eps(), momentum: batch_norm_momentum() }
+    }
+
+    /// A ConditionalBatchNorm2d layer with PyTorch's eps and momentum.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "ConditionalBatchNorm2d", "num_features": 8, "num_classes": 10 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::conditional_batch_norm2d(10, 8));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn conditional_batch_norm2d(num_classes: usize, num_features: usize) -> LayerSpec {
+        let (eps, momentum) = (norm_eps(), batch_norm_momentum());
+        LayerSpec::ConditionalBatchNorm2d { num_features, num_classes, eps, momentum }
+    }
+
+    /// The layer under spectral normalisation.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "Linear", "in": 3, "out": 2, "spectral_norm": true }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::linear(3, 2).spectral());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If it has no weight that could be normalised.
+    #[track_caller]
+    pub fn spectral(mut self) -> LayerSpec {
+        match &mut self {
+            LayerSpec::Linear { spectral_norm, .. }
+            | LayerSpec::Conv2d { spectral_norm, .. }
+            | LayerSpec::ConvTranspose2d { spectral_norm, .. }
+            | LayerSpec::SelfAttention { spectral_norm, .. } => *spectral_norm = true,
+            other => misuse!(
+                "spectral",
+                "{other:?} has no weight to normalise; linear and convolutional layers and attention have"
+            ),
+        }
+        self
     }
 
     /// A LayerNorm layer with PyTorch's eps, and weight and bias.

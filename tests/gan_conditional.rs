@@ -111,13 +111,13 @@ fn gan(conditioning: Conditioning, config: StepConfig) -> Gan {
 }
 
 /// Loss, class loss, objective and gradients of an update.
-type Seen = (f64, Option<f64>, f64, Vec<Vec<f64>>);
+type Update = (f64, Option<f64>, f64, Vec<Vec<f64>>);
 
 /// What an update was.
 #[derive(Default)]
 struct Seen {
-    d: Option<Seen>,
-    g: Option<Seen>,
+    d: Option<Update>,
+    g: Option<Update>,
     r1: Option<f64>,
 }
 

@@ -130,12 +130,16 @@ impl TrainConfig {
     /// # Errors
     /// If there is no such recipe, or it has no networks for such images.
     pub(super) fn architecture(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
+        (zoo::recipe(&self.recipe)?.check)(image)?;
+        self.layers(image, classes)
+    }
+
+    /// [`TrainConfig::architecture`] of whatever size.
+    fn layers(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
         let logits = self.step.loss.get().takes_logits();
         let shape =
             zoo::Shape { latent: self.latent, image, classes, logits, conditioning: self.conditioning };
-        let recipe = zoo::recipe(&self.recipe)?;
-        (recipe.check)(image)?;
-        Ok((recipe.architecture)(&shape))
+        Ok((zoo::recipe(&self.recipe)?.architecture)(&shape))
     }
 
     /// The classes that networks for this data have; 0 where labels are not used.
@@ -192,7 +196,7 @@ impl TrainConfig {
             return bad("--real-label", t, &remedy);
         }
         // Whether samples are mixed depends on no size.
-        let mixes = self.architecture([1, 1, 1], 1)?.discriminator.mixes_samples();
+        let mixes = self.layers([1, 1, 1], 1)?.discriminator.mixes_samples();
         for (what, weight) in [("--gradient-penalty", self.step.gradient_penalty), ("--r1", self.step.r1)] {
             match weight {
                 Some(w) if !(w.is_finite() && w >= 0.0) => {

@@ -130,7 +130,7 @@ fn claims_about_classes_are_refused_before_a_table_is_made() {
         (json!(1u64 << 40), "does not have"),
         (json!(u64::MAX), "does not have"),
         (json!(0), "labels of 0 classes"),
-        (json!(null), "a number is missing"),
+        (json!(null), "the number of its classes is missing"),
     ] {
         let text = refusal("classes", &labelled(classes.clone()), Sampler::load);
         assert!(text.contains(message), "{classes}: {text}");

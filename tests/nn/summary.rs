@@ -38,9 +38,12 @@ fn recipes_are_counted_layer_by_layer() {
 fn a_summary_counts_what_a_pass_calls() {
     for recipe in &zoo::RECIPES {
         let config: TrainConfig = (recipe.config)();
-        let (g, d) = networks(&config, [1, 28, 28], 10, &Generator::new(0, Stream::Init)).unwrap();
-        for (net, shape) in [(&g, [5, config.latent]), (&d, [5, 784])] {
-            let x = ones(&shape);
+        let side = config.data.pad.unwrap_or(28);
+        let (g, d) = networks(&config, [1, side, side], 10, &Generator::new(0, Stream::Init)).unwrap();
+        let latent = [5, config.latent];
+        let sample = summary(&g, &latent).output;
+        for (net, shape) in [(&g, &latent[..]), (&d, &sample)] {
+            let x = ones(shape);
             let labels = Tensor::from(&[3i64, 1, 4, 1, 9][..]);
             let pass = |net: &Network, x: &Tensor, y: &Tensor| {
                 trace::record(|| no_grad(|| net.forward(x, &Ctx::eval().with_condition(y)))).1
@@ -49,7 +52,7 @@ fn a_summary_counts_what_a_pass_calls() {
             let meta = net.map(|_, _, t| t.detach().to_device(Device::Meta));
             let on_meta = pass(&meta, &x.to_device(Device::Meta), &labels.to_device(Device::Meta));
             assert_eq!(on_meta, calls, "{}", recipe.name);
-            let s = summary(net, &shape);
+            let s = summary(net, shape);
             assert_eq!(s.macs, calls.iter().map(|c| c.macs()).sum::<u64>());
             assert_eq!(s.macs, s.rows.iter().map(|r| r.macs).sum::<u64>());
             assert_eq!(s.parameters, s.rows.iter().map(|r| r.parameters).sum::<usize>());

@@ -44,6 +44,8 @@ pub enum Stream {
     Penalty = 5,
     /// The fixed latent vectors of sample grids, and those of `ganvil sample`.
     Samples = 6,
+    /// The classes that a conditional generator is to draw in training.
+    Labels = 7,
 }
 
 /// The block of random words for a 128-bit counter.

@@ -1,7 +1,7 @@
 //! Equal runs give equal bytes, on any number of threads.
 
 use ganvil::data::{Dataset, Split};
-use ganvil::gan::{NoProbe, Sampler, TrainConfig, Trainer, zoo};
+use ganvil::gan::{Conditioning, Loss, NoProbe, Sampler, TrainConfig, Trainer, zoo};
 use ganvil::rng::Stream;
 use ganvil::{DType, Device, Generator, PadMode, Tensor, threads};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn checkpoint(config: &TrainConfig, data: &Arc<Dataset>, n: usize, steps: u64) -
 #[test]
 fn checkpoints_do_not_depend_on_threads_or_on_the_run() {
     let data = mnist();
-    for (recipe, steps) in [("mlp", 200), ("mlp-a", 50)] {
+    for (recipe, steps) in [("mlp", 200), ("mlp-a", 50), ("cgan", 50)] {
         let config = (zoo::recipe(recipe).unwrap().config)();
         let first = checkpoint(&config, &data, 1, steps);
         for n in [1, 2, 3] {
@@ -43,6 +43,21 @@ fn checkpoints_do_not_depend_on_threads_or_on_the_run() {
             checkpoint(&other, &data, 1, 2)
                 != checkpoint(&TrainConfig { seed: 2, ..other.clone() }, &data, 1, 2)
         );
+    }
+}
+
+/// With heads on classes and penalties, which draw and differentiate more.
+#[test]
+fn labels_and_penalties_do_not_depend_on_threads() {
+    let data = mnist();
+    for conditioning in [Conditioning::Embed, Conditioning::Projection, Conditioning::AuxiliaryClassifier] {
+        let mut config = (zoo::recipe("mlp-a").unwrap().config)();
+        (config.conditioning, config.step.loss) = (conditioning, Loss::Hinge);
+        (config.step.r1, config.step.gradient_penalty) = (Some(0.1), Some(1.0));
+        let first = checkpoint(&config, &data, 1, 10);
+        for n in [2, 3] {
+            assert!(checkpoint(&config, &data, n, 10) == first, "{conditioning:?} on {n} threads");
+        }
     }
 }
 
@@ -115,7 +130,7 @@ fn a_sample_does_not_depend_on_its_batch_mates() {
         assert!(sampler.sample(n, 5) == all[..n * 784], "the first of {n} samples");
     }
     assert_eq!(
-        trainer.sample(&trainer.fixed_noise(9)),
+        trainer.sample(&trainer.fixed_noise(9), None),
         sampler.sample(9, 0),
         "a stored generator is the trained one"
     );

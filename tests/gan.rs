@@ -5,8 +5,8 @@ use ganvil::autograd::{CheckOptions, grad, gradcheck};
 use ganvil::backend::trace;
 use ganvil::data::{Dataset, Split};
 use ganvil::gan::{
-    DiscriminatorUpdate, GeneratorUpdate, Loss, Prior, Probe, Statistics, TrainConfig, Trainer,
-    gradient_penalty, zoo,
+    Conditioning, DiscriminatorUpdate, GeneratorUpdate, Loss, Output, Prior, Probe, Statistics, TrainConfig,
+    Trainer, gradient_penalty, r1, zoo,
 };
 use ganvil::rng::Stream;
 use ganvil::{DType, Device, Generator, Tensor};
@@ -83,10 +83,83 @@ fn generator_gradients_saturate_as_the_theory_says() {
 #[test]
 fn losses_at_equilibrium() {
     for loss in Loss::ALL {
-        let out = column(&[if loss.get().takes_logits() { 0.0 } else { 0.5 }; 4]);
-        let (d, g) = loss.get().equilibrium();
-        assert_relative_eq!(loss.get().discriminator(&out, &out, 1.0).item(), d, max_relative = 1e-12);
-        assert_relative_eq!(loss.get().generator(&out).item(), g, max_relative = 1e-12);
+        // D's best constant answer: undecided, or for scores any of the margin.
+        let outs = match loss.get().output() {
+            Output::Probability | Output::Estimate => vec![0.5],
+            Output::Logit => vec![0.0],
+            Output::Score => vec![-0.9, 0.0, 0.7],
+        };
+        for a in outs {
+            let out = column(&[a; 4]);
+            let (d, g) = loss.get().equilibrium();
+            assert_relative_eq!(loss.get().discriminator(&out, &out, 1.0).item(), d, max_relative = 1e-12);
+            // A score has no zero point, so G's loss there is whatever D likes.
+            let g = g.unwrap_or(-a);
+            assert_relative_eq!(loss.get().generator(&out).item(), g, max_relative = 1e-12);
+        }
+    }
+}
+
+#[test]
+fn losses_on_scores_and_least_squares_are_their_formulas() {
+    let (r, f) = ([0.3, -2.0, 1e4, 1.0, -1e4], [-0.7, 3.0, -1e4, -1.0, 1e4]);
+    let (real, fake) = (column(&r), column(&f));
+    let relu = |t: f64| t.max(0.0);
+    let m = |g: &dyn Fn(f64) -> f64, v: &[f64]| mean(v.iter().map(|&a| g(a)));
+    let cases: [(Loss, f64, f64, f64); 4] = [
+        (Loss::Hinge, 1.0, m(&|a| relu(1.0 - a), &r) + m(&|a| relu(1.0 + a), &f), -m(&|a| a, &f)),
+        (Loss::Wasserstein, 1.0, m(&|a| a, &f) - m(&|a| a, &r), -m(&|a| a, &f)),
+        (Loss::Lsgan, 1.0, m(&|a| (a - 1.0).powi(2), &r) + m(&|a| a * a, &f), m(&|a| (a - 1.0).powi(2), &f)),
+        (Loss::Lsgan, 0.9, m(&|a| (a - 0.9).powi(2), &r) + m(&|a| a * a, &f), m(&|a| (a - 1.0).powi(2), &f)),
+    ];
+    for (loss, t, d, g) in cases {
+        assert_relative_eq!(loss.get().discriminator(&real, &fake, t).item(), d, max_relative = 1e-12);
+        assert_relative_eq!(loss.get().generator(&fake).item(), g, max_relative = 1e-12);
+    }
+}
+
+#[test]
+fn the_hinge_forgets_samples_outside_of_the_margin() {
+    let (real, fake) = (column(&[0.5, 2.0]).requires_grad(), column(&[-0.5, -2.0]).requires_grad());
+    let loss = Loss::Hinge.get().discriminator(&real, &fake, 1.0);
+    let grads = grad(&[&loss], &[&real, &fake], &[], false);
+    let values: Vec<Vec<f64>> = grads.into_iter().map(|g| g.unwrap().to_vec()).collect();
+    assert_eq!(values, [[-0.5, 0.0], [0.5, 0.0]]);
+}
+
+#[test]
+fn only_losses_with_a_target_can_be_smoothed() {
+    let out = column(&[0.0]);
+    for loss in Loss::ALL {
+        let smoothed = || loss.get().discriminator(&out, &out, 0.9);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(smoothed));
+        let mut c = recipe("mlp");
+        (c.step.loss, c.step.real_label) = (loss, 0.9);
+        let scores = matches!(loss, Loss::Hinge | Loss::Wasserstein);
+        assert_eq!((result.is_err(), c.check().is_err()), (scores, scores), "{}", loss.name());
+        if scores {
+            let text = c.check().unwrap_err().to_string();
+            let want = format!("invalid --real-label '0.9': --loss {} is on scores", loss.name());
+            assert!(text.contains(&want), "{text}");
+        }
+    }
+}
+
+#[test]
+fn every_loss_trains_and_logs_what_its_outputs_are() {
+    for loss in Loss::ALL {
+        let mut config = recipe("mlp-a");
+        config.step.loss = loss;
+        let mut trainer = Trainer::new(config, mnist(), Device::Cpu).unwrap();
+        let mut statistics = Statistics::new(loss);
+        for _ in 0..5 {
+            trainer.step(&mut statistics).unwrap();
+        }
+        let s = statistics.last;
+        assert!((0.0..=1.0).contains(&s.acc_real) && s.grad_norm_g > 0.0, "{s:?}");
+        if loss.get().output() != Output::Score {
+            assert!((0.0..=1.0).contains(&s.d_real) && (0.0..=1.0).contains(&s.d_fake), "{s:?}");
+        }
     }
 }
 
@@ -133,6 +206,41 @@ fn the_penalty_of_an_mlp_critic_matches_finite_differences() {
         };
         gradcheck(penalty, &weights, &CheckOptions::default()).unwrap();
     }
+}
+
+#[test]
+fn r1_of_a_linear_critic_has_a_closed_form() {
+    let w = Tensor::new(&[3.0f64, 0.0, -4.0], &[3, 1]).requires_grad();
+    let x = Generator::new(0, Stream::General).normal(&[6, 3], 0.0, 1.0, DType::F64, Device::Cpu);
+    let p = r1(&|x| x.matmul(&w), &x);
+    assert_relative_eq!(p.penalty.item(), 12.5, max_relative = 1e-12);
+    assert_eq!(p.output.to_vec::<f64>(), x.matmul(&w).to_vec::<f64>());
+    // d/dw |w|^2 / 2 = w.
+    let dw = grad(&[&p.penalty], &[&w], &[], false)[0].clone().unwrap();
+    for (got, want) in dw.to_vec::<f64>().into_iter().zip([3.0, 0.0, -4.0]) {
+        assert_relative_eq!(got, want, max_relative = 1e-12, epsilon = 1e-12);
+    }
+    // a(x) = |x|^2 / 2 has the slope x: each sample has its own, and a picture's is over all of its pixels.
+    let pictures = x.reshape(&[3, 2, 1, 3]);
+    let p = r1(&|x| x.square().sum(&[1, 2, 3], false).mul_scalar(0.5), &pictures);
+    let want: Vec<f64> = x.to_vec::<f64>().chunks(6).map(|v| v.iter().map(|t| t * t).sum()).collect();
+    for (got, want) in p.square_norms.to_vec::<f64>().iter().zip(&want) {
+        assert_relative_eq!(got, want, max_relative = 1e-12);
+    }
+    assert_relative_eq!(p.penalty.item(), want.iter().sum::<f64>() / 6.0, max_relative = 1e-12);
+}
+
+#[test]
+fn r1_of_an_mlp_critic_matches_finite_differences() {
+    let random = Generator::new(3, Stream::General);
+    let normal = |shape: &[usize]| random.normal(shape, 0.0, 0.7, DType::F64, Device::Cpu);
+    let real = normal(&[5, 7]);
+    let weights = [normal(&[9, 7]), normal(&[9]), normal(&[1, 9]), normal(&[1])];
+    let penalty = |w: &[Tensor]| {
+        let critic = |x: &Tensor| x.linear(&w[0], Some(&w[1])).tanh().linear(&w[2], Some(&w[3]));
+        r1(&critic, &real).penalty
+    };
+    gradcheck(penalty, &weights, &CheckOptions::default()).unwrap();
 }
 
 #[test]
@@ -294,4 +402,10 @@ fn settings_that_cannot_work_are_refused() {
     assert!(bad(&|c| c.optimizer_d = c.optimizer_d.with_lr(f64::NAN)).contains("invalid --lr-d 'NaN'"));
     assert!(bad(&|c| c.recipe = "mpl".into()).contains("did you mean 'mlp'?"));
     assert!(bad(&|c| c.step.gradient_penalty = Some(-1.0)).contains("invalid --gradient-penalty"));
+    assert!(bad(&|c| c.step.r1 = Some(f64::INFINITY)).contains("invalid --r1 'inf'"));
+    assert!(bad(&|c| c.step.class_weight = -1.0).contains("invalid --class-weight '-1'"));
+    for conditioning in [Conditioning::Projection, Conditioning::AuxiliaryClassifier] {
+        let text = bad(&|c| c.conditioning = conditioning);
+        assert!(text.contains("the discriminator has no logit with --loss bce"), "{text}");
+    }
 }

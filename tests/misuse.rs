@@ -2,7 +2,9 @@
 
 use ganvil::autograd::{GradOptions, grad, grad_with};
 use ganvil::rng::Stream;
-use ganvil::{ConvOptions, DType, Device, Generator, PadMode, Reduction, Tensor};
+use ganvil::{
+    ConvOptions, DType, Device, Generator, Interpolation, PadMode, Reduction, SpectralOrder, Tensor,
+};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Once;
@@ -567,5 +569,137 @@ fn convolutions_name_the_sizes_that_do_not_fit() {
     });
     refused("modulated_conv2d", &["style [n, I]", "[2, 3]"], || {
         x.modulated_conv2d(&w, &f32s(&[2, 3]), [1, 1], None)
+    });
+}
+
+#[test]
+fn resampling() {
+    let (x, f) = (f32s(&[2, 3, 4, 5]), f32s(&[2, 2]));
+    let plain = |x: &Tensor, f: &Tensor| x.upfirdn2d(f, [1, 1], [1, 1], [0; 4]);
+    refused("upfirdn2d", &["[batch, channels, height, width]", "[4, 5]"], || {
+        f32s(&[4, 5]).upfirdn2d(&f, [1, 1], [1, 1], [0; 4])
+    });
+    refused("upfirdn2d", &["matrix", "[2]", "[2, 3, 4, 5]"], || {
+        x.upfirdn2d(&f32s(&[2]), [1, 1], [1, 1], [0; 4])
+    });
+    refused("upfirdn2d", &["matrix", "[0, 2]"], || x.upfirdn2d(&f32s(&[0, 2]), [1, 1], [1, 1], [0; 4]));
+    refused("upfirdn2d", &["constant", "[2, 2]", "detach"], || {
+        x.upfirdn2d(&f32s(&[2, 2]).requires_grad(), [1, 1], [1, 1], [0; 4])
+    });
+    refused("upfirdn2d", &["up [0, 1]", "at least 1"], || x.upfirdn2d(&f, [0, 1], [1, 1], [0; 4]));
+    refused("upfirdn2d", &["down [1, 0]", "at least 1"], || x.upfirdn2d(&f, [1, 1], [1, 0], [0; 4]));
+    refused("upfirdn2d", &["[2, 2]", "does not fit", "[2, 3, 4, 5]", "[0, 0, -2, -1]", "pad more"], || {
+        x.upfirdn2d(&f, [1, 1], [1, 1], [0, 0, -2, -1])
+    });
+    refused("upfirdn2d", &["more elements than any memory"], || {
+        x.upfirdn2d(&f, [usize::MAX, usize::MAX], [1, 1], [0; 4])
+    });
+    refused("upfirdn2d", &["do not mix"], || x.upfirdn2d(&of(&[2, 2], DType::F64), [1, 1], [1, 1], [0; 4]));
+    refused("upfirdn2d", &["different devices"], || x.upfirdn2d(&meta(&[2, 2]), [1, 1], [1, 1], [0; 4]));
+    assert_eq!(plain(&x, &f).shape(), [2, 3, 3, 4]);
+    refused("interpolate", &["[0, 2]", "at least 1", "avg_pool2d"], || {
+        x.interpolate([0, 2], Interpolation::Nearest)
+    });
+    refused("interpolate", &["[3]", "[batch, channels"], || {
+        f32s(&[3]).interpolate([2, 2], Interpolation::Bilinear)
+    });
+    refused("interpolate", &["more elements"], || x.interpolate([usize::MAX, 2], Interpolation::Nearest));
+    refused("pad", &["dimension 1", "[3, 0]", "replicate"], || {
+        f32s(&[3, 0]).pad(&[1, 0], PadMode::Replicate)
+    });
+    for (op, f) in [
+        ("upfirdn2d", (|x| x.upfirdn2d(x, [1, 1], [1, 1], [0; 4])) as fn(&Tensor) -> Tensor),
+        ("interpolate", |x| x.interpolate([2, 2], Interpolation::Nearest)),
+        ("avg_pool2d", |x| x.avg_pool2d([1, 1], [1, 1], [0, 0])),
+        ("max_pool2d", |x| x.max_pool2d([1, 1], [1, 1], [0, 0])),
+        ("adaptive_avg_pool2d", |x| x.adaptive_avg_pool2d([1, 1])),
+        ("pixel_norm", |x| x.pixel_norm(1e-8)),
+        ("minibatch_stddev", |x| x.minibatch_stddev(None, 1, 1e-8)),
+    ] {
+        for dtype in [DType::F16, DType::I64] {
+            let hint = [&format!("got {dtype}") as &str, "[2, 3, 4, 5]", "to_dtype(DType::F32)"];
+            refused_somewhere(op, &hint, || f(&of(&[2, 3, 4, 5], dtype)));
+        }
+    }
+}
+
+#[test]
+fn pooling() {
+    let x = f32s(&[2, 3, 4, 5]);
+    type Pool = fn(&Tensor, [[usize; 2]; 3]) -> Tensor;
+    let pools: [(&str, Pool); 2] = [
+        ("avg_pool2d", |x, [k, s, p]| x.avg_pool2d(k, s, p)),
+        ("max_pool2d", |x, [k, s, p]| x.max_pool2d(k, s, p)),
+    ];
+    for (op, pool) in pools {
+        let fails = |parts: &[&str], window| refused(op, parts, || pool(&x, window));
+        fails(&["kernel_size [5, 1]", "does not fit", "[2, 3, 4, 5]"], [[5, 1], [1, 1], [0, 0]]);
+        fails(&["kernel_size [1, 8]", "padding [0, 1]", "smaller"], [[1, 8], [1, 1], [0, 1]]);
+        fails(&["stride [0, 2]", "at least 1"], [[2, 2], [0, 2], [0, 0]]);
+        fails(&["kernel_size [2, 0]", "at least 1"], [[2, 0], [2, 2], [0, 0]]);
+        fails(&["padding [2, 0]", "half", "pad less"], [[3, 3], [2, 2], [2, 0]]);
+        refused(op, &["[2, 3]", "[batch, channels, height, width]"], || {
+            pool(&f32s(&[2, 3]), [[1, 1], [1, 1], [0, 0]])
+        });
+        refused(op, &["[2, 3, 0, 5]", "does not fit"], || {
+            pool(&f32s(&[2, 3, 0, 5]), [[2, 2], [1, 1], [1, 1]])
+        });
+    }
+    refused("adaptive_avg_pool2d", &["[2, 3, 4, 5]", "[0, 1]"], || x.adaptive_avg_pool2d([0, 1]));
+    refused("adaptive_avg_pool2d", &["[2, 3, 0, 5]"], || f32s(&[2, 3, 0, 5]).adaptive_avg_pool2d([1, 1]));
+}
+
+#[test]
+fn layers_of_images() {
+    let x = f32s(&[6, 8, 2, 3]);
+    refused("pixel_shuffle", &["8 channels", "3 x 3", "multiple of 9"], || x.pixel_shuffle(3));
+    refused("pixel_shuffle", &["at least 1", "[6, 8, 2, 3]"], || x.pixel_shuffle(0));
+    refused("pixel_shuffle", &["[3]", "[batch, channels"], || f32s(&[3]).pixel_shuffle(1));
+    refused("pixel_unshuffle", &["[6, 8, 2, 3]", "2 x 2", "multiples of 2"], || x.pixel_unshuffle(2));
+    refused("pixel_norm", &["[3]", "[batch, channels, ..]"], || f32s(&[3]).pixel_norm(1e-8));
+    refused("minibatch_stddev", &["groups of 4", "[6, 8, 2, 3]", "divisor of 6"], || {
+        x.minibatch_stddev(Some(4), 1, 1e-8)
+    });
+    refused("minibatch_stddev", &["num_channels 3", "8 channels"], || x.minibatch_stddev(None, 3, 1e-8));
+    refused("minibatch_stddev", &["[0, 8, 2, 3]"], || f32s(&[0, 8, 2, 3]).minibatch_stddev(None, 1, 1e-8));
+    let (class, table) = (index(&[0, 1, 0, 1, 0, 1]), f32s(&[2, 8]));
+    refused("conditional_batch_norm", &["class [batch]", "[6, 8, 2, 3]", "[2]"], || {
+        x.conditional_batch_norm(&index(&[0, 1]), &table, &table, 1e-5).y
+    });
+    refused("conditional_batch_norm", &["[classes, channels] = [_, 8]", "gamma is [2, 3]"], || {
+        x.conditional_batch_norm(&class, &f32s(&[2, 3]), &table, 1e-5).y
+    });
+    refused("conditional_batch_norm", &["beta is [3, 8]"], || {
+        x.conditional_batch_norm(&class, &table, &f32s(&[3, 8]), 1e-5).y
+    });
+    let c = f32s(&[8]);
+    refused("conditional_batch_norm_eval", &["class [batch]"], || {
+        x.conditional_batch_norm_eval(&index(&[0]), &table, &table, &c, &c, 1e-5)
+    });
+    let (w, u, v) = (f32s(&[4, 3, 2, 2]), f32s(&[4]), f32s(&[12]));
+    let order = SpectralOrder::VFirst;
+    refused("spectral_norm", &["u must be [3]", "[4, 3, 2, 2]", "dim 1", "got [4]"], || {
+        w.spectral_norm(&u, &f32s(&[16]), 1, order, 1e-12).weight
+    });
+    refused("spectral_norm", &["v must be [12]", "got [4]"], || {
+        w.spectral_norm(&u, &u, 0, order, 1e-12).weight
+    });
+    refused("spectral_norm_eval", &["u must be [4]", "got [12]"], || w.spectral_norm_eval(&v, &v, 0));
+    refused("spectral_norm_eval", &["dimension 4 is out of range"], || w.spectral_norm_eval(&u, &v, 4));
+    let (narrow, wide, bias, gamma) = (f32s(&[1, 8]), f32s(&[8, 8, 1, 1]), f32s(&[8]), f32s(&[1]));
+    refused("self_attention", &["query must be [out, 8]", "[6, 8, 2, 3]", "got [8]"], || {
+        x.self_attention((&bias, None), (&narrow, None), (&wide, None), &gamma)
+    });
+    refused("self_attention", &["equally many rows", "[1, 8]", "[8, 8, 1, 1]"], || {
+        x.self_attention((&narrow, None), (&wide, None), (&wide, None), &gamma)
+    });
+    refused("self_attention", &["value 8", "[1, 8]"], || {
+        x.self_attention((&narrow, None), (&narrow, None), (&narrow, None), &gamma)
+    });
+    refused("self_attention", &["bias of key", "[out]", "got [8]"], || {
+        x.self_attention((&narrow, None), (&narrow, Some(&bias)), (&wide, None), &gamma)
+    });
+    refused("self_attention", &["gamma must be [1]", "got [8]"], || {
+        x.self_attention((&narrow, None), (&narrow, None), (&wide, None), &bias)
     });
 }

@@ -257,3 +257,27 @@ impl ConvOptions {
         ConvOptions { groups: n, ..self }
     }
 }
+
+/// What [`upfirdn2d`](super::Backend::upfirdn2d) does along each dimension of an image: height, then width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Upfirdn {
+    /// Every input is followed by this number less one of zeros; at least 1.
+    pub up: [usize; 2],
+    /// One of this number of results is kept, the first one included; at least 1.
+    pub down: [usize; 2],
+    /// Zeros before the first input, of the upsampled image; negative numbers crop.
+    pub pad: [isize; 2],
+    /// Whether the filter is read from its last entry to its first.
+    pub flip: bool,
+}
+
+/// The windows of a pooling: height, then width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Size.
+    pub kernel: [usize; 2],
+    /// Distance of neighbours; at least 1.
+    pub stride: [usize; 2],
+    /// How far the first one reaches over the edge; less than its size.
+    pub padding: [usize; 2],
+}

@@ -106,6 +106,12 @@ impl Backend for Meta {
     fn batch_norm_grad(&self, _: View, x: View, _: BatchNormStats, _: BatchNormGrads) {
         note("batch_norm_grad", x.layout.shape());
     }
+    fn upfirdn2d(&self, _: Upfirdn, _: View, _: View, out: ViewMut) {
+        note("upfirdn2d", out.layout.shape());
+    }
+    fn argmax_pool2d(&self, _: Window, _: View, out: ViewMut) {
+        note("argmax_pool2d", out.layout.shape());
+    }
     fn random(&self, _: Random, _: Key, _: u64, out: ViewMut) {
         note("random", out.layout.shape());
     }

@@ -9,7 +9,7 @@ mod functions;
 mod meta;
 pub mod trace;
 
-pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update};
+pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update, Upfirdn, Window};
 
 use crate::{DType, Device, Layout};
 
@@ -211,6 +211,14 @@ pub trait Backend: Send + Sync {
     /// The gradients of training-mode batch norm for upstream gradient g: for the input, the weight and the
     /// bias. f32 and f64.
     fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads);
+    /// `out[n, c, i, j] = sum_{k, l} filter[k, l] z[n, c, i down0 + k - pad0, j down1 + l - pad1]`, where z is x
+    /// upsampled by the insertion of zeros, and 0 outside; filter[K-1-k, L-1-l] if it is to be flipped. x and out are
+    /// dense in channels-last order. f32 and f64.
+    fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut);
+    /// out (i64) = for each window and channel of the images x, the position `row * width + column` of the largest
+    /// element, the first of equal ones; NaN counts as larger than any number. Every window holds a pixel. x and out
+    /// are dense in channels-last order. f32 and f64.
+    fn argmax_pool2d(&self, window: Window, x: View, out: ViewMut);
     /// Fills `out` (contiguous) with random numbers: element i from Philox block i / 4 of call `call`.
     fn random(&self, what: Random, key: crate::rng::Key, call: u64, out: ViewMut);
     /// The sum of squares of each operand (dense; f32 or f64), in f64: no square of an f32 overflows or vanishes.

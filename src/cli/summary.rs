@@ -1,12 +1,13 @@
 //! `ganvil summary`.
 
-use crate::gan::{networks, zoo};
-use crate::nn::summary;
+use crate::gan::{Network, networks, zoo};
+use crate::nn::Summary;
 use crate::rng::Stream;
-use crate::{Error, Generator, Result};
+use crate::{DType, Device, Error, Generator, Result, Tensor};
 
-/// Recipes are made for MNIST's 28 x 28.
-const PIXELS: usize = 28 * 28;
+/// Recipes are made for MNIST: channels, rows, columns, and classes.
+const IMAGE: [usize; 3] = [1, 28, 28];
+const CLASSES: usize = 10;
 
 #[derive(clap::Args)]
 #[command(
@@ -30,9 +31,14 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::Argument { what: "--batch", value: args.batch.to_string(), remedy });
     }
     let config = (recipe.config)();
-    let (g, d) = networks(&config, PIXELS, &Generator::new(config.seed, Stream::Init))?;
-    let generator = summary(&g, &[args.batch, config.latent]);
-    let discriminator = summary(&d, &generator.output);
+    let (g, d) = networks(&config, IMAGE, CLASSES, &Generator::new(config.seed, Stream::Init))?;
+    let labels = Tensor::zeros(&[args.batch], DType::I64, Device::Meta);
+    let pass = |net: &Network, shape: &[usize]| {
+        let input = Tensor::zeros(shape, DType::F32, Device::Meta);
+        Summary::conditional(net, &input, &labels)
+    };
+    let generator = pass(&g, &[args.batch, config.latent]);
+    let discriminator = pass(&d, &generator.output);
     super::print(&format!(
         "{}: {}\n\nGenerator\n{generator}\nDiscriminator\n{discriminator}",
         recipe.name, recipe.summary

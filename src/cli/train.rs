@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use crate::data::{Dataset, ImageOptions, Split, locate};
-use crate::gan::{Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
+use crate::gan::{Conditioning, Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
 use crate::nn::Init;
 use crate::optim::Ema;
 use crate::{Device, Error, Result};
@@ -55,7 +55,7 @@ pub struct Args {
     /// Learning rate of the generator [default: 2e-4]
     #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
     lr_g: Option<f64>,
-    /// Loss: bce, minimax or non-saturating [default: bce]
+    /// Loss: bce, minimax, non-saturating, hinge, lsgan or wasserstein [default: bce]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     loss: Option<Loss>,
     /// Distribution of the noise: normal, uniform or sphere [default: normal]
@@ -71,6 +71,15 @@ pub struct Args {
     /// Weight of the gradient penalty (WGAN-GP's form) on D [default: none]
     #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
     gradient_penalty: Option<f64>,
+    /// Weight of the R1 penalty (gamma) on D [default: none]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
+    r1: Option<f64>,
+    /// Labels: none, embed, projection or auxiliary-classifier [default: the recipe's]
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    conditioning: Option<Conditioning>,
+    /// Weight of the auxiliary classifier's cross-entropy [default: 1]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
+    class_weight: Option<f64>,
     /// Updates of D per step [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
     n_d: Option<usize>,
@@ -131,6 +140,9 @@ impl Args {
         set(&mut c.step.n_d, self.n_d);
         set(&mut c.step.n_g, self.n_g);
         set(&mut c.step.reuse_fakes, self.reuse_fakes);
+        set(&mut c.conditioning, self.conditioning);
+        set(&mut c.step.class_weight, self.class_weight);
+        c.step.r1 = self.r1.or(c.step.r1);
         c.step.gradient_penalty = self.gradient_penalty.or(c.step.gradient_penalty);
         c.optimizer_d = c.optimizer_d.with_lr(self.lr_d.unwrap_or(c.optimizer_d.lr()));
         c.optimizer_g = c.optimizer_g.with_lr(self.lr_g.unwrap_or(c.optimizer_g.lr()));

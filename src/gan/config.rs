@@ -1,12 +1,13 @@
 //! The settings of a training run.
 
+use super::conditioning::Conditioning;
 use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
 use crate::data::ImageOptions;
 use crate::names::unknown;
-use crate::nn::{Init, LayerSpec};
+use crate::nn::Init;
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct TrainConfig {
     pub latent: usize,
     /// What latent vectors are drawn from.
     pub prior: Prior,
+    /// How labels are used.
+    #[serde(default, skip_serializing_if = "Conditioning::is_none")]
+    pub conditioning: Conditioning,
     /// How the weights of both networks start.
     #[serde(default, skip_serializing_if = "Init::is_default")]
     pub init: Init,
@@ -63,6 +67,7 @@ impl Default for TrainConfig {
             batch: 64,
             latent: 100,
             prior: Prior::Normal,
+            conditioning: Conditioning::None,
             init: Init::Default,
             data: ImageOptions::default(),
             log_every: 100,
@@ -86,9 +91,7 @@ impl TrainConfig {
         let bad = |what, value: &dyn ToString, remedy: &str| {
             Err(Error::Argument { what, value: value.to_string(), remedy: remedy.into() })
         };
-        let recipe = zoo::recipe(&self.recipe)?;
-        let logits = self.step.loss.get().takes_logits();
-        let d = (recipe.architecture)(self.latent, 1, logits).discriminator;
+        zoo::recipe(&self.recipe)?;
         let positive = [
             ("--steps", self.steps),
             ("latent", self.latent as u64),
@@ -118,22 +121,69 @@ impl TrainConfig {
             }
         }
         self.check_optimisers()?;
-        if !(self.step.real_label > 0.0 && self.step.real_label <= 1.0) {
-            return bad(
-                "--real-label",
-                &self.step.real_label,
-                "the target on real samples lies in (0, 1]; 0.9 is usual",
-            );
+        self.check_labels()?;
+        self.check_step()
+    }
+
+    /// The networks for images of this shape and this many classes.
+    ///
+    /// # Errors
+    /// If there is no such recipe.
+    pub(super) fn architecture(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
+        let logits = self.step.loss.get().takes_logits();
+        let shape =
+            zoo::Shape { latent: self.latent, image, classes, logits, conditioning: self.conditioning };
+        Ok((zoo::recipe(&self.recipe)?.architecture)(&shape))
+    }
+
+    fn check_labels(&self) -> Result<()> {
+        let c = self.conditioning;
+        let possible = zoo::recipe(&self.recipe)?.conditionings;
+        let bad = |remedy| Err(Error::Argument { what: "--conditioning", value: c.name().into(), remedy });
+        if !possible.contains(&c) {
+            let names: Vec<&str> = possible.iter().map(|c| c.name()).collect();
+            return bad(format!("recipe {} has {}", self.recipe, names.join(", ")));
         }
-        match self.step.gradient_penalty {
-            Some(w) if !(w.is_finite() && w >= 0.0) => {
-                bad("--gradient-penalty", &w, "the weight is a finite number, 0 or more; 10 is usual")
-            }
-            Some(w) if d.iter().any(LayerSpec::mixes_samples) => {
-                bad("--gradient-penalty", &w, "it needs a discriminator without batch normalisation")
-            }
-            _ => Ok(()),
+        if c.head(1).is_some() && !self.step.loss.get().takes_logits() {
+            let name = self.step.loss.name();
+            return bad(format!(
+                "the discriminator has no logit with --loss {name}; non-saturating is the same game on logits"
+            ));
         }
+        let w = self.step.class_weight;
+        if !(w.is_finite() && w >= 0.0) {
+            let remedy = "the weight is a finite number, 0 or more; 1 is usual".into();
+            return Err(Error::Argument { what: "--class-weight", value: w.to_string(), remedy });
+        }
+        Ok(())
+    }
+
+    fn check_step(&self) -> Result<()> {
+        let bad = |what, value: f64, remedy: &str| {
+            Err(Error::Argument { what, value: value.to_string(), remedy: remedy.into() })
+        };
+        let (t, loss) = (self.step.real_label, self.step.loss);
+        if !(t > 0.0 && t <= 1.0) {
+            return bad("--real-label", t, "the target on real samples lies in (0, 1]; 0.9 is usual");
+        }
+        if t != 1.0 && !loss.get().has_target() {
+            let remedy = format!("--loss {} is on scores and has no target; leave it out", loss.name());
+            return bad("--real-label", t, &remedy);
+        }
+        // Whether samples are mixed depends on no size.
+        let mixes = self.architecture([1, 1, 1], 1)?.discriminator.mixes_samples();
+        for (what, weight) in [("--gradient-penalty", self.step.gradient_penalty), ("--r1", self.step.r1)] {
+            match weight {
+                Some(w) if !(w.is_finite() && w >= 0.0) => {
+                    return bad(what, w, "the weight is a finite number, 0 or more; 10 is usual");
+                }
+                Some(w) if mixes => {
+                    return bad(what, w, "it needs a discriminator without batch normalisation");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn check_optimisers(&self) -> Result<()> {

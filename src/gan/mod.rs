@@ -1,13 +1,17 @@
 //! Generative adversarial networks: the game, its losses, penalties and networks, and the trainer.
 //!
 //! A generator G turns noise z into samples; a discriminator D tells them from data. Conventions: x is real, G(z)
-//! fake, a(x) the discriminator's logit, D(x) = sigmoid(a(x)); every loss is minimised and logged unscaled.
+//! fake, a(x) the discriminator's logit or score, D(x) = sigmoid(a(x)), y a sample's class; every loss is minimised and
+//! logged unscaled.
 
+mod conditioning;
 mod config;
+mod draws;
 pub mod losses;
 mod network;
 pub mod penalties;
 mod prior;
+mod probe;
 mod run;
 mod sampler;
 mod statistics;
@@ -17,18 +21,18 @@ mod transfer;
 mod walk;
 pub mod zoo;
 
+pub use conditioning::{Conditioning, Head, LabelEmbed, NetworkSpec};
 pub use config::TrainConfig;
-pub use losses::{AdversarialLoss, Bce, Loss, Minimax, NonSaturating};
-pub use network::Network;
-pub use penalties::{GradientPenalty, gradient_penalty};
+pub use draws::{Draws, On, Pass};
+pub use losses::{AdversarialLoss, Bce, Hinge, Loss, Lsgan, Minimax, NonSaturating, Output, Wasserstein};
+pub use network::{Network, Verdict};
+pub use penalties::{GradientPenalty, R1, gradient_penalty, r1};
 pub use prior::{Prior, Truncation, TruncationKind, truncated_normal};
+pub use probe::{DiscriminatorUpdate, GeneratorUpdate, NoProbe, Probe};
 pub use run::{Event, Record, Run, latest_checkpoint, run_training};
 pub use sampler::{Latents, NormStatistics, Sampler};
 pub use statistics::{Statistics, StepStatistics};
-pub use step::{
-    DiscriminatorUpdate, Draws, Gan, GeneratorUpdate, NoProbe, NotFinite, On, Pass, Probe, StepConfig,
-    StepLosses,
-};
-pub use trainer::{Trainer, networks};
+pub use step::{Gan, NotFinite, StepConfig, StepLosses};
+pub use trainer::{Preview, Trainer, networks};
 pub use transfer::{Import, Imported, Part, export, import};
 pub use walk::slerp;

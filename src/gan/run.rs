@@ -1,19 +1,21 @@
 //! A run's folder, and training into it.
 
 use super::config::TrainConfig;
+use super::losses::Output;
+use super::probe::NoProbe;
 use super::statistics::{Statistics, StepStatistics};
-use super::step::{NoProbe, NotFinite};
-use super::trainer::Trainer;
+use super::step::NotFinite;
+use super::trainer::{Preview, Trainer};
 use crate::report::{GridStyle, LossHistory, RunLog, plot_losses, save_grid};
-use crate::{Error, Result, Tensor};
+use crate::{Error, Result};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Samples in a grid.
-const GRID: usize = 64;
+/// Real images in a grid.
+const REALS: usize = 64;
 /// Checkpoints kept.
 const KEEP: usize = 2;
 
@@ -171,7 +173,7 @@ struct Session<'a> {
     run: &'a Run,
     log: RunLog,
     history: LossHistory,
-    noise: Tensor,
+    preview: Preview,
     start: Instant,
     /// Time and images of the last record.
     last: (f64, f64),
@@ -181,37 +183,36 @@ impl Session<'_> {
     fn start<'a>(trainer: &Trainer, run: &'a Run) -> Result<Session<'a>> {
         let loss = trainer.config().step.loss.get();
         let (d, g) = loss.equilibrium();
+        let lines = [("D", Some(d)), ("G", g)].into_iter();
+        let line = |(who, at): (&str, Option<f64>)| at.map(|v| (v, format!("{who} at equilibrium, {v:.3}")));
         let history = LossHistory {
-            equilibrium: vec![
-                (d, format!("D at equilibrium, {d:.3}")),
-                (g, format!("G at equilibrium, {g:.3}")),
-            ],
-            probabilities: true,
+            equilibrium: lines.filter_map(line).collect(),
+            probabilities: loss.output() != Output::Score,
             ..LossHistory::default()
         };
         let session = Session {
             run,
             log: RunLog::create(run.dir.join("log.jsonl"))?,
             history,
-            noise: trainer.fixed_noise(GRID),
+            preview: trainer.preview(),
             start: Instant::now(),
             last: (0.0, 0.0),
         };
-        session.save_images(
-            &run.dir.join("samples/real.png"),
-            &trainer.reals(GRID),
-            trainer.image_shape(),
-        )?;
+        let reals = trainer.reals(REALS);
+        session.save_images(&run.dir.join("samples/real.png"), &reals, trainer.image(), 8)?;
         Ok(session)
     }
 
-    fn save_images(&self, path: &Path, images: &[f32], [c, h, w]: [usize; 3]) -> Result<()> {
-        save_grid(path, images, [images.len() / (c * h * w), c, h, w], &GridStyle::default())
+    fn save_images(&self, path: &Path, images: &[f32], image: [usize; 3], columns: usize) -> Result<()> {
+        let [channels, rows, cols] = image;
+        let shape = [images.len() / (channels * rows * cols), channels, rows, cols];
+        save_grid(path, images, shape, &GridStyle { columns, ..GridStyle::default() })
     }
 
     fn grid(&self, trainer: &Trainer, on: &mut dyn FnMut(Event)) -> Result<()> {
         let path = self.run.dir.join(format!("samples/kimg-{:07.1}.png", trainer.kimg()));
-        self.save_images(&path, &trainer.sample(&self.noise), trainer.image_shape())?;
+        let Preview { z, labels, columns } = &self.preview;
+        self.save_images(&path, &trainer.sample(z, labels.as_ref()), trainer.image(), *columns)?;
         on(Event::Wrote(&path));
         Ok(())
     }

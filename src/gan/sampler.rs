@@ -1,12 +1,12 @@
 //! A trained generator, and what can be asked of it.
 
 use super::Prior;
+use super::conditioning::NetworkSpec;
 use super::config::TrainConfig;
 use super::network::Network;
 use super::prior::{Truncation, truncated_normal};
-use super::trainer::{architecture, generator};
 use super::walk::{Round, slerp_or_lerp};
-use crate::checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::error::misuse;
 use crate::nn::{Ctx, LayerSpec, Module, load_state_dict};
 use crate::rng::Stream;
@@ -18,10 +18,9 @@ use std::path::Path;
 pub struct Sampler {
     net: Network,
     config: TrainConfig,
+    classes: usize,
     /// Channels, rows and columns of an image.
     pub shape: [usize; 3],
-    /// Classes that images can be asked of; none of an unconditional generator.
-    pub classes: Option<usize>,
     /// Steps of training.
     pub steps: u64,
 }
@@ -78,6 +77,18 @@ pub(super) fn image_shape(path: &Path, meta: &Value) -> Result<[usize; 3]> {
     Ok(shape)
 }
 
+/// The classes of a checkpoint's game; 0 in one without labels.
+pub(super) fn classes(path: &Path, config: &TrainConfig, meta: &Value) -> Result<usize> {
+    if config.conditioning.is_none() {
+        return Ok(0);
+    }
+    match meta["classes"].as_u64() {
+        None => Err(Error::format(path, "is no checkpoint of ganvil: the number of its classes is missing")),
+        Some(0) => Err(Error::format(path, "is no checkpoint of ganvil: it takes labels of 0 classes")),
+        Some(n) => Ok(n as usize),
+    }
+}
+
 impl Sampler {
     /// Reads the generator of a checkpoint: its moving average if it has one.
     ///
@@ -89,25 +100,27 @@ impl Sampler {
         let config = settings(path, &file.meta)?;
         let shape = image_shape(path, &file.meta)?;
         let steps = file.meta["step"].as_u64().ok_or_else(|| bad("the number of its steps is missing"))?;
-        let classes = file.meta["classes"].as_u64().map(|n| n as usize);
-        if classes == Some(0) {
-            return Err(bad("it has 0 classes"));
-        }
+        let classes = classes(path, &config, &file.meta)?;
         let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
         let pixels = shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
+        if [config.latent, pixels, classes].iter().any(|&n| n > 1 << 48) {
+            return Err(bad("its settings claim sizes that no network has, so its file does not have them"));
+        }
+        let spec = config.architecture(shape, classes)?.generator;
         // The matrices that the settings claim must be in the file, with all their elements, before any are made.
-        let holds = |layer: &LayerSpec| {
-            let &LayerSpec::Linear { inputs, outputs, .. } = layer else { return true };
-            let mut of_g = file.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
-            of_g.any(|(_, t)| t.shape() == [outputs, inputs])
-        };
-        if !architecture(&config, pixels)?.generator.iter().all(holds) {
-            let claim = format!("latent {} and image shape {shape:?}", config.latent);
+        if !holds(&file, prefix, &spec) {
+            let claim = format!("latent {}, image shape {shape:?} and {classes} classes", config.latent);
             return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
         }
-        let mut net = generator(&config, pixels, &Generator::new(config.seed, Stream::Init))?;
+        let random = Generator::new(config.seed, Stream::Init);
+        let mut net = Network::build("G", &spec, &config.init, &random);
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, shape, classes, steps })
+        Ok(Sampler { net, config, classes, shape, steps })
+    }
+
+    /// The classes that samples can be asked for; None if the generator takes no labels.
+    pub fn classes(&self) -> Option<usize> {
+        (!self.config.conditioning.is_none()).then_some(self.classes)
     }
 
     /// The settings that it was trained with.
@@ -116,15 +129,32 @@ impl Sampler {
     }
 
     /// `n` samples in [-1, 1] for this seed, `[n, channels * rows * cols]`. Each depends on the seed and its number
-    /// alone; number i has class i modulo the number of classes.
+    /// alone. A generator that takes labels draws its classes in turn.
     pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
-        let z = self.config.prior.draw(
-            n,
-            self.config.latent,
-            &Generator::new(seed, Stream::Samples),
-            Device::Cpu,
-        );
-        self.generate(&self.labelled(z, |i| i), NormStatistics::Running)
+        self.generate(&self.labelled(self.draw(n, seed), |i| i), NormStatistics::Running)
+    }
+
+    /// A sample for each of these classes, as [`Sampler::sample`] gives them.
+    ///
+    /// # Errors
+    /// If the generator takes no labels, or has no such class.
+    pub fn sample_classes(&self, labels: &[usize], seed: u64) -> Result<Vec<f32>> {
+        let bad =
+            |value: usize, remedy| Err(Error::Argument { what: "class", value: value.to_string(), remedy });
+        let Some(&most) = labels.iter().max() else { return Ok(Vec::new()) };
+        match self.classes() {
+            None => bad(most, format!("a generator of recipe {} takes no labels", self.config.recipe)),
+            Some(n) if most >= n => bad(most, format!("the generator has {n} classes, 0 to {}", n - 1)),
+            Some(_) => {
+                let latents = self.labelled(self.draw(labels.len(), seed), |i| labels[i]);
+                Ok(self.generate(&latents, NormStatistics::Running))
+            }
+        }
+    }
+
+    fn draw(&self, n: usize, seed: u64) -> Tensor {
+        let random = Generator::new(seed, Stream::Samples);
+        self.config.prior.draw(n, self.config.latent, &random, Device::Cpu)
     }
 
     /// `n` latent vectors for this seed, each a function of the seed and its number alone; number i has class i modulo
@@ -135,7 +165,7 @@ impl Sampler {
     pub fn latents(&self, n: usize, seed: u64, truncation: Option<Truncation>) -> Result<Latents> {
         let prior = self.config.prior;
         let z = match truncation {
-            None => prior.draw(n, self.config.latent, &Generator::new(seed, Stream::Samples), Device::Cpu),
+            None => self.draw(n, seed),
             Some(t) => {
                 t.check()?;
                 if prior != Prior::Normal {
@@ -178,7 +208,7 @@ impl Sampler {
     /// A class-by-noise grid: row = class, column = latent vector, the same in every row. `None` of an unconditional
     /// generator.
     pub fn class_grid(&self, columns: &Latents) -> Option<Latents> {
-        let (classes, n) = (self.classes?, columns.z.shape()[0]);
+        let (classes, n) = (self.classes()?, columns.z.shape()[0]);
         let z = Tensor::cat(&vec![&columns.z; classes], 0);
         Some(self.labelled(z, |i| i / n))
     }
@@ -205,7 +235,7 @@ impl Sampler {
     }
 
     fn labelled(&self, z: Tensor, class: impl Fn(usize) -> usize) -> Latents {
-        let labels = self.classes.map(|classes| {
+        let labels = self.classes().map(|classes| {
             let all: Vec<i64> = (0..z.shape()[0]).map(|i| (class(i) % classes) as i64).collect();
             Tensor::new(&all, &[all.len()])
         });
@@ -242,4 +272,16 @@ pub(super) fn generate(net: &Network, z: &Tensor, labels: Option<&Tensor>, ctx: 
         None => pass(&ctx),
     };
     images.to_dtype(DType::F32).to_vec()
+}
+
+/// Whether a file has a network's matrices.
+fn holds(file: &Checkpoint, prefix: &str, spec: &NetworkSpec) -> bool {
+    let has = |shape: [usize; 2]| {
+        file.tensors.iter().any(|(name, t)| name.starts_with(prefix) && t.shape() == shape)
+    };
+    let linear = spec.layers.iter().filter_map(|layer| match *layer {
+        LayerSpec::Linear { inputs, outputs, .. } => Some([outputs, inputs]),
+        _ => None,
+    });
+    spec.label_embed.map(|e| [e.num, e.dim]).into_iter().chain(linear).all(has)
 }

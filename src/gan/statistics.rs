@@ -1,7 +1,7 @@
 //! What is logged about a step.
 
 use super::losses::Loss;
-use super::step::{DiscriminatorUpdate, GeneratorUpdate, Probe};
+use super::probe::{DiscriminatorUpdate, GeneratorUpdate, Probe};
 use crate::optim::grad_norm;
 use crate::{DType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -16,11 +16,20 @@ pub struct StepStatistics {
     /// The gradient penalty without its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub penalty: Option<f64>,
-    /// Mean D(x) over the real batch.
+    /// The R1 penalty without its weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r1: Option<f64>,
+    /// The auxiliary classifier's cross-entropy on real samples plus that on fakes, in D's update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_class_loss: Option<f64>,
+    /// The auxiliary classifier's cross-entropy on the fakes of G's update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub g_class_loss: Option<f64>,
+    /// Mean D(x) over the real batch: a probability, or a score where the loss is on scores.
     pub d_real: f64,
     /// Mean D(G(z)) over the fakes of D's update.
     pub d_fake: f64,
-    /// Share of real samples that D calls real.
+    /// Share of real samples that D calls real: with a probability above 1/2, or a score above 0.
     pub acc_real: f64,
     /// Share of fakes that D calls fake.
     pub acc_fake: f64,
@@ -43,10 +52,13 @@ impl Statistics {
         Statistics { loss, last: StepStatistics::default() }
     }
 
-    /// Mean probability, and the share above one half.
+    /// Mean probability, and the share above one half; or mean score, and the share above zero.
     fn verdict(&self, out: &Tensor) -> (f64, f64) {
-        let p = self.loss.get().probability(&out.detach());
-        (p.mean_all().item(), p.gt_scalar(0.5).to_dtype(DType::F64).mean_all().item())
+        let (p, undecided) = match self.loss.get().probability(&out.detach()) {
+            Some(p) => (p, 0.5),
+            None => (out.detach(), 0.0),
+        };
+        (p.mean_all().item(), p.gt_scalar(undecided).to_dtype(DType::F64).mean_all().item())
     }
 }
 
@@ -55,10 +67,12 @@ impl Probe for Statistics {
         let ((d_real, acc_real), (d_fake, called_real)) = (self.verdict(u.real), self.verdict(u.fake));
         let last = &mut self.last;
         (last.d_loss, last.penalty, last.d_real, last.acc_real) = (u.loss, u.penalty, d_real, acc_real);
+        (last.r1, last.d_class_loss) = (u.r1, u.class_loss);
         (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, 1.0 - called_real, grad_norm(u.grads));
     }
 
     fn generator(&mut self, u: &GeneratorUpdate) {
-        (self.last.g_loss, self.last.grad_norm_g) = (u.loss, grad_norm(u.grads));
+        let last = &mut self.last;
+        (last.g_loss, last.g_class_loss, last.grad_norm_g) = (u.loss, u.class_loss, grad_norm(u.grads));
     }
 }

@@ -1,13 +1,17 @@
 //! One training step: the game's two moves.
 
+use super::draws::{Draws, On, Pass};
 use super::losses::Loss;
-use super::network::Network;
-use super::penalties::gradient_penalty;
+use super::network::{Network, Verdict};
+use super::penalties::{gradient_penalty, r1};
+use super::probe::{DiscriminatorUpdate, GeneratorUpdate, Probe};
 use crate::autograd::grad;
+use crate::error::misuse;
 use crate::nn::{Ctx, Kind, Module, parameters, parameters_mut};
 use crate::optim::{Clip, Ema, NonFiniteGradient, Optimizer, StepOptions};
-use crate::{Generator, Tensor, no_grad};
+use crate::{Reduction, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 /// How a step is played.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -30,6 +34,12 @@ pub struct StepConfig {
     /// Weight of the gradient penalty, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_penalty: Option<f64>,
+    /// Weight of the R1 penalty (gamma), if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r1: Option<f64>,
+    /// Weight of the auxiliary classifier's cross-entropy beside the adversarial loss, in both losses.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub class_weight: f64,
     /// The bound on D's gradients, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_d: Option<Clip>,
@@ -39,6 +49,13 @@ pub struct StepConfig {
     /// The moving average of G that samples are taken from, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<Ema>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+fn is_one(v: &f64) -> bool {
+    *v == 1.0
 }
 
 impl Default for StepConfig {
@@ -52,96 +69,14 @@ impl Default for StepConfig {
             d_loss_scale: 1.0,
             g_loss_scale: 1.0,
             gradient_penalty: None,
+            r1: None,
+            class_weight: 1.0,
             clip_d: None,
             clip_g: None,
             ema: None,
         }
     }
 }
-
-/// Which update of a step something belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pass {
-    /// The k-th update of D.
-    Discriminator(usize),
-    /// The k-th update of G.
-    Generator(usize),
-}
-
-/// Which samples D looks at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum On {
-    /// Data.
-    Real,
-    /// G's samples.
-    Fake,
-    /// Points between them, for the gradient penalty.
-    Between,
-}
-
-/// Everything a step does not compute: data and random numbers. Training draws them; a recorded run replays them.
-pub trait Draws {
-    /// The next batch of real samples.
-    fn real(&mut self) -> Tensor;
-    /// Latent vectors for an update.
-    fn noise(&mut self, pass: Pass) -> Tensor;
-    /// Interpolation coefficients for the gradient penalty, shaped to broadcast over a batch.
-    fn interpolation(&mut self, real: &Tensor) -> Tensor;
-    /// The random stream of dropout.
-    fn dropout(&self) -> &Generator;
-    /// A given dropout mask (1 = kept) for the layer at `path`, if masks are replayed and not drawn.
-    fn mask(&self, _pass: Pass, _on: On, _path: &str) -> Option<Tensor> {
-        None
-    }
-    /// Whether [`Draws::mask`] gives every mask.
-    fn replays_masks(&self) -> bool {
-        false
-    }
-}
-
-/// What an update of D was made of.
-pub struct DiscriminatorUpdate<'a> {
-    /// Which update of the step.
-    pub k: usize,
-    /// D's outputs on real and fake samples.
-    pub real: &'a Tensor,
-    /// See `real`.
-    pub fake: &'a Tensor,
-    /// The adversarial loss, unscaled.
-    pub loss: f64,
-    /// The penalty without its weight.
-    pub penalty: Option<f64>,
-    /// What was differentiated: scaled loss plus weighted penalty.
-    pub objective: f64,
-    /// Gradients of the objective before any bound, in the order of D's parameters.
-    pub grads: &'a [Option<Tensor>],
-}
-
-/// What an update of G was made of.
-pub struct GeneratorUpdate<'a> {
-    /// Which update of the step.
-    pub k: usize,
-    /// D's output on the fakes.
-    pub fake: &'a Tensor,
-    /// The adversarial loss, unscaled.
-    pub loss: f64,
-    /// What was differentiated: the scaled loss.
-    pub objective: f64,
-    /// Gradients of the objective before any bound, in the order of G's parameters.
-    pub grads: &'a [Option<Tensor>],
-}
-
-/// Looks at a step's updates before they are applied.
-pub trait Probe {
-    /// After the gradients of an update of D.
-    fn discriminator(&mut self, _: &DiscriminatorUpdate) {}
-    /// After the gradients of an update of G.
-    fn generator(&mut self, _: &GeneratorUpdate) {}
-}
-
-/// A probe that looks at nothing.
-pub struct NoProbe;
-impl Probe for NoProbe {}
 
 /// The losses of a step's last updates, unscaled.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -152,6 +87,14 @@ pub struct StepLosses {
     pub g: f64,
     /// The gradient penalty without its weight.
     pub penalty: Option<f64>,
+    /// The R1 penalty without its weight.
+    pub r1: Option<f64>,
+}
+
+/// A batch, with the class of each sample in a game with labels.
+struct Samples {
+    x: Tensor,
+    labels: Option<Tensor>,
 }
 
 /// A loss, or a gradient that was to be bounded, was not finite; the update it belonged to was not made.
@@ -188,13 +131,13 @@ impl Gan {
     /// If a loss is not finite, or a gradient that is to be bounded. Updates before it were made, the one it belongs to
     /// was not.
     pub fn step(&mut self, draws: &mut dyn Draws, probe: &mut dyn Probe) -> Result<StepLosses, NotFinite> {
-        let mut losses = StepLosses { d: 0.0, g: 0.0, penalty: None };
+        let mut losses = StepLosses { d: 0.0, g: 0.0, penalty: None, r1: None };
         let mut fakes = None;
         let before = self.images;
         for k in 0..self.config.n_d {
             // Fakes that G's update will use again keep their graph.
             let keep = self.config.reuse_fakes && k + 1 == self.config.n_d;
-            (losses.d, losses.penalty, fakes) = self.step_d(k, keep, draws, probe)?;
+            fakes = self.step_d(k, keep, &mut losses, draws, probe)?;
         }
         // G's updates share the images of the step, so that the average's half-life is one of images seen.
         let share = (self.images - before) as f64 / self.config.n_g as f64;
@@ -205,86 +148,137 @@ impl Gan {
         Ok(losses)
     }
 
+    /// Gives the fakes if they are to be kept.
     fn step_d(
         &mut self,
         k: usize,
         keep: bool,
+        losses: &mut StepLosses,
         draws: &mut dyn Draws,
         probe: &mut dyn Probe,
-    ) -> Result<(f64, Option<f64>, Option<Tensor>), NotFinite> {
+    ) -> Result<Option<Samples>, NotFinite> {
         let (config, pass) = (self.config, Pass::Discriminator(k));
-        let real = draws.real();
-        self.images += real.shape()[0] as u64;
+        let real = Samples { x: draws.real(), labels: draws.labels() };
+        self.images += real.x.shape()[0] as u64;
         // Real and fake go through D apart: with batch statistics in D one joint batch would be another game.
-        let out_real = forward(&self.d, &real, draws, pass, On::Real);
-        let z = draws.noise(pass);
-        let generate = || forward(&self.g, &z, draws, pass, On::Fake);
-        let fake = if keep { generate() } else { no_grad(generate) };
-        let out_fake = forward(&self.d, &fake.detach(), draws, pass, On::Fake);
-        let loss = config.loss.get().discriminator(&out_real, &out_fake, config.real_label);
-        let mut objective = scaled(&loss, config.d_loss_scale);
-        let mut penalty = None;
-        if let Some(weight) = config.gradient_penalty {
-            let eps = draws.interpolation(&real);
-            let critic = |x: &Tensor| forward(&self.d, x, draws, pass, On::Between);
-            let p = gradient_penalty(&critic, &real, &fake, &eps).penalty;
+        let (on_real, r1) = self.judge_real(&real, draws, pass);
+        let fake = self.fakes(keep, draws, pass);
+        let out_of_reach = Samples { x: fake.x.detach(), labels: fake.labels.clone() };
+        let on_fake = forward(&self.d, &out_of_reach, draws, pass, On::Fake);
+        let loss = config.loss.get().discriminator(&on_real.out, &on_fake.out, config.real_label);
+        let classes = class_loss(&on_real, &real).zip(class_loss(&on_fake, &fake)).map(|(r, f)| r.add(&f));
+        let mut objective = self.weighted(&loss, classes.as_ref(), config.d_loss_scale);
+        let penalty = config.gradient_penalty.map(|weight| {
+            let p = self.gradient_penalty(&real, &fake, draws, pass);
             objective = objective.add(&p.mul_scalar(weight));
-            penalty = Some(p.item());
-        }
+            p.item()
+        });
+        let r1 = r1.zip(config.r1).map(|(p, weight)| {
+            objective = objective.add(&p.mul_scalar(weight));
+            p.item()
+        });
         let (loss, total) = (loss.item(), objective.item());
         if !total.is_finite() {
-            let seen = [("real batch", &real), ("G(z)", &fake), ("D(x)", &out_real), ("D(G(z))", &out_fake)];
+            let (r, f) = (&on_real.out, &on_fake.out);
+            let seen = [("real batch", &real.x), ("G(z)", &fake.x), ("D(x)", r), ("D(G(z))", f)];
             return Err(self.not_finite(format!("D's loss is {total}"), &seen));
         }
         let grads = gradients(&objective, &self.d);
         drop(objective);
         probe.discriminator(&DiscriminatorUpdate {
             k,
-            real: &out_real,
-            fake: &out_fake,
+            real: &on_real.out,
+            fake: &on_fake.out,
             loss,
             penalty,
+            r1,
+            class_loss: classes.map(|c| c.item()),
             objective: total,
             grads: &grads,
         });
-        drop((out_real, out_fake));
+        drop((on_real, on_fake));
         let options = StepOptions { clip: config.clip_d, ema: None };
         let made = self.opt_d.step_with(parameters_mut(&mut self.d), grads, options);
         made.map_err(|e| refused(&self.d, e))?;
-        Ok((loss, penalty, keep.then_some(fake)))
+        (losses.d, losses.penalty, losses.r1) = (loss, penalty, r1);
+        Ok(keep.then_some(fake))
+    }
+
+    /// D on real samples, and the R1 penalty of that pass if there is to be one.
+    fn judge_real(&self, real: &Samples, draws: &dyn Draws, pass: Pass) -> (Verdict, Option<Tensor>) {
+        if self.config.r1.is_none() {
+            return (forward(&self.d, real, draws, pass, On::Real), None);
+        }
+        // The penalty's own pass is the one over the real samples: another would draw other masks.
+        let classes = RefCell::new(None);
+        let critic = |x: &Tensor| {
+            let at = Samples { x: x.clone(), labels: real.labels.clone() };
+            let verdict = forward(&self.d, &at, draws, pass, On::Real);
+            *classes.borrow_mut() = verdict.classes;
+            verdict.out
+        };
+        let p = r1(&critic, &real.x);
+        (Verdict { out: p.output, classes: classes.take() }, Some(p.penalty))
+    }
+
+    /// G's samples for an update; without `keep`, constants.
+    fn fakes(&self, keep: bool, draws: &mut dyn Draws, pass: Pass) -> Samples {
+        let z = Samples { x: draws.noise(pass), labels: draws.fake_labels(pass) };
+        let generate = || forward(&self.g, &z, draws, pass, On::Fake).out;
+        let x = if keep { generate() } else { no_grad(generate) };
+        Samples { x, labels: z.labels }
+    }
+
+    /// The gradient penalty, between samples of different classes at the real one's.
+    fn gradient_penalty(&self, real: &Samples, fake: &Samples, draws: &mut dyn Draws, pass: Pass) -> Tensor {
+        let eps = draws.interpolation(&real.x);
+        let critic = |x: &Tensor| {
+            let between = Samples { x: x.clone(), labels: real.labels.clone() };
+            forward(&self.d, &between, draws, pass, On::Between).out
+        };
+        gradient_penalty(&critic, &real.x, &fake.x, &eps).penalty
+    }
+
+    /// What is minimised of an adversarial loss and the auxiliary classifier's cross-entropy.
+    fn weighted(&self, loss: &Tensor, classes: Option<&Tensor>, scale: f64) -> Tensor {
+        let sum = classes.map(|c| loss.add(&scaled(c, self.config.class_weight)));
+        scaled(sum.as_ref().unwrap_or(loss), scale)
     }
 
     fn step_g(
         &mut self,
         k: usize,
-        fakes: Option<Tensor>,
+        fakes: Option<Samples>,
         decay: Option<f64>,
         draws: &mut dyn Draws,
         probe: &mut dyn Probe,
     ) -> Result<f64, NotFinite> {
         let (config, pass) = (self.config, Pass::Generator(k));
-        let fake = match fakes {
-            Some(fake) => fake,
-            None => {
-                let z = draws.noise(pass);
-                forward(&self.g, &z, draws, pass, On::Fake)
-            }
-        };
-        let out = forward(&self.d, &fake, draws, pass, On::Fake);
-        let loss = config.loss.get().generator(&out);
-        let objective = scaled(&loss, config.g_loss_scale);
+        let fake = fakes.unwrap_or_else(|| self.fakes(true, draws, pass));
+        let verdict = forward(&self.d, &fake, draws, pass, On::Fake);
+        let loss = config.loss.get().generator(&verdict.out);
+        let classes = class_loss(&verdict, &fake);
+        let objective = self.weighted(&loss, classes.as_ref(), config.g_loss_scale);
         let (loss, total) = (loss.item(), objective.item());
+        let out = verdict.out;
         if !total.is_finite() {
-            return Err(
-                self.not_finite(format!("G's loss is {total}"), &[("G(z)", &fake), ("D(G(z))", &out)])
-            );
+            let seen = [("G(z)", &fake.x), ("D(G(z))", &out)];
+            return Err(self.not_finite(format!("G's loss is {total}"), &seen));
         }
         drop(fake);
         // Only G's parameters are asked for: the walk computes no weight gradient of D.
         let grads = gradients(&objective, &self.g);
         drop(objective);
-        probe.generator(&GeneratorUpdate { k, fake: &out, loss, objective: total, grads: &grads });
-        drop(out);
+        let class_loss = classes.map(|c| c.item());
+        probe.generator(&GeneratorUpdate {
+            k,
+            fake: &out,
+            loss,
+            class_loss,
+            objective: total,
+            grads: &grads,
+        });
+        drop((out, verdict.classes));
         self.update_g(grads, decay).map_err(|e| refused(&self.g, e))?;
         Ok(loss)
     }
@@ -320,14 +314,33 @@ impl Gan {
 }
 
 /// A training pass of a network with the update's random numbers.
-fn forward(net: &Network, x: &Tensor, draws: &dyn Draws, pass: Pass, on: On) -> Tensor {
+fn forward(net: &Network, samples: &Samples, draws: &dyn Draws, pass: Pass, on: On) -> Verdict {
     let masks = |path: &str, shape: &[usize]| {
         draws
             .mask(pass, on, path)
             .unwrap_or_else(|| panic!("no mask {shape:?} was recorded for {path} in {pass:?} on {on:?}"))
     };
-    let ctx = Ctx::train(draws.dropout());
-    net.forward(x, &if draws.replays_masks() { ctx.with_masks(&masks) } else { ctx })
+    let mut ctx = Ctx::train(draws.dropout());
+    if draws.replays_masks() {
+        ctx = ctx.with_masks(&masks);
+    }
+    if let Some(labels) = &samples.labels {
+        ctx = ctx.with_condition(labels);
+    }
+    net.verdict(&samples.x, &ctx)
+}
+
+/// The cross-entropy of a verdict's class logits, if it has any: `-E ln p(y | x)`.
+fn class_loss(verdict: &Verdict, of: &Samples) -> Option<Tensor> {
+    let logits = verdict.classes.as_ref()?;
+    let Some(labels) = &of.labels else {
+        misuse!(
+            "step",
+            "an auxiliary classifier learns from labels, and the draws gave none for {:?}",
+            of.x.shape()
+        )
+    };
+    Some(logits.cross_entropy(labels, Reduction::Mean))
 }
 
 /// The error for gradients that a network's bound cannot mend.

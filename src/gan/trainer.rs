@@ -1,11 +1,12 @@
 //! The one trainer: a game, the data it is played on and its random streams.
 
 use super::config::TrainConfig;
+use super::draws::{Draws, Pass};
 use super::network::Network;
 use super::prior::Prior;
+use super::probe::Probe;
 use super::sampler::generate;
-use super::step::{Draws, Gan, NotFinite, Pass, Probe, StepLosses};
-use super::zoo;
+use super::step::{Gan, NotFinite, StepLosses};
 use crate::backend;
 use crate::checkpoint;
 use crate::data::{Dataset, Loader, Position};
@@ -13,6 +14,7 @@ use crate::nn::{Ctx, Kind, Module, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor};
+use rand::RngExt;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,9 +24,15 @@ struct LiveDraws {
     loader: Loader,
     /// One batch as floats, `[batch, pixels]`.
     scratch: Vec<f32>,
+    /// The classes of the last batch.
+    batch_labels: Vec<i64>,
+    /// What a sample is behind the batch.
+    sample: Vec<usize>,
     noise: Generator,
     dropout: Generator,
     penalty: Generator,
+    /// Draws classes; None in a game without labels.
+    labels: Option<Generator>,
     prior: Prior,
     latent: usize,
     device: Device,
@@ -32,13 +40,32 @@ struct LiveDraws {
 
 impl Draws for LiveDraws {
     fn real(&mut self) -> Tensor {
-        self.loader.next_batch(&mut self.scratch);
-        let batch = self.loader.batch();
-        Tensor::new(&self.scratch, &[batch, self.scratch.len() / batch]).to_device(self.device)
+        let data = self.loader.dataset().clone();
+        let indices = self.loader.next_batch(&mut self.scratch);
+        if let (Some(_), Some(of_data)) = (&self.labels, &data.labels) {
+            self.batch_labels.clear();
+            self.batch_labels.extend(indices.iter().map(|&i| of_data[i as usize] as i64));
+        }
+        let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
+        Tensor::new(&self.scratch, &shape).to_device(self.device)
+    }
+
+    fn labels(&mut self) -> Option<Tensor> {
+        self.labels.as_ref()?;
+        Some(Tensor::new(&self.batch_labels, &[self.batch_labels.len()]).to_device(self.device))
     }
 
     fn noise(&mut self, _: Pass) -> Tensor {
         self.prior.draw(self.loader.batch(), self.latent, &self.noise, self.device)
+    }
+
+    /// The labels of pictures drawn at random: classes come as often as they do in the data, or D could tell the fakes
+    /// by their labels alone.
+    fn fake_labels(&mut self, _: Pass) -> Option<Tensor> {
+        let (mut random, of_data) = (self.labels.as_ref()?.host(), self.loader.dataset().labels.as_ref()?);
+        let n = self.loader.batch();
+        let drawn: Vec<i64> = (0..n).map(|_| of_data[random.random_range(0..of_data.len())] as i64).collect();
+        Some(Tensor::new(&drawn, &[n]).to_device(self.device))
     }
 
     fn interpolation(&mut self, real: &Tensor) -> Tensor {
@@ -58,28 +85,29 @@ pub struct Trainer {
     gan: Gan,
     draws: LiveDraws,
     /// Channels, rows and columns of an image.
-    shape: [usize; 3],
+    image: [usize; 3],
+    classes: usize,
     steps: u64,
 }
 
-/// A recipe's layers for these settings.
-pub(super) fn architecture(config: &TrainConfig, pixels: usize) -> Result<zoo::Architecture> {
-    let logits = config.step.loss.get().takes_logits();
-    Ok((zoo::recipe(&config.recipe)?.architecture)(config.latent, pixels, logits))
+/// What a run's sample grids show: the same all through it.
+pub struct Preview {
+    /// Latent vectors.
+    pub z: Tensor,
+    /// The class of each, if G is given classes: every row of the grid has one, every column one latent vector.
+    pub labels: Option<Tensor>,
+    /// Samples in a row.
+    pub columns: usize,
 }
 
-pub(super) fn generator(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<Network> {
-    Ok(Network::with_init("G", &architecture(config, pixels)?.generator, &config.init, random))
-}
-
-/// G and D of these settings, as a run begins with them, for images of this many pixels.
+/// G and D of these settings, as a run begins with them, for images `[channels, rows, columns]` of this many classes.
 ///
 /// ```
 /// use ganvil::gan::{TrainConfig, networks};
 /// use ganvil::nn::parameter_count;
 /// use ganvil::{Generator, rng::Stream};
 /// let config = TrainConfig::default();
-/// let (g, d) = networks(&config, 784, &Generator::new(config.seed, Stream::Init))?;
+/// let (g, d) = networks(&config, [1, 28, 28], 10, &Generator::new(config.seed, Stream::Init))?;
 /// assert_eq!((g.name(), d.name()), ("G", "D"));
 /// assert_eq!(parameter_count(&d), 784 * 512 + 512 + 512 * 256 + 256 + 256 + 1);
 /// # Ok::<(), ganvil::Error>(())
@@ -87,41 +115,58 @@ pub(super) fn generator(config: &TrainConfig, pixels: usize, random: &Generator)
 ///
 /// # Errors
 /// If there is no such recipe.
-pub fn networks(config: &TrainConfig, pixels: usize, random: &Generator) -> Result<(Network, Network)> {
-    let g = generator(config, pixels, random)?;
-    let d = architecture(config, pixels)?.discriminator;
-    Ok((g, Network::with_init("D", &d, &config.init, random)))
+pub fn networks(
+    config: &TrainConfig,
+    image: [usize; 3],
+    classes: usize,
+    random: &Generator,
+) -> Result<(Network, Network)> {
+    let a = config.architecture(image, classes)?;
+    let g = Network::build("G", &a.generator, &config.init, random);
+    Ok((g, Network::build("D", &a.discriminator, &config.init, random)))
 }
 
 impl Trainer {
     /// A run at its beginning.
     ///
     /// # Errors
-    /// If the settings cannot be trained with, or the batch is larger than the data set.
+    /// If the settings cannot be trained with, ask for labels that the data set does not have, or the batch is larger than
+    /// the data set.
     pub fn new(config: TrainConfig, data: Arc<Dataset>, device: Device) -> Result<Trainer> {
         config.check()?;
         if device == Device::Meta {
             let remedy = "training needs values; use cpu".into();
             return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
         }
-        let shape = data.shape();
-        let pixels = data.images.area();
+        if !config.conditioning.is_none() && data.labels.is_none() {
+            let remedy = format!(
+                "the data set {} has no labels; use data with classes (a folder for each), or a recipe without labels",
+                data.name
+            );
+            return Err(Error::Argument {
+                what: "--conditioning",
+                value: config.conditioning.name().into(),
+                remedy,
+            });
+        }
+        let (image, classes) = (data.shape(), data.classes.len());
         let stream = |s| Generator::new(config.seed, s);
-        let init = stream(Stream::Init);
-        let (mut g, mut d) = networks(&config, pixels, &init)?;
+        let (mut g, mut d) = networks(&config, image, classes, &stream(Stream::Init))?;
+        let a = config.architecture(image, classes)?;
         // The average starts as G: from the same random numbers.
-        let mut average = match config.step.ema {
-            Some(_) => Some(generator(&config, pixels, &stream(Stream::Init))?),
-            None => None,
-        };
+        let same = || Network::build("G", &a.generator, &config.init, &stream(Stream::Init));
+        let mut average = config.step.ema.map(|_| same());
         [&mut g, &mut d].into_iter().chain(&mut average).for_each(|n| to_device(n, device));
         let loader = Loader::new(data, config.batch, config.seed)?;
         let draws = LiveDraws {
             scratch: vec![0.0; loader.len_of_batch()],
+            batch_labels: Vec::with_capacity(config.batch),
+            sample: a.sample,
             loader,
             noise: stream(Stream::Noise),
             dropout: stream(Stream::Dropout),
             penalty: stream(Stream::Penalty),
+            labels: (!config.conditioning.is_none()).then(|| stream(Stream::Labels)),
             prior: config.prior,
             latent: config.latent,
             device,
@@ -135,7 +180,7 @@ impl Trainer {
             config: config.step,
             images: 0,
         };
-        Ok(Trainer { config, gan, draws, shape, steps: 0 })
+        Ok(Trainer { config, gan, draws, image, classes, steps: 0 })
     }
 
     /// The settings.
@@ -159,8 +204,13 @@ impl Trainer {
     }
 
     /// Channels, rows and columns of an image.
-    pub fn image_shape(&self) -> [usize; 3] {
-        self.shape
+    pub fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    /// The classes that G can be asked for; None if it takes no labels.
+    pub fn classes(&self) -> Option<usize> {
+        (!self.config.conditioning.is_none()).then_some(self.classes)
     }
 
     /// The instruction set of the device's kernels.
@@ -201,9 +251,23 @@ impl Trainer {
         self.gan.average.as_ref().unwrap_or(&self.gan.g)
     }
 
-    /// Samples in [-1, 1] for latent vectors, in evaluation mode.
-    pub fn sample(&self, z: &Tensor) -> Vec<f32> {
-        generate(self.sampler(), z, None, Ctx::eval())
+    /// What sample grids show: 64 latent vectors, or ten with each class.
+    pub fn preview(&self) -> Preview {
+        let Some(classes) = self.classes() else {
+            return Preview { z: self.fixed_noise(64), labels: None, columns: 8 };
+        };
+        let columns = 10;
+        let of_each = |f: fn(usize, usize) -> usize| {
+            let v: Vec<i64> = (0..classes * columns).map(|i| f(i, columns) as i64).collect();
+            Tensor::new(&v, &[v.len()]).to_device(self.draws.device)
+        };
+        let z = self.fixed_noise(columns).index_select(0, &of_each(|i, columns| i % columns));
+        Preview { z, labels: Some(of_each(|i, columns| i / columns)), columns }
+    }
+
+    /// Samples in [-1, 1] for latent vectors, and their classes if G takes labels, in evaluation mode.
+    pub fn sample(&self, z: &Tensor, labels: Option<&Tensor>) -> Vec<f32> {
+        generate(self.sampler(), z, labels, Ctx::eval())
     }
 
     /// The name of the first tensor of the networks that holds a value that is not finite.
@@ -226,9 +290,11 @@ impl Trainer {
         let d = &self.draws;
         let standing = Standing {
             steps: self.steps,
-            shape: self.shape,
+            image: self.image,
+            classes: self.classes,
             position: d.loader.position(),
             calls: [&d.noise, &d.dropout, &d.penalty].map(Generator::calls),
+            label_calls: d.labels.as_ref().map_or(0, Generator::calls),
             tier: self.tier(),
         };
         save(path, &self.gan, &self.config, &standing)
@@ -239,10 +305,14 @@ impl Trainer {
 pub(super) struct Standing {
     pub steps: u64,
     /// Channels, rows and columns of an image.
-    pub shape: [usize; 3],
+    pub image: [usize; 3],
+    /// Of the data; stored if the game has labels.
+    pub classes: usize,
     pub position: Position,
     /// Draws made for noise, dropout and penalty.
     pub calls: [u64; 3],
+    /// Draws made of labels.
+    pub label_calls: u64,
     pub tier: &'static str,
 }
 
@@ -259,24 +329,28 @@ pub(super) fn save(path: &Path, gan: &Gan, config: &TrainConfig, s: &Standing) -
         });
         tensors.extend(opt.state_dict(&names));
     }
-    let mut config = json!(config);
+    let mut settings = json!(config);
     // How long and how often are the run's business, not the state's.
-    if let Some(c) = config.as_object_mut() {
+    if let Some(c) = settings.as_object_mut() {
         for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
             c.remove(key);
         }
     }
     let [noise, dropout, penalty] = s.calls;
-    let meta: Value = json!({
+    let mut meta: Value = json!({
         "format": 1,
-        "config": config,
+        "config": settings,
         "step": s.steps,
         "images": gan.images,
-        "image_shape": s.shape,
+        "image_shape": s.image,
         "position": s.position,
         "calls": { "noise": noise, "dropout": dropout, "penalty": penalty },
         "simd": s.tier,
     });
+    if !config.conditioning.is_none() {
+        meta["classes"] = s.classes.into();
+        meta["calls"]["labels"] = s.label_calls.into();
+    }
     checkpoint::save(path, &tensors, &meta)
 }
 
@@ -285,5 +359,88 @@ fn visit(gan: &Gan, f: &mut dyn FnMut(&str, &Tensor)) {
     gan.d.visit("D.", &mut |name, _, t| f(name, t));
     if let Some(average) = &gan.average {
         average.visit("G_ema.", &mut |name, _, t| f(name, t));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Images;
+    use crate::gan::{Conditioning, zoo};
+
+    /// Pictures that show their class: four fifths of class 0, a tenth each of 1 and 3, none of 2.
+    fn telling() -> Arc<Dataset> {
+        let labels: Vec<u32> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
+        let pixels = labels.iter().flat_map(|&y| [y as u8 * 50; 4]).collect();
+        let images = Images { count: labels.len(), channels: 1, rows: 2, cols: 2, pixels };
+        let classes = (0..4).map(|c| c.to_string()).collect();
+        Arc::new(Dataset { images, labels: Some(labels), classes, name: "telling".into() })
+    }
+
+    fn trainer(conditioning: Conditioning) -> Trainer {
+        let mut config = TrainConfig { batch: 50, conditioning, ..TrainConfig::default() };
+        config.step = (zoo::recipe("mlp-a").unwrap().config)().step;
+        Trainer::new(config, telling(), Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_real_sample_comes_with_its_own_label() {
+        let mut draws = trainer(Conditioning::Embed).draws;
+        let mut seen = [0; 4];
+        for _ in 0..20 {
+            let (x, y) = (draws.real(), draws.labels().unwrap());
+            assert_eq!((x.shape(), y.shape(), y.dtype()), (&[50, 4][..], &[50][..], DType::I64));
+            for (picture, y) in x.to_vec::<f32>().chunks(4).zip(y.to_vec::<i64>()) {
+                assert_eq!(picture, [crate::data::to_unit(50 * y as u8); 4]);
+                seen[y as usize] += 1;
+            }
+        }
+        // 20 batches are 2.5 passes over the data; the half pass may have more of one or the other.
+        assert!(seen[0] > seen[1] && seen[1] > 50 && seen[2] == 0, "{seen:?}");
+    }
+
+    #[test]
+    fn fakes_are_asked_for_as_often_as_a_class_is_in_the_data() {
+        let mut draws = trainer(Conditioning::Embed).draws;
+        let mut seen = [0.0; 4];
+        let mut last = Vec::new();
+        for k in 0..400 {
+            let y = draws.fake_labels(Pass::Discriminator(k)).unwrap().to_vec::<i64>();
+            y.iter().for_each(|&y| seen[y as usize] += 1.0);
+            assert_ne!(y, last, "each update draws anew");
+            last = y;
+        }
+        // Of 20,000 draws; a standard deviation is 42 at a share of a tenth.
+        assert!((seen[1] - 2000.0_f64).abs() < 250.0 && (seen[3] - 2000.0_f64).abs() < 250.0, "{seen:?}");
+        assert_eq!((seen[2], seen.iter().sum::<f64>()), (0.0, 20_000.0));
+    }
+
+    #[test]
+    fn without_conditioning_there_are_no_labels() {
+        let mut draws = trainer(Conditioning::None).draws;
+        draws.real();
+        assert!(draws.labels().is_none() && draws.fake_labels(Pass::Generator(0)).is_none());
+    }
+
+    #[test]
+    fn labels_that_are_not_there_are_asked_for_in_vain() {
+        let data = Dataset { labels: None, classes: vec![], ..Dataset::clone(&telling()) };
+        let config = TrainConfig { batch: 50, conditioning: Conditioning::Embed, ..TrainConfig::default() };
+        let error = Trainer::new(config, Arc::new(data), Device::Cpu).err().unwrap().to_string();
+        assert!(
+            error.contains("--conditioning 'embed'") && error.contains("telling has no labels"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn reals_have_the_shape_that_the_architecture_takes() {
+        let mut draws = trainer(Conditioning::None).draws;
+        let flat = draws.real();
+        draws.sample = vec![1, 2, 2];
+        draws.loader.seek(crate::data::Position::default()).unwrap();
+        let pictures = draws.real();
+        assert_eq!((flat.shape(), pictures.shape()), (&[50, 4][..], &[50, 1, 2, 2][..]));
+        assert_eq!(flat.to_vec::<f32>(), pictures.to_vec::<f32>());
     }
 }

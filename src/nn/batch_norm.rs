@@ -3,7 +3,8 @@
 use super::norm::check_input;
 use super::state::{Buffer, visits};
 use super::{Ctx, Module};
-use crate::{DType, Device, Tensor};
+use crate::ops::BatchNorm as Statistics;
+use crate::{DType, Device, Tensor, no_grad};
 
 /// Per channel: y = (x - mean) / sqrt(var + eps) * weight + bias.
 ///
@@ -89,17 +90,6 @@ impl<const DIMS: usize> BatchNorm<DIMS> {
         }
     }
 
-    fn track(&self, mean: &Tensor, var: &Tensor, per_channel: usize) {
-        let unbias = per_channel as f64 / (per_channel - 1) as f64;
-        let blend = |old: &Buffer, new: &Tensor, scale: f64| {
-            old.set(old.get().mul_scalar(1.0 - self.momentum).add(&new.mul_scalar(self.momentum * scale)));
-        };
-        blend(&self.running_mean, mean, 1.0);
-        blend(&self.running_var, var, unbias);
-        let seen = self.num_batches_tracked.get().item() as i64;
-        self.num_batches_tracked.set(Tensor::new(&[seen + 1], &[]));
-    }
-
     fn check(&self, x: &Tensor) {
         let features = self.weight.numel();
         match DIMS {
@@ -118,8 +108,8 @@ impl<const DIMS: usize> Module for BatchNorm<DIMS> {
         }
         let normed = x.batch_norm(&self.weight, &self.bias, self.eps);
         if ctx.updates_buffers() {
-            let per_channel = x.numel() / self.weight.numel().max(1);
-            crate::no_grad(|| self.track(&normed.mean, &normed.var, per_channel));
+            let running = [&self.running_mean, &self.running_var, &self.num_batches_tracked];
+            track(running, self.momentum, &normed, x);
         }
         normed.y
     }
@@ -128,4 +118,20 @@ impl<const DIMS: usize> Module for BatchNorm<DIMS> {
     fn type_name(&self) -> &'static str {
         if DIMS == 1 { "BatchNorm1d" } else { "BatchNorm2d" }
     }
+}
+
+/// Moves running mean and variance towards those of the batch x, and counts it.
+pub(super) fn track(running: [&Buffer; 3], momentum: f64, batch: &Statistics, x: &Tensor) {
+    let per_channel = x.numel() / batch.mean.numel().max(1);
+    let unbias = per_channel as f64 / (per_channel - 1) as f64;
+    let [mean, var, seen] = running;
+    let blend = |old: &Buffer, new: &Tensor, scale: f64| {
+        old.set(old.get().mul_scalar(1.0 - momentum).add(&new.mul_scalar(momentum * scale)));
+    };
+    no_grad(|| {
+        blend(mean, &batch.mean, 1.0);
+        blend(var, &batch.var, unbias);
+        let count = seen.get().item() as i64;
+        seen.set(Tensor::new(&[count + 1], &[]));
+    });
 }

@@ -1,7 +1,7 @@
 //! Convolutional layers.
 
 use super::state::visits;
-use super::{Ctx, Module, init};
+use super::{Ctx, Module, Weighted, init};
 use crate::{ConvOptions, Generator, Tensor};
 
 /// [`Tensor::conv2d`] with a trained weight `[out, in/groups, kh, kw]` and bias `[out]`.
@@ -53,6 +53,15 @@ impl Module for Conv2d {
         x.conv2d(&self.weight, self.bias.as_ref(), &self.options)
     }
     visits!(Parameter weight, Parameter bias);
+}
+
+impl Weighted for Conv2d {
+    fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+    fn with_weight(&self, weight: Tensor) -> Conv2d {
+        Conv2d { weight, bias: self.bias.clone(), ..*self }
+    }
 }
 
 /// [`Tensor::conv_transpose2d`] with a trained weight `[in, out/groups, kh, kw]` and bias `[out]`.
@@ -109,6 +118,18 @@ impl Module for ConvTranspose2d {
         x.conv_transpose2d(&self.weight, self.bias.as_ref(), &self.options, self.output_padding)
     }
     visits!(Parameter weight, Parameter bias);
+}
+
+impl Weighted for ConvTranspose2d {
+    fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+    fn with_weight(&self, weight: Tensor) -> ConvTranspose2d {
+        ConvTranspose2d { weight, bias: self.bias.clone(), ..*self }
+    }
+    fn norm_dim(&self) -> isize {
+        1
+    }
 }
 
 /// Weight and bias, uniform within the inverse root of the weight's fan-in as PyTorch counts it: all sizes but the first.

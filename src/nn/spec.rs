@@ -32,6 +32,9 @@ pub enum LayerSpec {
         /// In place of the network's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init: Option<Init>,
+        /// Whether it is under [`super::SpectralNorm`].
+        #[serde(default, skip_serializing_if = "is_false")]
+        spectral_norm: bool,
     },
     /// See [`super::Conv2d`].
     Conv2d {
@@ -62,6 +65,9 @@ pub enum LayerSpec {
         /// In place of the network's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init: Option<Init>,
+        /// Whether it is under [`super::SpectralNorm`].
+        #[serde(default, skip_serializing_if = "is_false")]
+        spectral_norm: bool,
     },
     /// See [`super::ConvTranspose2d`].
     ConvTranspose2d {
@@ -95,6 +101,9 @@ pub enum LayerSpec {
         /// In place of the network's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init: Option<Init>,
+        /// Whether it is under [`super::SpectralNorm`].
+        #[serde(default, skip_serializing_if = "is_false")]
+        spectral_norm: bool,
     },
     /// See [`super::BatchNorm1d`].
     BatchNorm1d {
@@ -165,6 +174,53 @@ pub enum LayerSpec {
         #[serde(default)]
         affine: bool,
     },
+    /// See [`super::ConditionalBatchNorm2d`].
+    ConditionalBatchNorm2d {
+        /// Channels.
+        num_features: usize,
+        /// Classes.
+        num_classes: usize,
+        /// Added to the variance.
+        #[serde(default = "norm_eps")]
+        eps: f64,
+        /// Share of a batch's statistics in the running ones.
+        #[serde(default = "batch_norm_momentum")]
+        momentum: f64,
+    },
+    /// See [`super::PixelNorm`].
+    PixelNorm(PixelNorm),
+    /// See [`super::AvgPool2d`].
+    AvgPool2d(AvgPool2d),
+    /// See [`super::MaxPool2d`].
+    MaxPool2d(MaxPool2d),
+    /// See [`super::AdaptiveAvgPool2d`].
+    AdaptiveAvgPool2d(AdaptiveAvgPool2d),
+    /// See [`super::GlobalSumPool`].
+    GlobalSumPool,
+    /// See [`super::Upsample`].
+    Upsample(Upsample),
+    /// See [`super::PixelShuffle`].
+    PixelShuffle(PixelShuffle),
+    /// See [`super::SelfAttention`].
+    SelfAttention {
+        /// Channels; at least 8.
+        channels: usize,
+        /// Whether its weights are under [`super::SpectralNorm`].
+        #[serde(default, skip_serializing_if = "is_false")]
+        spectral_norm: bool,
+    },
+    /// See [`super::MinibatchStdDev`].
+    MinibatchStdDev(MinibatchStdDev),
+    /// See [`super::MinibatchDiscrimination`].
+    MinibatchDiscrimination {
+        /// Features of the input.
+        #[serde(rename = "in")]
+        inputs: usize,
+        /// New features.
+        kernels: usize,
+        /// Comparisons for each of them.
+        kernel_dims: usize,
+    },
     /// See [`super::LeakyReLU`].
     LeakyReLU {
         /// Slope below 0.
@@ -212,6 +268,9 @@ pub enum LayerSpec {
 
 fn yes() -> bool {
     true
+}
+fn is_false(b: &bool) -> bool {
+    !b
 }
 fn one() -> f64 {
     1.0
@@ -262,7 +321,7 @@ impl LayerSpec {
     /// assert_eq!(f.forward(&Tensor::ones(&[5, 3], DType::F32, Device::Cpu), &Ctx::eval()).shape(), [5, 2]);
     /// ```
     pub fn linear(inputs: usize, outputs: usize) -> LayerSpec {
-        LayerSpec::Linear { inputs, outputs, bias: true, init: None }
+        LayerSpec::Linear { inputs, outputs, bias: true, init: None, spectral_norm: false }
     }
 
     /// A square Conv2d layer, without bias if batch normalisation follows.
@@ -293,6 +352,7 @@ impl LayerSpec {
             groups: 1,
             bias,
             init: None,
+            spectral_norm: false,
         }
     }
 
@@ -325,6 +385,7 @@ impl LayerSpec {
             groups: 1,
             bias,
             init: None,
+            spectral_norm: false,
         }
     }
 
@@ -389,7 +450,11 @@ impl LayerSpec {
     pub fn mixes_samples(&self) -> bool {
         let any = |specs: &[LayerSpec]| specs.iter().any(LayerSpec::mixes_samples);
         match self {
-            LayerSpec::BatchNorm1d { .. } | LayerSpec::BatchNorm2d { .. } => true,
+            LayerSpec::BatchNorm1d { .. }
+            | LayerSpec::BatchNorm2d { .. }
+            | LayerSpec::ConditionalBatchNorm2d { .. }
+            | LayerSpec::MinibatchStdDev(_)
+            | LayerSpec::MinibatchDiscrimination { .. } => true,
             LayerSpec::Residual { body, shortcut, .. } => any(body) || any(shortcut),
             LayerSpec::Branches { branches, .. } => branches.iter().any(|b| any(b)),
             _ => false,
@@ -428,33 +493,27 @@ impl LayerSpec {
             LayerSpec::Branches { branches, join } => {
                 Box::new(branches.iter().fold(Branches::new(*join), |all, b| all.with(sequence(b))))
             }
-            _ => {
-                let mut layer = self.layer(random);
-                let own = match self {
-                    LayerSpec::Linear { init, .. }
-                    | LayerSpec::Conv2d { init, .. }
-                    | LayerSpec::ConvTranspose2d { init, .. } => *init,
-                    _ => None,
-                };
-                init::apply(&mut layer, &own.unwrap_or(*init), random);
-                layer
+            &LayerSpec::Linear { inputs, outputs, bias, init: own, spectral_norm } => {
+                let layer = Linear::new(inputs, outputs, bias, random);
+                weighted(layer, &own.unwrap_or(*init), spectral_norm, random)
             }
-        }
-    }
-
-    /// A layer that holds no others, as PyTorch makes it.
-    fn layer(&self, random: &Generator) -> Box<dyn Module> {
-        match *self {
-            LayerSpec::Linear { inputs, outputs, bias, .. } => {
-                Box::new(Linear::new(inputs, outputs, bias, random))
-            }
-            LayerSpec::Conv2d {
-                inputs, outputs, kernel, stride, padding, dilation, groups, bias, ..
+            &LayerSpec::Conv2d {
+                inputs,
+                outputs,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                groups,
+                bias,
+                init: own,
+                spectral_norm,
             } => {
                 let options = ConvOptions { stride, padding, dilation, groups };
-                Box::new(Conv2d::new(inputs, outputs, kernel, options, bias, random))
+                let layer = Conv2d::new(inputs, outputs, kernel, options, bias, random);
+                weighted(layer, &own.unwrap_or(*init), spectral_norm, random)
             }
-            LayerSpec::ConvTranspose2d {
+            &LayerSpec::ConvTranspose2d {
                 inputs,
                 outputs,
                 kernel,
@@ -464,11 +523,30 @@ impl LayerSpec {
                 dilation,
                 groups,
                 bias,
-                ..
+                init: own,
+                spectral_norm,
             } => {
                 let options = ConvOptions { stride, padding, dilation, groups };
-                Box::new(ConvTranspose2d::new(inputs, outputs, kernel, options, output_padding, bias, random))
+                let layer =
+                    ConvTranspose2d::new(inputs, outputs, kernel, options, output_padding, bias, random);
+                weighted(layer, &own.unwrap_or(*init), spectral_norm, random)
             }
+            &LayerSpec::SelfAttention { channels, spectral_norm } => {
+                let mut layer = SelfAttention::new(channels, random);
+                init::apply(&mut layer, init, random);
+                if spectral_norm { Box::new(layer.spectral(random)) } else { Box::new(layer) }
+            }
+            _ => {
+                let mut layer = self.layer(random);
+                init::apply(&mut layer, init, random);
+                layer
+            }
+        }
+    }
+
+    /// Any other layer, as PyTorch makes it.
+    fn layer(&self, random: &Generator) -> Box<dyn Module> {
+        match *self {
             LayerSpec::BatchNorm1d { num_features, eps, momentum } => {
                 Box::new(BatchNorm1d::new(num_features, eps, momentum))
             }
@@ -495,9 +573,26 @@ impl LayerSpec {
             LayerSpec::Dropout { p } => Box::new(Dropout { p }),
             LayerSpec::Flatten => Box::new(Flatten),
             LayerSpec::Unflatten { ref shape } => Box::new(Unflatten { shape: shape.clone() }),
-            LayerSpec::Residual { .. } | LayerSpec::Branches { .. } => {
-                unreachable!("containers are built from their parts")
+            LayerSpec::ConditionalBatchNorm2d { num_features, num_classes, eps, momentum } => {
+                Box::new(ConditionalBatchNorm2d::new(num_features, num_classes, eps, momentum))
             }
+            LayerSpec::PixelNorm(ref layer) => Box::new(layer.clone()),
+            LayerSpec::AvgPool2d(ref layer) => Box::new(layer.clone()),
+            LayerSpec::MaxPool2d(ref layer) => Box::new(layer.clone()),
+            LayerSpec::AdaptiveAvgPool2d(ref layer) => Box::new(layer.clone()),
+            LayerSpec::GlobalSumPool => Box::new(GlobalSumPool),
+            LayerSpec::Upsample(ref layer) => Box::new(layer.clone()),
+            LayerSpec::PixelShuffle(ref layer) => Box::new(layer.clone()),
+            LayerSpec::MinibatchStdDev(ref layer) => Box::new(layer.clone()),
+            LayerSpec::MinibatchDiscrimination { inputs, kernels, kernel_dims } => {
+                Box::new(MinibatchDiscrimination::new(inputs, kernels, kernel_dims, random))
+            }
+            LayerSpec::Linear { .. }
+            | LayerSpec::Conv2d { .. }
+            | LayerSpec::ConvTranspose2d { .. }
+            | LayerSpec::SelfAttention { .. }
+            | LayerSpec::Residual { .. }
+            | LayerSpec::Branches { .. } => unreachable!("built by build_with"),
         }
     }
 
@@ -530,4 +625,15 @@ impl LayerSpec {
         specs.iter().for_each(|l| s.push(l.build_with(init, random)));
         s
     }
+}
+
+/// A layer with its weight drawn by `init`, and then under spectral normalisation if wanted.
+fn weighted<M: Weighted + 'static>(
+    mut layer: M,
+    init: &Init,
+    spectral_norm: bool,
+    random: &Generator,
+) -> Box<dyn Module> {
+    init::apply(&mut layer, init, random);
+    if spectral_norm { Box::new(SpectralNorm::new(layer, random)) } else { Box::new(layer) }
 }

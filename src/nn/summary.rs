@@ -57,7 +57,8 @@ pub struct Summary {
 /// Runs an evaluation pass on shapes alone, and lists every layer with its output, parameters and multiply-adds.
 ///
 /// The pass is a real one, on device meta: no values, no time. Multiply-adds are those of the kernels that were called,
-/// so they are what the library does and not what a formula for the layer says. `input` includes the batch; an input of
+/// so they are what the library does and not what a formula for the layer says. Its condition is a class for each
+/// sample. `input` includes the batch; an input of
 /// indices goes through [`Summary::of`].
 ///
 /// ```
@@ -103,12 +104,37 @@ impl Summary {
     /// ```
     #[track_caller]
     pub fn of(module: &dyn Module, input: &Tensor) -> Summary {
+        Summary::pass(module, input, None)
+    }
+
+    /// [`Summary::of`] for a network that takes a condition, such as classes, with its pass.
+    ///
+    /// ```
+    /// use ganvil::gan::{LabelEmbed, Network, NetworkSpec};
+    /// use ganvil::nn::{Init, LayerSpec, Summary};
+    /// use ganvil::{DType, Device, Generator, Tensor, rng::Stream};
+    /// let label_embed = Some(LabelEmbed { num: 10, dim: 4 });
+    /// let spec = NetworkSpec { layers: vec![LayerSpec::linear(3 + 4, 2)], label_embed, head: None };
+    /// let g = Network::build("G", &spec, &Init::Default, &Generator::new(0, Stream::Init));
+    /// let zeros = |shape: &[usize], dtype| Tensor::zeros(shape, dtype, Device::Cpu);
+    /// let s = Summary::conditional(&g, &zeros(&[5, 3], DType::F32), &zeros(&[5], DType::I64));
+    /// assert_eq!((&*s.rows[0].name, s.rows[0].parameters, s.macs), ("G.label_embed", 40, 5 * 7 * 2));
+    /// ```
+    #[track_caller]
+    pub fn conditional(module: &dyn Module, input: &Tensor, condition: &Tensor) -> Summary {
+        Summary::pass(module, input, Some(&condition.to_device(Device::Meta)))
+    }
+
+    #[track_caller]
+    fn pass(module: &dyn Module, input: &Tensor, condition: Option<&Tensor>) -> Summary {
         let drafts = RefCell::new(Drafts::default());
         let watch = |a: &Applied| drafts.borrow_mut().add(a.path, a.module, a.output);
         let (output, calls) = no_grad(|| {
             let meta = module.boxed().map(|_, _, t| t.to_device(Device::Meta));
             let input = input.to_device(Device::Meta);
-            trace::record(|| meta.forward(&input, &Ctx::eval().watched(&watch)))
+            let ctx = Ctx::eval().watched(&watch);
+            let ctx = condition.map_or(ctx, |c| ctx.with_condition(c));
+            trace::record(|| meta.forward(&input, &ctx))
         });
         let mut drafts = drafts.into_inner();
         drafts.add("", module, &output);

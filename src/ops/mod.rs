@@ -4,11 +4,14 @@
 //! are written in terms of these same ops. Nothing here knows which device it runs on.
 
 mod activation;
+mod attention;
 mod binary;
 mod compare;
+mod conditional_norm;
 mod conv;
 mod dropout;
 mod index;
+mod interpolate;
 mod layer_norm;
 mod loss;
 mod matmul;
@@ -19,13 +22,22 @@ pub(crate) mod optim;
 mod order;
 mod pad;
 mod part;
+mod pixel_shuffle;
+mod pool;
+mod progressive;
 mod reduce;
 mod shape;
 mod softmax;
+mod spectral_norm;
 mod unary;
+mod upfirdn;
 
+pub use attention::Projection;
+pub use interpolate::Interpolation;
 pub use loss::Reduction;
+pub(crate) use norm::BatchNorm;
 pub use pad::PadMode;
+pub use spectral_norm::SpectralOrder;
 
 use crate::error::misuse;
 use crate::layout::{broadcast_shapes, check_shape};

@@ -13,6 +13,8 @@ pub enum PadMode {
     Constant(f64),
     /// The mirror image, the outermost entry not repeated: `c b | a b c | b a`.
     Reflect,
+    /// The outermost entry again and again: `a a | a b c | c c`.
+    Replicate,
 }
 
 /// A border of a constant: for each padded dimension, where the input starts and how long it is.
@@ -38,11 +40,12 @@ impl Tensor {
     /// let x = Tensor::from([[1.0f32, 2.0, 3.0]]);
     /// assert_eq!(x.pad(&[1, 2], PadMode::Constant(9.0)).to_vec::<f32>(), [9.0, 1.0, 2.0, 3.0, 9.0, 9.0]);
     /// assert_eq!(x.pad(&[1, 2], PadMode::Reflect).to_vec::<f32>(), [2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
+    /// assert_eq!(x.pad(&[1, 2], PadMode::Replicate).to_vec::<f32>(), [1.0, 1.0, 2.0, 3.0, 3.0, 3.0]);
     /// ```
     ///
     /// # Panics
     /// If `padding` has an odd number of entries or more than two for each dimension, a reflection is not shorter than
-    /// its dimension, or the constant is no value of an integer dtype.
+    /// its dimension, an empty dimension is to be replicated, or the constant is no value of an integer dtype.
     #[track_caller]
     pub fn pad(&self, padding: &[usize], mode: PadMode) -> Tensor {
         if !padding.len().is_multiple_of(2) || padding.len() > 2 * self.rank() {
@@ -66,6 +69,13 @@ impl Tensor {
                     self.shape()
                 );
             }
+            if mode == PadMode::Replicate && n == 0 {
+                misuse!(
+                    "pad",
+                    "dimension {d} of shape {:?} has no entry to replicate; pad with a constant",
+                    self.shape()
+                );
+            }
             shape[d] = n.saturating_add(before).saturating_add(after);
         }
         check_shape("pad", &shape);
@@ -76,6 +86,7 @@ impl Tensor {
                 self.bordered(value, &shape, parts)
             }
             PadMode::Reflect => dims().fold(self.clone(), |x, (s, d)| x.reflected(d, s[0], s[1])),
+            PadMode::Replicate => dims().fold(self.clone(), |x, (s, d)| x.replicated(d, s[0], s[1])),
         }
     }
 
@@ -95,6 +106,14 @@ impl Tensor {
         let n = self.shape()[d];
         let order = (1..=before).rev().chain(0..n).chain((n - 1 - after..n - 1).rev());
         self.reordered(d, order)
+    }
+
+    /// One dimension with its first entry repeated before it, and its last behind it.
+    fn replicated(&self, d: usize, before: usize, after: usize) -> Tensor {
+        let (n, dim) = (self.shape()[d], d as isize);
+        let times = |entry: usize, n: usize| (0..n).map(move |_| self.narrow(dim, entry, 1));
+        let parts: Vec<Tensor> = times(0, before).chain([self.clone()]).chain(times(n - 1, after)).collect();
+        Tensor::cat(&parts.iter().collect::<Vec<_>>(), dim)
     }
 
     /// The listed entries of a dimension.

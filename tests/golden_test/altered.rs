@@ -11,6 +11,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test { name: "altered_traces_fail", run: traces },
         Test { name: "altered_reuse_of_fakes_fails", run: reuse },
+        Test { name: "altered_labels_fail", run: labels },
         Test { name: "altered_penalties_fail", run: penalties },
     ]
 }
@@ -107,8 +108,8 @@ fn traces() -> Result<(), String> {
         },
         Alteration {
             what: "an unknown objective",
-            alter: |f| set(f, "objective", json!("hinge")),
-            message: "objective 'hinge' is not known",
+            alter: |f| set(f, "objective", json!("energy")),
+            message: "objective 'energy' is not known",
         },
         Alteration {
             what: "an unknown attribute",
@@ -158,7 +159,12 @@ fn traces() -> Result<(), String> {
         Alteration {
             what: "a label embedding",
             alter: |f| f.model.as_mut().expect("stored")["G"]["label_embed"] = json!({"num": 4, "dim": 4}),
-            message: "network G has 'label_embed', which is not known",
+            message: "has no tensor 'G.label_embed.weight'",
+        },
+        Alteration {
+            what: "an unknown part of a network",
+            alter: |f| f.model.as_mut().expect("stored")["G"]["style"] = json!(4),
+            message: "network G has 'style', which is not known",
         },
         Alteration {
             what: "an unknown layer",
@@ -190,6 +196,45 @@ fn reuse() -> Result<(), String> {
     check("train", "gan_vanilla", &[fresh, other_noise])
 }
 
+fn labels() -> Result<(), String> {
+    fn other(class: f64) -> f64 {
+        (class + 1.0) % 4.0
+    }
+    let alterations = [
+        Alteration {
+            what: "another class of a real sample",
+            alter: |f| edit(f, "step.0.d0.labels", other),
+            message: "step.0.grad.D.label_embed.weight",
+        },
+        Alteration {
+            what: "another class of a fake",
+            alter: |f| edit(f, "step.0.d0.fake_labels", other),
+            message: "step.0.grad.D.label_embed.weight",
+        },
+        Alteration {
+            what: "another class to draw",
+            alter: |f| edit(f, "step.0.g.labels", other),
+            message: "step.0.grad.G.label_embed.weight",
+        },
+        Alteration {
+            what: "a class that is none",
+            alter: |f| edit(f, "step.2.d0.labels", |_| 4.0),
+            message: "(in D.label_embed)",
+        },
+        Alteration {
+            what: "no classes for a network that takes them",
+            alter: |f| drop(f.arrays.remove("step.1.g.labels")),
+            message: "step.1.g.labels is missing",
+        },
+        Alteration {
+            what: "other numbers for a class",
+            alter: |f| edit(f, "final.D.label_embed.weight", |w| w + 1e-3),
+            message: "final.D.label_embed.weight",
+        },
+    ];
+    check("train", "cgan", &alterations)
+}
+
 fn penalties() -> Result<(), String> {
     let weight =
         Alteration { what: "another weight", alter: |f| set(f, "lambda", json!(9.0)), message: "out.0" };
@@ -206,5 +251,12 @@ fn penalties() -> Result<(), String> {
         },
         message: "the layers have other parameters",
     };
-    check("double", "gradient_penalty", &[weight, eps, gradient, names])
+    check("double", "gradient_penalty", &[weight, eps, gradient, names])?;
+    let gamma =
+        Alteration { what: "another weight", alter: |f| set(f, "gamma", json!(9.0)), message: "out.0" };
+    let sample =
+        Alteration { what: "another sample", alter: |f| edit(f, "in.0", |x| x + 1.0), message: "out.1" };
+    let gradient =
+        Alteration { what: "another gradient", alter: |f| edit(f, "grad.1", |g| g + 1.0), message: "grad.1" };
+    check("double", "r1_penalty", &[gamma, sample, gradient])
 }

@@ -61,6 +61,20 @@ impl Attrs {
         self.typed(name, "a count", |v| v.as_u64().map(|n| n as usize))
     }
 
+    /// A count or null.
+    pub fn usize_or_null(&self, name: &str) -> Result<Option<usize>, String> {
+        self.typed(name, "a count or null", |v| {
+            if v.is_null() { Some(None) } else { v.as_u64().map(|n| Some(n as usize)) }
+        })
+    }
+
+    /// Two sizes: of height and width.
+    pub fn pair(&self, name: &str) -> Result<[usize; 2], String> {
+        self.typed(name, "a list of two sizes", |v| {
+            list(v, |n| n.as_u64().map(|n| n as usize))?.try_into().ok()
+        })
+    }
+
     pub fn isize(&self, name: &str) -> Result<isize, String> {
         self.typed(name, "a whole number", |v| v.as_i64().map(|n| n as isize))
     }
@@ -79,12 +93,6 @@ impl Attrs {
 
     pub fn usizes(&self, name: &str) -> Result<Vec<usize>, String> {
         self.typed(name, "a list of sizes", |v| list(v, |n| n.as_u64().map(|n| n as usize)))
-    }
-
-    /// Two sizes, vertical and horizontal.
-    pub fn pair(&self, name: &str) -> Result<[usize; 2], String> {
-        let all = self.usizes(name)?;
-        all.try_into().map_err(|all| format!("attribute '{name}' has 2 numbers, got {all:?}"))
     }
 
     pub fn strings(&self, name: &str) -> Result<Vec<String>, String> {

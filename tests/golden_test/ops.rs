@@ -2,7 +2,7 @@
 
 use super::attrs::Attrs;
 use super::layers;
-use ganvil::{ConvOptions, PadMode, Reduction, Tensor};
+use ganvil::{ConvOptions, Interpolation, PadMode, Reduction, SpectralOrder, Tensor, no_grad};
 
 type Outputs = Result<Vec<Tensor>, String>;
 
@@ -15,7 +15,7 @@ fn one(y: Tensor) -> Outputs {
 
 /// The rule of an operation; None for one that is not known.
 pub fn rule(op: &str) -> Option<Rule> {
-    elementwise(op).or_else(|| arrangement(op)).or_else(|| compound(op))
+    elementwise(op).or_else(|| arrangement(op)).or_else(|| compound(op)).or_else(|| of_images(op))
 }
 
 fn elementwise(op: &str) -> Option<Rule> {
@@ -106,6 +106,68 @@ fn conv_options(a: &Attrs) -> Result<ConvOptions, String> {
 fn modulated_conv2d(a: &Attrs, x: &[Tensor]) -> Outputs {
     let eps = a.f64("eps")?;
     one(x[0].modulated_conv2d(&x[1], &x[2], a.pair("padding")?, a.bool("demodulate")?.then_some(eps)))
+}
+
+fn of_images(op: &str) -> Option<Rule> {
+    Some(match op {
+        "avg_pool2d" => |a, x| {
+            let [kernel, stride, padding] = window(a)?;
+            one(x[0].avg_pool2d(kernel, stride, padding))
+        },
+        "max_pool2d" => |a, x| {
+            let [kernel, stride, padding] = window(a)?;
+            one(x[0].max_pool2d(kernel, stride, padding))
+        },
+        "adaptive_avg_pool2d" => |a, x| one(x[0].adaptive_avg_pool2d(a.pair("output_size")?)),
+        "interpolate" => |a, x| one(x[0].interpolate([a.usize("scale_factor")?; 2], interpolation(a)?)),
+        "pixel_shuffle" => |a, x| one(x[0].pixel_shuffle(a.usize("upscale_factor")?)),
+        "pixel_norm" => |a, x| one(x[0].pixel_norm(a.f64("eps")?)),
+        "minibatch_stddev" => |a, x| {
+            let group = a.usize_or_null("group_size")?;
+            one(x[0].minibatch_stddev(group, a.usize("num_channels")?, a.f64("eps")?))
+        },
+        "spectral_norm" => spectral_norm,
+        "conditional_batch_norm" => layers::conditional_batch_norm,
+        "self_attention" => |_, x| {
+            let [x, wq, bq, wk, bk, wv, bv, gamma] = x else {
+                return Err(format!("self_attention has 8 inputs, got {}", x.len()));
+            };
+            one(x.self_attention((wq, Some(bq)), (wk, Some(bk)), (wv, Some(bv)), gamma))
+        },
+        _ => return None,
+    })
+}
+
+/// Kernel size, stride and padding.
+fn window(a: &Attrs) -> Result<[[usize; 2]; 3], String> {
+    Ok([a.pair("kernel_size")?, a.pair("stride")?, a.pair("padding")?])
+}
+
+fn interpolation(a: &Attrs) -> Result<Interpolation, String> {
+    match a.str("mode")? {
+        "nearest" => Ok(Interpolation::Nearest),
+        "bilinear" if a.bool("align_corners")? => Err("align_corners is not known".into()),
+        "bilinear" => Ok(Interpolation::Bilinear),
+        other => Err(format!("mode '{other}' is not known")),
+    }
+}
+
+/// All iterations but the last come before the one that the weight is differentiated through.
+fn spectral_norm(a: &Attrs, x: &[Tensor]) -> Outputs {
+    let [w, u, v] = x else { return Err(format!("spectral_norm has 3 inputs, got {}", x.len())) };
+    let (dim, eps) = (a.isize("dim")?, a.f64("eps")?);
+    let order = match a.str("order")? {
+        "v_first" => SpectralOrder::VFirst,
+        "u_first" => SpectralOrder::UFirst,
+        other => return Err(format!("order '{other}' is not known")),
+    };
+    let (mut u, mut v) = (u.clone(), v.clone());
+    for _ in 1..a.usize("n_power_iterations")? {
+        let next = no_grad(|| w.spectral_norm(&u, &v, dim, order, eps));
+        (u, v) = (next.u, next.v);
+    }
+    let normed = w.spectral_norm(&u, &v, dim, order, eps);
+    Ok(vec![normed.weight, normed.u, normed.v])
 }
 
 /// The dimensions of a reduction: null and none at all both mean all.

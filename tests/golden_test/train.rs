@@ -5,9 +5,9 @@ use super::fixture::{Fixture, Tolerance, Values};
 use super::place::Place;
 use super::{network, optim};
 use ganvil::gan::{
-    DiscriminatorUpdate, Draws, Gan, GeneratorUpdate, Loss, Network, On, Pass, Probe, StepConfig,
+    DiscriminatorUpdate, Draws, Gan, GeneratorUpdate, Loss, Network, NetworkSpec, On, Pass, Probe, StepConfig,
 };
-use ganvil::nn::state_dict;
+use ganvil::nn::{Init, state_dict};
 use ganvil::optim::Optimizer;
 use ganvil::rng::Stream;
 use ganvil::{Generator, Tensor};
@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// The traces that are replayed.
-const TRACES: [&str; 2] = ["gan_vanilla", "gan_dropout"];
+const TRACES: [&str; 7] = ["gan_vanilla", "gan_dropout", "dcgan", "wgan_gp", "hinge_sn", "lsgan", "cgan"];
 
 pub fn is_known(trace: &str) -> bool {
     TRACES.contains(&trace)
@@ -55,11 +55,15 @@ fn load(name: &'static str, report: &mut Report) -> Result<Network, String> {
     let (f, place) = (report.fixture, report.place);
     let spec = f.model.as_ref().and_then(|m| m.get(name)).and_then(Value::as_object);
     let spec = spec.ok_or_else(|| format!("the model has no network {name}"))?;
-    if let Some(other) = spec.keys().find(|k| *k != "layers") {
+    let label_embed = spec.get("label_embed").map(|e| {
+        serde_json::from_value(e.clone()).map_err(|error| format!("label_embed {e} is not known: {error}"))
+    });
+    if let Some(other) = spec.keys().find(|k| !["layers", "label_embed"].contains(&k.as_str())) {
         return Err(format!("network {name} has '{other}', which is not known"));
     }
     let layers = network::layers(spec.get("layers").unwrap_or(&Value::Null))?;
-    let mut net = Network::new(name, &layers, &Generator::new(0, Stream::Init));
+    let spec = NetworkSpec { layers, label_embed: label_embed.transpose()?, head: None };
+    let mut net = Network::build(name, &spec, &Init::Default, &Generator::new(0, Stream::Init));
     let prefix = format!("{name}.");
     let initial: HashMap<String, Tensor> = f
         .arrays
@@ -87,6 +91,9 @@ fn config(f: &Fixture) -> Result<StepConfig, String> {
     let loss = match f.attrs.str("objective")? {
         "bce" => Loss::Bce,
         "bce_logits" => Loss::NonSaturating,
+        "hinge" => Loss::Hinge,
+        "lsgan" => Loss::Lsgan,
+        "wgan_gp" => Loss::Wasserstein,
         other => return Err(format!("objective '{other}' is not known")),
     };
     Ok(StepConfig {
@@ -97,7 +104,11 @@ fn config(f: &Fixture) -> Result<StepConfig, String> {
         real_label: f.attrs.f64("real_label")?,
         d_loss_scale: f.attrs.f64("d_factor")?,
         g_loss_scale: f.attrs.f64("g_factor")?,
-        gradient_penalty: f.attrs.get("lambda_gp").and_then(Value::as_f64),
+        // The objective is named after it; another may have it too.
+        gradient_penalty: match f.attrs.peek("lambda_gp").is_some() || loss == Loss::Wasserstein {
+            true => Some(f.attrs.f64("lambda_gp")?),
+            false => None,
+        },
         ..StepConfig::default()
     })
 }
@@ -138,25 +149,44 @@ impl<'a> Replay<'a> {
         tensor
     }
 
-    /// Panics unless a size is the one that an attribute tells.
-    fn check(&self, what: &str, size: usize, attribute: &str) {
-        let told = self.f.attrs.usize(attribute).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(size, told, "the {attribute} of {what}");
+    /// Panics unless a shape is the one that an attribute tells, as a number or a list.
+    fn check(&self, what: &str, shape: &[usize], attribute: &str) {
+        let told = match self.f.attrs.get(attribute) {
+            Some(Value::Array(_)) => self.f.attrs.usizes(attribute),
+            _ => self.f.attrs.usize(attribute).map(|n| vec![n]),
+        };
+        assert_eq!(shape, told.unwrap_or_else(|e| panic!("{e}")), "the {attribute} of {what}");
+    }
+
+    /// The classes recorded for an update, if one of these networks takes any.
+    fn classes(&self, nets: &[&str], pass: Pass, what: &str) -> Option<Tensor> {
+        let model = self.f.model.as_ref()?;
+        let labelled = nets.iter().any(|net| model[net].get("label_embed").is_some());
+        labelled.then(|| self.recorded(pass, what))
     }
 }
 
 impl Draws for Replay<'_> {
     fn real(&mut self) -> Tensor {
         let real = self.recorded(Pass::Discriminator(self.updates), "real");
-        self.check("the real samples", real.size(0), "batch");
+        self.check("the real samples", &real.shape()[..1], "batch");
         self.updates += 1;
         real
     }
 
     fn noise(&mut self, pass: Pass) -> Tensor {
         let z = self.recorded(pass, "z");
-        self.check("the noise", z.size(1), "latent");
+        self.check("the noise", &z.shape()[1..], "latent");
         z
+    }
+
+    fn labels(&mut self) -> Option<Tensor> {
+        self.classes(&["D"], Pass::Discriminator(self.updates - 1), "labels")
+    }
+
+    fn fake_labels(&mut self, pass: Pass) -> Option<Tensor> {
+        let what = if matches!(pass, Pass::Generator(_)) { "labels" } else { "fake_labels" };
+        self.classes(&["G", "D"], pass, what)
     }
 
     fn interpolation(&mut self, _: &Tensor) -> Tensor {

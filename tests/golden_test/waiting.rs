@@ -3,7 +3,6 @@
 
 use super::fixture::Fixture;
 use super::rules;
-use serde_json::Value;
 
 /// Which fixtures wait.
 enum Which {
@@ -11,44 +10,16 @@ enum Which {
     Kinds(&'static [&'static str]),
     /// Of these kinds, these operations or traces.
     Ops(&'static [&'static str], &'static [&'static str]),
-    /// Of what is computed, networks with this setting of a layer switched on.
-    LayerFlag(&'static str),
 }
-use Which::{Kinds, LayerFlag, Ops};
+use Which::{Kinds, Ops};
 
-const BOTH: &[&str] = &["op", "double"];
-
-const WAITING: &[(&str, Which)] = &[
-    ("pooling and resampling", Ops(BOTH, &["avg_pool2d", "max_pool2d", "adaptive_avg_pool2d"])),
-    ("pooling and resampling", Ops(BOTH, &["interpolate", "pixel_shuffle"])),
-    ("spectral normalisation", Ops(BOTH, &["spectral_norm"])),
-    ("spectral normalisation", LayerFlag("spectral_norm")),
-    ("StyleGAN layers", Ops(BOTH, &["pixel_norm", "minibatch_stddev"])),
-    ("conditional batch normalisation", Ops(BOTH, &["conditional_batch_norm"])),
-    ("self-attention", Ops(BOTH, &["self_attention"])),
-    ("WGAN-GP training", Ops(&["train"], &["wgan_gp"])),
-    ("R1 penalty", Ops(&["double"], &["r1_penalty"])),
-    ("convolution", Ops(&["train"], &["dcgan"])),
-    ("hinge loss", Ops(&["train"], &["hinge_sn"])),
-    ("least-squares loss", Ops(&["train"], &["lsgan"])),
-    ("conditional training", Ops(&["train"], &["cgan"])),
-    ("Inception and feature metrics", Kinds(&["metric"])),
-];
-
-fn is_computed(f: &Fixture) -> bool {
-    rules::is_known(&f.kind, &f.op)
-}
-
-fn is_on(flag: Option<&Value>) -> bool {
-    flag.and_then(Value::as_bool) == Some(true)
-}
+const WAITING: &[(&str, Which)] = &[("Inception and feature metrics", Kinds(&["metric"]))];
 
 impl Which {
     fn covers(&self, f: &Fixture) -> bool {
         match self {
             Kinds(kinds) => kinds.contains(&&*f.kind),
             Ops(kinds, ops) => kinds.contains(&&*f.kind) && ops.contains(&&*f.op),
-            LayerFlag(flag) => is_computed(f) && f.layers().iter().any(|l| is_on(l.get(flag))),
         }
     }
 }

@@ -116,6 +116,24 @@ fn claims_of_a_large_network_are_refused_before_it_is_made() {
 }
 
 #[test]
+fn claims_about_classes_are_refused_before_a_table_is_made() {
+    let labelled = |classes: Value| {
+        let mut meta = settings(100, [28, 28]);
+        (meta["classes"], meta["config"]["conditioning"]) = (classes, "embed".into());
+        file(&[("G.label_embed.weight", "F32", &[10, 10], 400)], &meta)
+    };
+    for (classes, message) in [
+        (json!(1u64 << 40), "does not have"),
+        (json!(u64::MAX), "does not have"),
+        (json!(0), "labels of 0 classes"),
+        (json!(null), "its classes is missing"),
+    ] {
+        let text = refusal("classes", &labelled(classes.clone()), Sampler::load);
+        assert!(text.contains(message), "{classes}: {text}");
+    }
+}
+
+#[test]
 fn images_of_no_size_are_refused() {
     for size in [[0, 28], [28, 0], [0, u64::MAX]] {
         let none =

@@ -2,7 +2,7 @@
 
 use crate::readers::{gzip, idx_file};
 use ganvil::data::{Dataset, Images};
-use ganvil::gan::{TrainConfig, Trainer, zoo};
+use ganvil::gan::{Conditioning, TrainConfig, Trainer, zoo};
 use ganvil::nn::LayerSpec;
 use ganvil::{DType, Device, Tensor, checkpoint};
 use serde_json::json;
@@ -23,11 +23,13 @@ pub fn idx() -> Vec<Vec<u8>> {
 }
 
 /// The smallest network there is a recipe for, as training writes it.
-fn smallest() -> Vec<u8> {
+fn smallest(conditioning: Conditioning) -> Vec<u8> {
     let images = Images { count: 2, channels: 1, rows: 1, cols: 1, pixels: vec![0, 255] };
-    let data = Arc::new(Dataset { images, labels: None, classes: vec![], name: "two".into() });
+    let classes = ["0", "1"].map(String::from).into();
+    let data = Arc::new(Dataset { images, labels: Some(vec![0, 1]), classes, name: "two".into() });
     let mut config = (zoo::recipe("mlp-a").unwrap().config)();
     (config.latent, config.batch, config.step.ema) = (1, 2, None);
+    config.conditioning = conditioning;
     let path = scratch("network");
     Trainer::new(config, data, Device::Cpu).unwrap().save(&path).unwrap();
     let file = std::fs::read(&path).unwrap();
@@ -49,16 +51,19 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
         ("scalar".to_string(), Tensor::scalar(1.5, DType::F32, Device::Cpu)),
         ("none".to_string(), Tensor::zeros(&[0, 3], DType::F32, Device::Cpu)),
     ];
-    let network = smallest();
-    let header = &network[8..][..u64::from_le_bytes(*network.first_chunk().unwrap()) as usize];
-    vec![
+    let headers = [Conditioning::None, Conditioning::Embed].map(|conditioning| {
+        let network = smallest(conditioning);
+        let header = &network[8..][..u64::from_le_bytes(*network.first_chunk().unwrap()) as usize];
+        [b"H", header].concat()
+    });
+    let files = vec![
         file(
             &every,
             json!({ "step": 3, "config": { "recipe": "mlp", "latent": 7 }, "image_shape": [1, 2, 2] }),
         ),
         file(&odd, json!(null)),
-        [b"H", header].concat(),
-    ]
+    ];
+    files.into_iter().chain(headers).collect()
 }
 
 pub fn configs() -> Vec<Vec<u8>> {
@@ -67,7 +72,9 @@ pub fn configs() -> Vec<Vec<u8>> {
         let config: TrainConfig = (recipe.config)();
         all.push(serde_json::to_vec(&config).unwrap());
         all.push(toml::to_string(&config).unwrap().into_bytes());
-        let layers: Vec<LayerSpec> = (recipe.architecture)(2, 3, true).generator;
+        let conditioning = config.conditioning;
+        let shape = zoo::Shape { latent: 2, image: [1, 1, 3], classes: 2, logits: true, conditioning };
+        let layers: Vec<LayerSpec> = (recipe.architecture)(&shape).generator.layers;
         all.push(serde_json::to_vec(&layers).unwrap());
     }
     all

@@ -162,7 +162,13 @@ fn each_parameter_starts_as_its_part_demands() {
 
     let layers = [
         LayerSpec::linear(4, 4),
-        LayerSpec::Linear { inputs: 4, outputs: 4, bias: true, init: Some(Init::Constant { value: 0.5 }) },
+        LayerSpec::Linear {
+            inputs: 4,
+            outputs: 4,
+            bias: true,
+            init: Some(Init::Constant { value: 0.5 }),
+            spectral_norm: false,
+        },
     ];
     let own = LayerSpec::sequential_with(&layers, &Init::Orthogonal { gain: 1.0 }, &r);
     assert!(
@@ -175,7 +181,7 @@ fn each_parameter_starts_as_its_part_demands() {
 #[test]
 fn runs_start_as_their_settings_say() {
     let config = TrainConfig { init: Init::Normal { std: 0.02 }, ..TrainConfig::default() };
-    let (g, d) = networks(&config, 784, &Generator::new(0, Stream::Init)).unwrap();
+    let (g, d) = networks(&config, [1, 28, 28], 10, &Generator::new(0, Stream::Init)).unwrap();
     for net in [&g, &d] {
         has_moments(&ganvil::nn::state_dict(net)[0].1, 0.02, NORMAL);
     }

@@ -1,6 +1,7 @@
 //! Modules: layers, containers, substituted parameters, initial values, summaries.
 
 mod containers;
+mod images;
 mod init;
 mod layers;
 mod map;

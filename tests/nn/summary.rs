@@ -12,7 +12,7 @@ use ganvil::no_grad;
 #[test]
 fn recipes_are_counted_layer_by_layer() {
     let config = (zoo::recipe("mlp").unwrap().config)();
-    let (g, d) = networks(&config, 784, &Generator::new(0, Stream::Init)).unwrap();
+    let (g, d) = networks(&config, [1, 28, 28], 10, &Generator::new(0, Stream::Init)).unwrap();
     let s = summary(&g, &[64, 100]);
     let rows: Vec<(&str, &str, &[usize], usize, u64)> =
         s.rows.iter().map(|r| (&*r.name, r.layer, &*r.output, r.parameters, r.macs)).collect();
@@ -38,15 +38,18 @@ fn recipes_are_counted_layer_by_layer() {
 fn a_summary_counts_what_a_pass_calls() {
     for recipe in &zoo::RECIPES {
         let config: TrainConfig = (recipe.config)();
-        let (g, d) = networks(&config, 784, &Generator::new(0, Stream::Init)).unwrap();
+        let (g, d) = networks(&config, [1, 28, 28], 10, &Generator::new(0, Stream::Init)).unwrap();
         for (net, shape) in [(&g, [5, config.latent]), (&d, [5, 784])] {
             let x = ones(&shape);
-            let (_, calls) = trace::record(|| no_grad(|| eval(net, &x)));
+            let labels = Tensor::from(&[3i64, 1, 4, 1, 9][..]);
+            let pass = |net: &Network, x: &Tensor, y: &Tensor| {
+                trace::record(|| no_grad(|| net.forward(x, &Ctx::eval().with_condition(y)))).1
+            };
+            let calls = pass(net, &x, &labels);
             let meta = net.map(|_, _, t| t.detach().to_device(Device::Meta));
-            let input = x.to_device(Device::Meta);
-            let (_, on_meta) = trace::record(|| no_grad(|| eval(&meta, &input)));
+            let on_meta = pass(&meta, &x.to_device(Device::Meta), &labels.to_device(Device::Meta));
             assert_eq!(on_meta, calls, "{}", recipe.name);
-            let s = summary(net, &shape);
+            let s = Summary::conditional(net, &x, &labels);
             assert_eq!(s.macs, calls.iter().map(|c| c.macs()).sum::<u64>());
             assert_eq!(s.macs, s.rows.iter().map(|r| r.macs).sum::<u64>());
             assert_eq!(s.parameters, s.rows.iter().map(|r| r.parameters).sum::<usize>());
@@ -126,7 +129,8 @@ fn the_network_itself_may_be_a_layer_and_stays_as_it_is() {
 
 #[test]
 fn tables_are_aligned() {
-    let (g, _) = networks(&TrainConfig::default(), 784, &Generator::new(0, Stream::Init)).unwrap();
+    let (g, _) =
+        networks(&TrainConfig::default(), [1, 28, 28], 10, &Generator::new(0, Stream::Init)).unwrap();
     let text = summary(&g, &[1000, 100]).to_string();
     let lines: Vec<&str> = text.lines().collect();
     let width = lines[1].chars().count();

@@ -4,6 +4,9 @@
 //! small one. By default each family draws the same 1000 cases every time; `PROPTEST_CASES=10000` draws as many new ones
 //! (and `PROPTEST_RNG_SEED` repeats them). What they find becomes a test of its own beside the code.
 
+#[path = "../op_table/cases/image.rs"]
+#[allow(dead_code, reason = "the table of ops uses the rest")]
+mod image_table;
 #[path = "../op_table/naive.rs"]
 mod naive;
 #[path = "../op_table/row.rs"]
@@ -17,6 +20,7 @@ mod adjoint;
 mod determinism;
 mod elementwise;
 mod gradient;
+mod image;
 mod index;
 mod loss;
 mod matmul;

@@ -9,6 +9,7 @@ mod float;
 pub mod gemm;
 mod index;
 mod map;
+mod max_pool;
 mod norm;
 mod order;
 mod par;
@@ -18,6 +19,7 @@ mod reduce;
 pub mod simd;
 mod squares;
 mod update;
+mod upfirdn;
 pub(crate) mod vmath;
 mod widen;
 
@@ -354,6 +356,31 @@ impl Backend for Cpu {
         })
     }
 
+    fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut) {
+        note("upfirdn2d", out.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let taps = [filter.layout.shape()[0], filter.layout.shape()[1]];
+            let [_, oh, ow, _] = images(out.layout);
+            let range = out.layout.dense_range();
+            upfirdn::upfirdn2d::<T>(
+                p,
+                (pixels(x), images(x.layout)),
+                (&filter.contiguous(), taps),
+                (&mut slice_mut(out.storage)[range], [oh, ow]),
+            )
+        })
+    }
+
+    fn argmax_pool2d(&self, window: Window, x: View, out: ViewMut) {
+        note("argmax_pool2d", out.layout.shape());
+        let [_, oh, ow, _] = images(out.layout);
+        let range = out.layout.dense_range();
+        dispatch!(x.storage.dtype(), full, T => {
+            let out = &mut slice_mut(out.storage)[range];
+            max_pool::argmax::<T>(window, pixels(x), images(x.layout), out, [oh, ow])
+        })
+    }
+
     fn random(&self, what: Random, key: Key, call: u64, out: ViewMut) {
         note("random", out.layout.shape());
         dispatch!(out.storage.dtype(), full, T => random::fill::<T>(what, key, call, dense_out(out)))
@@ -388,6 +415,17 @@ fn select_words<T: Word>(cond: View, a: View, b: View, out: ViewMut) {
 fn channels<T: Element>(x: View<'_>) -> (Channels, &[T]) {
     let shape = Channels::of(x.layout).expect("batch_norm makes its operand row-major or channels-last");
     (shape, &x.slice()[x.layout.dense_range()])
+}
+
+/// The sizes `[images, height, width, channels]` of an operand in channels-last order.
+fn images(l: &Layout) -> [usize; 4] {
+    debug_assert!(l.permuted(&[0, 2, 3, 1]).is_contiguous());
+    [0, 2, 3, 1].map(|d| l.shape()[d])
+}
+
+/// The elements of an operand in channels-last order.
+fn pixels<T: Element>(x: View<'_>) -> &[T] {
+    &x.slice()[x.layout.dense_range()]
 }
 
 fn supported_tiers() -> Vec<&'static str> {

@@ -6,8 +6,15 @@
 //! D ends in a sigmoid. Pitfall: a probability that has rounded to 0 or 1 has lost its gradient, and each logarithm is
 //! clamped at -100; [`super::NonSaturating`] is the same game on logits without either. Kept because the listings,
 //! and the published traces of them, use it.
+//!
+//! ```
+//! use ganvil::{Tensor, gan::Loss};
+//! let (real, fake) = (Tensor::from([[1.0f64]]), Tensor::from([[0.5f64]]));
+//! assert_eq!(Loss::Bce.get().discriminator(&real, &fake, 1.0).item(), 2f64.ln());
+//! assert_eq!(Loss::Bce.get().generator(&fake).item(), 2f64.ln());
+//! ```
 
-use super::AdversarialLoss;
+use super::{AdversarialLoss, Output};
 use crate::{Reduction, Tensor};
 use std::f64::consts::LN_2;
 
@@ -15,8 +22,8 @@ use std::f64::consts::LN_2;
 pub struct Bce;
 
 impl AdversarialLoss for Bce {
-    fn takes_logits(&self) -> bool {
-        false
+    fn output(&self) -> Output {
+        Output::Probability
     }
 
     fn discriminator(&self, real: &Tensor, fake: &Tensor, real_label: f64) -> Tensor {
@@ -29,7 +36,7 @@ impl AdversarialLoss for Bce {
         fake.bce(&fake.ones_like(), Reduction::Mean)
     }
 
-    fn equilibrium(&self) -> (f64, f64) {
-        (2.0 * LN_2, LN_2)
+    fn equilibrium(&self) -> (f64, Option<f64>) {
+        (2.0 * LN_2, Some(LN_2))
     }
 }

@@ -5,8 +5,14 @@
 //! L_G is E ln(1 - D(G(z))), what the theory is about: with the best D, L_D = ln 4 - 2 JSD(data || G). Pitfalls: its
 //! gradient with respect to the logit is -D(G(z)), which vanishes when D rejects the fakes, so early training stalls;
 //! and the loss is negative without bound, which is no error.
+//!
+//! ```
+//! use ganvil::{Tensor, gan::Loss};
+//! let fake = Tensor::from([[0.0f64]]);
+//! assert_eq!(Loss::Minimax.get().generator(&fake).item(), -2f64.ln());
+//! ```
 
-use super::AdversarialLoss;
+use super::{AdversarialLoss, Output};
 use crate::{Reduction, Tensor};
 use std::f64::consts::LN_2;
 
@@ -14,8 +20,8 @@ use std::f64::consts::LN_2;
 pub struct Minimax;
 
 impl AdversarialLoss for Minimax {
-    fn takes_logits(&self) -> bool {
-        true
+    fn output(&self) -> Output {
+        Output::Logit
     }
 
     fn discriminator(&self, real: &Tensor, fake: &Tensor, real_label: f64) -> Tensor {
@@ -26,7 +32,7 @@ impl AdversarialLoss for Minimax {
         fake.bce_with_logits(&fake.zeros_like(), Reduction::Mean).neg()
     }
 
-    fn equilibrium(&self) -> (f64, f64) {
-        (2.0 * LN_2, -LN_2)
+    fn equilibrium(&self) -> (f64, Option<f64>) {
+        (2.0 * LN_2, Some(-LN_2))
     }
 }

@@ -6,8 +6,14 @@
 //! when D rejects. With the best D it follows KL(G || data) - 2 JSD (Arjovsky and Bottou, 2017, arXiv:1701.04862),
 //! which explains dropped modes. With a smoothed target t on real samples the real term is
 //! t sp(-a) + (1 - t) sp(a), smallest at a = ln(t / (1 - t)).
+//!
+//! ```
+//! use ganvil::{Tensor, gan::Loss};
+//! let fake = Tensor::from([[-1000.0f64]]); // rejected, and yet the gradient is whole
+//! assert_eq!(Loss::NonSaturating.get().generator(&fake).item(), 1000.0);
+//! ```
 
-use super::AdversarialLoss;
+use super::{AdversarialLoss, Output};
 use crate::{Reduction, Tensor};
 use std::f64::consts::LN_2;
 
@@ -15,8 +21,8 @@ use std::f64::consts::LN_2;
 pub struct NonSaturating;
 
 impl AdversarialLoss for NonSaturating {
-    fn takes_logits(&self) -> bool {
-        true
+    fn output(&self) -> Output {
+        Output::Logit
     }
 
     fn discriminator(&self, real: &Tensor, fake: &Tensor, real_label: f64) -> Tensor {
@@ -29,7 +35,7 @@ impl AdversarialLoss for NonSaturating {
         fake.bce_with_logits(&fake.ones_like(), Reduction::Mean)
     }
 
-    fn equilibrium(&self) -> (f64, f64) {
-        (2.0 * LN_2, LN_2)
+    fn equilibrium(&self) -> (f64, Option<f64>) {
+        (2.0 * LN_2, Some(LN_2))
     }
 }

@@ -8,8 +8,8 @@
 //! for the whole batch; a norm over the batch in place of over each sample; the norm's infinite derivative at 0, hence
 //! 1e-12 under the root.
 
+use super::square_slopes;
 use crate::Tensor;
-use crate::autograd::grad;
 use crate::tensor::{is_recording, with_recording};
 
 /// A gradient penalty and what it was made of.
@@ -37,11 +37,7 @@ pub fn gradient_penalty(
     // The gradient inside is taken even where the caller only wants the penalty's value.
     with_recording(true, || {
         let output = critic(&x);
-        let g = grad(&[&output.sum_all()], &[&x], &[], recording)
-            .remove(0)
-            .expect("a critic depends on its input");
-        let samples: Vec<isize> = (1..g.rank() as isize).collect();
-        let norms = g.square().sum(&samples, false).add_scalar(1e-12).sqrt();
+        let norms = square_slopes(&output, &x, recording).add_scalar(1e-12).sqrt();
         let penalty = norms.add_scalar(-1.0).square().mean_all();
         let kept = |t: Tensor| if recording { t } else { t.detach() };
         GradientPenalty { penalty: kept(penalty), norms: kept(norms), output: kept(output) }

@@ -1,14 +1,18 @@
-//! The two fully connected GANs that introductions show.
+//! The fully connected GANs that introductions show.
 //!
 //! - `mlp`: G latent -> 256 -> 512 -> 784, LeakyReLU then BatchNorm; D 784 -> 512 -> 256 -> 1 with dropout 0.3; fresh
 //!   noise for G's update; D's loss halved.
 //! - `mlp-a`: G latent -> 128 -> 256 -> 784, one BatchNorm before its LeakyReLU; D 784 -> 256 -> 128 -> 1; G's update
 //!   reuses the fakes of D's; the two terms of D's loss are summed.
+//! - `cgan`: `mlp` given classes (Mirza and Osindero, 2014, arXiv:1411.1784): each network has a table `label_embed` with
+//!   as many numbers for a class as there are classes, concatenated to noise and picture.
 //!
-//! Both: latent 100, LeakyReLU 0.2, Tanh, Adam 2e-4 with betas 0.5 and 0.999, batch 64, binary cross-entropy. D ends
-//! in a sigmoid for that loss and in its logit for the others.
+//! All: latent 100, LeakyReLU 0.2, Tanh, Adam 2e-4 with betas 0.5 and 0.999, batch 64, binary cross-entropy. D ends
+//! in a sigmoid for that loss and in its logit for the others. Every way of using labels goes with either architecture;
+//! with each, G is given them as in `cgan`.
 
-use super::{Architecture, Recipe};
+use super::{Architecture, Recipe, Shape};
+use crate::gan::conditioning::{Conditioning, LabelEmbed, NetworkSpec};
 use crate::gan::config::TrainConfig;
 use crate::gan::losses::Loss;
 use crate::gan::step::StepConfig;
@@ -20,6 +24,7 @@ pub(super) const MLP: Recipe = Recipe {
     summary: "fully connected GAN with BatchNorm in G and dropout in D; the first thing to train",
     config: mlp_config,
     architecture: mlp,
+    conditionings: &Conditioning::ALL,
 };
 
 pub(super) const MLP_A: Recipe = Recipe {
@@ -27,6 +32,15 @@ pub(super) const MLP_A: Recipe = Recipe {
     summary: "the smallest fully connected GAN; one noise draw per step",
     config: mlp_a_config,
     architecture: mlp_a,
+    conditionings: &Conditioning::ALL,
+};
+
+pub(super) const CGAN: Recipe = Recipe {
+    name: "cgan",
+    summary: "mlp that draws the class it is asked for; label embeddings in G and D",
+    config: cgan_config,
+    architecture: mlp,
+    conditionings: &Conditioning::ALL,
 };
 
 fn mlp_config() -> TrainConfig {
@@ -55,58 +69,61 @@ fn mlp_a_config() -> TrainConfig {
     }
 }
 
-/// D's last layers: a probability for losses on probabilities.
-fn head(mut layers: Vec<L>, logits: bool) -> Vec<L> {
-    if !logits {
-        layers.push(L::Sigmoid);
-    }
-    layers
+fn cgan_config() -> TrainConfig {
+    TrainConfig { recipe: "cgan".into(), conditioning: Conditioning::Embed, ..mlp_config() }
 }
 
-fn mlp(latent: usize, pixels: usize, logits: bool) -> Architecture {
+/// G and D from what stands between their first inputs and last outputs: `body` gets the width of what comes in.
+fn fully_connected(s: &Shape, g: impl Fn(usize) -> Vec<L>, d: impl Fn(usize) -> Vec<L>) -> Architecture {
+    let table = |used: bool| used.then_some(LabelEmbed { num: s.classes, dim: s.classes });
+    let embeds = [!s.conditioning.is_none(), s.conditioning == Conditioning::Embed].map(table);
+    let [of_g, of_d] = embeds;
+    let width = |own: usize, table: Option<LabelEmbed>| own.saturating_add(table.map_or(0, |t| t.dim));
+    let mut judge = d(width(s.pixels(), of_d));
+    if !s.logits {
+        judge.push(L::Sigmoid);
+    }
+    Architecture {
+        generator: NetworkSpec { layers: g(width(s.latent, of_g)), label_embed: of_g, head: None },
+        discriminator: NetworkSpec { layers: judge, label_embed: of_d, head: s.conditioning.head(s.classes) },
+        sample: vec![s.pixels()],
+    }
+}
+
+fn mlp(shape: &Shape) -> Architecture {
     let act = || L::leaky_relu(0.2);
     let drop = || L::Dropout { p: 0.3 };
-    Architecture {
-        generator: vec![
-            L::linear(latent, 256),
+    let g = |inputs| {
+        vec![
+            L::linear(inputs, 256),
             act(),
             L::batch_norm1d(256),
             L::linear(256, 512),
             act(),
             L::batch_norm1d(512),
-            L::linear(512, pixels),
+            L::linear(512, shape.pixels()),
             L::Tanh,
-        ],
-        discriminator: head(
-            vec![
-                L::linear(pixels, 512),
-                act(),
-                drop(),
-                L::linear(512, 256),
-                act(),
-                drop(),
-                L::linear(256, 1),
-            ],
-            logits,
-        ),
-    }
+        ]
+    };
+    let d = |inputs| {
+        vec![L::linear(inputs, 512), act(), drop(), L::linear(512, 256), act(), drop(), L::linear(256, 1)]
+    };
+    fully_connected(shape, g, d)
 }
 
-fn mlp_a(latent: usize, pixels: usize, logits: bool) -> Architecture {
+fn mlp_a(shape: &Shape) -> Architecture {
     let act = || L::leaky_relu(0.2);
-    Architecture {
-        generator: vec![
-            L::linear(latent, 128),
+    let g = |inputs| {
+        vec![
+            L::linear(inputs, 128),
             act(),
             L::linear(128, 256),
             L::batch_norm1d(256),
             act(),
-            L::linear(256, pixels),
+            L::linear(256, shape.pixels()),
             L::Tanh,
-        ],
-        discriminator: head(
-            vec![L::linear(pixels, 256), act(), L::linear(256, 128), act(), L::linear(128, 1)],
-            logits,
-        ),
-    }
+        ]
+    };
+    let d = |inputs| vec![L::linear(inputs, 256), act(), L::linear(256, 128), act(), L::linear(128, 1)];
+    fully_connected(shape, g, d)
 }

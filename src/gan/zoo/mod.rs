@@ -2,17 +2,52 @@
 
 mod mlp;
 
+use super::conditioning::{Conditioning, NetworkSpec};
 use super::config::TrainConfig;
 use crate::Result;
 use crate::names::unknown;
-use crate::nn::LayerSpec;
 
-/// The layers of both networks.
+/// What networks are made for.
+///
+/// ```
+/// use ganvil::gan::{Conditioning, zoo};
+/// let conditioning = Conditioning::Embed;
+/// let shape = zoo::Shape { latent: 100, image: [1, 28, 28], classes: 10, logits: true, conditioning };
+/// let a = (zoo::recipe("mlp")?.architecture)(&shape);
+/// assert_eq!((shape.pixels(), a.sample), (784, vec![784]));
+/// assert_eq!(a.discriminator.label_embed.unwrap().dim, 10);
+/// # Ok::<(), ganvil::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// Size of a latent vector.
+    pub latent: usize,
+    /// Channels, rows and columns of a picture.
+    pub image: [usize; 3],
+    /// Classes of the data.
+    pub classes: usize,
+    /// Whether D ends in a raw number; else in a probability.
+    pub logits: bool,
+    /// How labels are used.
+    pub conditioning: Conditioning,
+}
+
+impl Shape {
+    /// Values in a picture.
+    pub fn pixels(&self) -> usize {
+        self.image.iter().product()
+    }
+}
+
+/// Both networks.
 pub struct Architecture {
     /// From `[batch, latent]` to samples in [-1, 1].
-    pub generator: Vec<LayerSpec>,
-    /// From samples to `[batch, 1]`: a probability, or a logit if the loss takes logits.
-    pub discriminator: Vec<LayerSpec>,
+    pub generator: NetworkSpec,
+    /// From samples to `[batch, 1]`: a probability, or a raw number if the loss takes one.
+    pub discriminator: NetworkSpec,
+    /// What a sample is behind the batch, for both: `[c * h * w]` where the networks are fully connected, `[c, h, w]`
+    /// where they are convolutional.
+    pub sample: Vec<usize>,
 }
 
 /// A named way of training: an architecture with settings that are known to work.
@@ -23,12 +58,14 @@ pub struct Recipe {
     pub summary: &'static str,
     /// The settings.
     pub config: fn() -> TrainConfig,
-    /// The networks: latent size, pixels of an image, and whether D ends in a logit.
-    pub architecture: fn(latent: usize, pixels: usize, logits: bool) -> Architecture,
+    /// The networks.
+    pub architecture: fn(&Shape) -> Architecture,
+    /// The ways of using labels that the architecture has.
+    pub conditionings: &'static [Conditioning],
 }
 
 /// Every recipe, the default first.
-pub const RECIPES: [Recipe; 2] = [mlp::MLP, mlp::MLP_A];
+pub const RECIPES: [Recipe; 3] = [mlp::MLP, mlp::MLP_A, mlp::CGAN];
 
 /// The recipe of this name.
 ///

@@ -170,8 +170,8 @@ impl std::str::FromStr for Init {
 
 /// Draws the parameters of a module anew, in the order of its state dict. By name and shape, a `bias` starts at 0; a
 /// `weight` that is a vector, or has the shape of the bias beside it, is the gain of a normalisation and starts at 1;
-/// any other parameter of two or more dimensions is a weight. The rest stays, and so do buffers. The default changes
-/// nothing and draws nothing.
+/// any other parameter of two or more dimensions is a weight, but for the tables `gamma` and `beta` of a conditional
+/// normalisation. The rest stays, and so do buffers. The default changes nothing and draws nothing.
 ///
 /// ```
 /// use ganvil::nn::{BatchNorm1d, Init, Linear, Sequential, init, state_dict};
@@ -201,6 +201,7 @@ pub fn apply(module: &mut dyn Module, init: &Init, random: &Generator) {
         let like_bias = biases.get(layer).is_some_and(|shape| shape == t.shape());
         let new = match (own, t.rank()) {
             _ if kind == Kind::Buffer => None,
+            ("gamma" | "beta", _) => None,
             ("bias", _) => Some(constant(t.shape(), 0.0)),
             ("weight", rank) if rank == 1 || like_bias => Some(init.gain(t.shape(), random)),
             (_, 2..) => init.weight(t.shape(), random),

@@ -2,6 +2,7 @@
 
 mod conv;
 mod elementwise;
+mod image;
 mod index;
 mod loss;
 mod matmul;
@@ -26,6 +27,7 @@ pub fn table() -> Vec<Row> {
         shape::rows(),
         part::rows(),
         order::rows(),
+        image::rows(),
         index::rows(),
         norm::rows(),
         loss::rows(),

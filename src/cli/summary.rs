@@ -1,9 +1,9 @@
 //! `ganvil summary`.
 
-use crate::gan::{Network, networks, zoo};
-use crate::nn::Summary;
+use crate::gan::{networks, zoo};
+use crate::nn::summary;
 use crate::rng::Stream;
-use crate::{DType, Device, Error, Generator, Result, Tensor};
+use crate::{Error, Generator, Result};
 
 /// Recipes are made for MNIST: channels, rows, columns, and classes.
 const IMAGE: [usize; 3] = [1, 28, 28];
@@ -32,13 +32,8 @@ pub fn run(args: Args) -> Result<()> {
     }
     let config = (recipe.config)();
     let (g, d) = networks(&config, IMAGE, CLASSES, &Generator::new(config.seed, Stream::Init))?;
-    let labels = Tensor::zeros(&[args.batch], DType::I64, Device::Meta);
-    let pass = |net: &Network, shape: &[usize]| {
-        let input = Tensor::zeros(shape, DType::F32, Device::Meta);
-        Summary::conditional(net, &input, &labels)
-    };
-    let generator = pass(&g, &[args.batch, config.latent]);
-    let discriminator = pass(&d, &generator.output);
+    let generator = summary(&g, &[args.batch, config.latent]);
+    let discriminator = summary(&d, &generator.output);
     super::print(&format!(
         "{}: {}\n\nGenerator\n{generator}\nDiscriminator\n{discriminator}",
         recipe.name, recipe.summary

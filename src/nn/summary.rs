@@ -104,37 +104,14 @@ impl Summary {
     /// ```
     #[track_caller]
     pub fn of(module: &dyn Module, input: &Tensor) -> Summary {
-        Summary::pass(module, input, None)
-    }
-
-    /// [`Summary::of`] for a network that takes a condition, such as classes, with its pass.
-    ///
-    /// ```
-    /// use ganvil::gan::{LabelEmbed, Network, NetworkSpec};
-    /// use ganvil::nn::{Init, LayerSpec, Summary};
-    /// use ganvil::{DType, Device, Generator, Tensor, rng::Stream};
-    /// let label_embed = Some(LabelEmbed { num: 10, dim: 4 });
-    /// let spec = NetworkSpec { layers: vec![LayerSpec::linear(3 + 4, 2)], label_embed, head: None };
-    /// let g = Network::build("G", &spec, &Init::Default, &Generator::new(0, Stream::Init));
-    /// let zeros = |shape: &[usize], dtype| Tensor::zeros(shape, dtype, Device::Cpu);
-    /// let s = Summary::conditional(&g, &zeros(&[5, 3], DType::F32), &zeros(&[5], DType::I64));
-    /// assert_eq!((&*s.rows[0].name, s.rows[0].parameters, s.macs), ("G.label_embed", 40, 5 * 7 * 2));
-    /// ```
-    #[track_caller]
-    pub fn conditional(module: &dyn Module, input: &Tensor, condition: &Tensor) -> Summary {
-        Summary::pass(module, input, Some(&condition.to_device(Device::Meta)))
-    }
-
-    #[track_caller]
-    fn pass(module: &dyn Module, input: &Tensor, condition: Option<&Tensor>) -> Summary {
         let drafts = RefCell::new(Drafts::default());
         let watch = |a: &Applied| drafts.borrow_mut().add(a.path, a.module, a.output);
         let (output, calls) = no_grad(|| {
             let meta = module.boxed().map(|_, _, t| t.to_device(Device::Meta));
             let input = input.to_device(Device::Meta);
-            let ctx = Ctx::eval().watched(&watch);
-            let ctx = condition.map_or(ctx, |c| ctx.with_condition(c));
-            trace::record(|| meta.forward(&input, &ctx))
+            // For layers that want to know the samples' classes.
+            let classes = Tensor::zeros(&input.shape()[..input.rank().min(1)], DType::I64, Device::Meta);
+            trace::record(|| meta.forward(&input, &Ctx::eval().with_condition(&classes).watched(&watch)))
         });
         let mut drafts = drafts.into_inner();
         drafts.add("", module, &output);

@@ -255,7 +255,7 @@ fn penalties() -> Result<(), String> {
     let gamma =
         Alteration { what: "another weight", alter: |f| set(f, "gamma", json!(9.0)), message: "out.0" };
     let sample =
-        Alteration { what: "another sample", alter: |f| edit(f, "in.0", |x| x + 1.0), message: "out.1" };
+        Alteration { what: "another sample", alter: |f| edit(f, "in.0", |x| x + 1.0), message: "out.2" };
     let gradient =
         Alteration { what: "another gradient", alter: |f| edit(f, "grad.1", |g| g + 1.0), message: "grad.1" };
     check("double", "r1_penalty", &[gamma, sample, gradient])

@@ -123,22 +123,6 @@ impl Fixture {
     pub fn numbered<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Array> {
         (0..).map_while(move |i| self.arrays.get(&format!("{prefix}.{i}")))
     }
-
-    /// Every layer of every network in the fixture.
-    pub fn layers(&self) -> Vec<&Value> {
-        let mut all = self.attrs.peek("layers").map(entries).unwrap_or_default();
-        if let Some(model) = &self.model {
-            all.extend(model.get("layers").map(entries).unwrap_or_default());
-            for net in model.as_object().into_iter().flat_map(|m| m.values()) {
-                all.extend(net.get("layers").map(entries).unwrap_or_default());
-            }
-        }
-        all
-    }
-}
-
-fn entries(v: &Value) -> Vec<&Value> {
-    v.as_array().map(|a| a.iter().collect()).unwrap_or_default()
 }
 
 fn json<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, String> {

@@ -110,11 +110,14 @@ fn gan(conditioning: Conditioning, config: StepConfig) -> Gan {
     Gan { g, d, opt_g: sgd(), opt_d: sgd(), average: None, config, images: 0 }
 }
 
-/// What an update was.
+/// Adversarial loss, cross-entropy of the classes, objective, gradients.
+type Update = (f64, Option<f64>, f64, Vec<Vec<f64>>);
+
+/// What the updates were.
 #[derive(Default)]
 struct Seen {
-    d: Option<(f64, Option<f64>, f64, Vec<Vec<f64>>)>,
-    g: Option<(f64, Option<f64>, f64, Vec<Vec<f64>>)>,
+    d: Option<Update>,
+    g: Option<Update>,
     r1: Option<f64>,
 }
 

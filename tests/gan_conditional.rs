@@ -40,7 +40,7 @@ fn discriminator(conditioning: Conditioning) -> Network {
         LayerSpec::linear(8, 1),
     ];
     let head = conditioning.head(CLASSES);
-    let spec = NetworkSpec { layers, label_embed: table(embed), head };
+    let spec = NetworkSpec { layers, label_embed: table(embed), head, ..NetworkSpec::default() };
     let mut d = Network::build("D", &spec, &Init::Normal { std: 0.5 }, &Generator::new(1, Stream::Init));
     to_dtype(&mut d, DType::F64);
     d
@@ -48,7 +48,7 @@ fn discriminator(conditioning: Conditioning) -> Network {
 
 fn generator() -> Network {
     let layers = vec![LayerSpec::linear(LATENT + 2, PIXELS), LayerSpec::Tanh];
-    let spec = NetworkSpec { layers, label_embed: table(true), head: None };
+    let spec = NetworkSpec { layers, label_embed: table(true), ..NetworkSpec::default() };
     let mut g = Network::build("G", &spec, &Init::Normal { std: 0.5 }, &Generator::new(2, Stream::Init));
     to_dtype(&mut g, DType::F64);
     g
@@ -110,10 +110,10 @@ fn gan(conditioning: Conditioning, config: StepConfig) -> Gan {
     Gan { g, d, opt_g: sgd(), opt_d: sgd(), average: None, config, images: 0 }
 }
 
-/// Adversarial loss, cross-entropy of the classes, objective, gradients.
+/// Loss, class loss, objective and gradients of an update.
 type Update = (f64, Option<f64>, f64, Vec<Vec<f64>>);
 
-/// What the updates were.
+/// What an update was.
 #[derive(Default)]
 struct Seen {
     d: Option<Update>,
@@ -283,7 +283,7 @@ fn labels_enter_as_the_papers_say() {
 /// For pictures a row is as many constant feature maps.
 #[test]
 fn a_label_is_constant_over_a_picture() {
-    let spec = NetworkSpec { layers: vec![], label_embed: table(true), head: None };
+    let spec = NetworkSpec { layers: vec![], label_embed: table(true), ..NetworkSpec::default() };
     let d = Network::build("D", &spec, &Init::Default, &random());
     let x = random().normal(&[2, 1, 2, 3], 0.0, 1.0, DType::F32, Device::Cpu);
     let y = d.forward(&x, &Ctx::eval().with_condition(&ints(&[3, 1])));
@@ -332,8 +332,8 @@ fn labels_that_cannot_be_are_refused() {
     refused(&["labels (in G)", "got none"], || step(|d| d.fake_labels = None));
     let bare = NetworkSpec {
         layers: vec![LayerSpec::linear(5, 1), LayerSpec::Sigmoid],
-        label_embed: None,
         head: Some(Head::Projection { num: 3 }),
+        ..NetworkSpec::default()
     };
     refused(&["Projection { num: 3 }", "Linear layer at the end", "Sigmoid"], || {
         drop(Network::build("D", &bare, &Init::Default, &random()))
@@ -361,14 +361,15 @@ fn classes_that_the_data_lack_are_neither_shown_nor_asked_for() {
         }
     }
     let all = mnist(Split::Test);
-    let of = all.labels.as_ref().unwrap();
-    let kept: Vec<usize> = (0..2000).filter(|&i| [3, 7, 8].contains(&of[i])).collect();
+    let kept: Vec<usize> =
+        (0..2000).filter(|&i| [3, 7, 8].contains(&all.labels.as_ref().unwrap()[i])).collect();
     let pixels = kept.iter().flat_map(|&i| all.images.image(i).to_vec()).collect();
     let images = Images { count: kept.len(), pixels, ..all.images.clone() };
-    let labels = Some(kept.iter().map(|&i| of[i]).collect());
-    let some = Arc::new(Dataset { images, labels, classes: all.classes[..9].into(), name: "some".into() });
+    let labels: Vec<u32> = kept.iter().map(|&i| all.labels.as_ref().unwrap()[i]).collect();
+    let some =
+        Arc::new(Dataset { images, labels: Some(labels), classes: all.classes.clone(), name: "some".into() });
     let mut trainer = Trainer::new(cgan(), some, Device::Cpu).unwrap();
-    assert_eq!(trainer.classes(), Some(9));
+    assert_eq!(trainer.classes(), Some(10));
     for _ in 0..3 {
         let mut rows = Rows(vec![], vec![]);
         trainer.step(&mut rows).unwrap();
@@ -436,8 +437,8 @@ fn samples_are_of_the_class_asked_for() {
 fn class_means(data: &Dataset) -> Vec<Vec<f64>> {
     let mut means = vec![vec![0.0; 784]; 10];
     let mut counts = [0.0; 10];
-    for (i, &class) in data.labels.iter().flatten().enumerate() {
-        let class = class as usize;
+    for i in 0..data.images.count {
+        let class = data.labels.as_ref().unwrap()[i] as usize;
         counts[class] += 1.0;
         means[class].iter_mut().zip(data.images.image(i)).for_each(|(m, &v)| *m += v as f64 / 127.5 - 1.0);
     }
@@ -477,7 +478,7 @@ fn a_stored_generator_draws_the_classes_that_it_is_asked_for() {
     trainer.save(&path).unwrap();
     let sampler = Sampler::load(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(sampler.classes(), Some(10));
+    assert_eq!(sampler.classes, Some(10));
     let asked = [7usize, 7, 0, 9, 3];
     let labels = ints(&asked.map(|y| y as i64));
     let got = sampler.sample_classes(&asked, 0).unwrap();

@@ -597,6 +597,8 @@ fn resampling() {
     refused("upfirdn2d", &["do not mix"], || x.upfirdn2d(&of(&[2, 2], DType::F64), [1, 1], [1, 1], [0; 4]));
     refused("upfirdn2d", &["different devices"], || x.upfirdn2d(&meta(&[2, 2]), [1, 1], [1, 1], [0; 4]));
     assert_eq!(plain(&x, &f).shape(), [2, 3, 3, 4]);
+    let tracked = ganvil::no_grad(|| plain(&x, &f32s(&[2, 2]).requires_grad()));
+    assert_eq!(tracked.to_vec::<f32>(), [4.0; 72], "nothing is recorded, so that nothing is lost");
     refused("interpolate", &["[0, 2]", "at least 1", "avg_pool2d"], || {
         x.interpolate([0, 2], Interpolation::Nearest)
     });

@@ -1,9 +1,11 @@
 //! `ganvil bench`.
 
-use crate::data::{Dataset, Split, locate};
+use crate::data::{Dataset, Images, Split, locate};
 use crate::gan::{NoProbe, TrainConfig, Trainer, zoo};
-use crate::{Device, Error, Result};
+use crate::rng::Stream;
+use crate::{Device, Error, Generator, Result};
 use clap::Subcommand;
+use rand::Rng;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +28,8 @@ enum What {
     steps/s is 1 / the median step time after warm-up. A step is an update of D and one of G, both by Adam, with the noise drawn inside."
 )]
 struct StepArgs {
-    /// mlp0-BATCH (recipe mlp-a) or mlp2-BATCH (recipe mlp), without moving average
+    /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, or dcgan64-BATCH (on noise of 3 x 64 x 64); all without
+    /// moving average
     workload: String,
     /// Kernel threads
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -53,12 +56,14 @@ fn workload(name: &str) -> Result<TrainConfig> {
     let wrong = || Error::Argument {
         what: "workload",
         value: name.into(),
-        remedy: "use mlp0-BATCH or mlp2-BATCH, for example mlp0-64".into(),
+        remedy: "use mlp0-BATCH, mlp2-BATCH, dcgan28-BATCH or dcgan64-BATCH, for example dcgan28-64".into(),
     };
     let (kind, batch) = name.rsplit_once('-').ok_or_else(wrong)?;
     let recipe = match kind {
         "mlp0" => "mlp-a",
         "mlp2" => "mlp",
+        "dcgan28" => "dcgan28",
+        "dcgan64" => "dcgan64",
         _ => return Err(wrong()),
     };
     let mut config = (zoo::recipe(recipe)?.config)();
@@ -68,6 +73,15 @@ fn workload(name: &str) -> Result<TrainConfig> {
     Ok(config)
 }
 
+/// Pictures for networks that want larger ones than MNIST's: 1024 of uniform noise, 3 x 64 x 64.
+fn noise() -> Dataset {
+    let (count, channels, side) = (1024, 3, 64);
+    let mut pixels = vec![0; count * channels * side * side];
+    Generator::new(0, Stream::General).host().fill_bytes(&mut pixels);
+    let images = Images { count, channels, rows: side, cols: side, pixels };
+    Dataset { images, labels: None, classes: Vec::new(), name: "noise".into() }
+}
+
 fn step(args: StepArgs) -> Result<()> {
     let config = workload(&args.workload)?;
     let threads = super::threads(Some(args.threads))?;
@@ -75,7 +89,10 @@ fn step(args: StepArgs) -> Result<()> {
         let remedy = "a positive number of seconds".into();
         return Err(Error::Argument { what: "--seconds", value: args.seconds.to_string(), remedy });
     }
-    let data = Arc::new(Dataset::load(locate(args.data.as_deref())?, Split::Train)?);
+    let data = Arc::new(match config.recipe.as_str() {
+        "dcgan64" => noise(),
+        _ => Dataset::load(locate(args.data.as_deref())?, Split::Train)?,
+    });
     let batch = config.batch;
     let mut trainer = Trainer::new(config, data, Device::Cpu)?;
     let median =

@@ -1,7 +1,7 @@
 //! `ganvil import`.
 
 use crate::Result;
-use crate::gan::{Conditioning, Import, import};
+use crate::gan::{Import, import};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -26,12 +26,6 @@ pub struct Args {
     /// Channels of an image, 1 or 3 [default: 1]
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// Classes of a network that takes labels [default: 10]
-    #[arg(long, value_name = "N")]
-    classes: Option<usize>,
-    /// Labels: none, embed, projection or auxiliary-classifier [default: the recipe's]
-    #[arg(long, value_name = "NAME")]
-    conditioning: Option<Conditioning>,
     /// Folder of the run; must not hold anything yet [default: runs/NNNNN-FILE-RECIPE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -45,8 +39,6 @@ pub fn run(args: Args) -> Result<()> {
         latent: args.latent,
         size: args.size,
         channels: args.channels,
-        classes: args.classes,
-        conditioning: args.conditioning,
     })?;
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let run = imported.into_run(args.out.as_deref(), &name)?;

@@ -144,9 +144,9 @@ impl Args {
                 remedy: "the run's generator is not conditional and knows of no classes; leave the flag out"
                     .into(),
             };
-            count("--classes", sampler.classes().ok_or_else(refused)?)?;
+            count("--classes", sampler.classes.ok_or_else(refused)?)?;
             let grid = sampler.class_grid(&draw(columns)?).ok_or_else(refused)?;
-            let what = format!("{} classes", sampler.classes().unwrap_or(0));
+            let what = format!("{} classes", sampler.classes.unwrap_or(0));
             return Ok((grid, columns, what));
         }
         let n = self.n.unwrap_or(64);

@@ -31,7 +31,8 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::Argument { what: "--batch", value: args.batch.to_string(), remedy });
     }
     let config = (recipe.config)();
-    let (g, d) = networks(&config, IMAGE, CLASSES, &Generator::new(config.seed, Stream::Init))?;
+    let padded = config.data.pad.map_or(IMAGE, |n| [IMAGE[0], n, n]);
+    let (g, d) = networks(&config, padded, CLASSES, &Generator::new(config.seed, Stream::Init))?;
     let generator = summary(&g, &[args.batch, config.latent]);
     let discriminator = summary(&d, &generator.output);
     super::print(&format!(

@@ -114,8 +114,11 @@ pub fn recipes_and_example() -> String {
 }
 
 impl Args {
-    fn image_options(&self) -> ImageOptions {
-        ImageOptions { size: self.size, channels: self.channels, pad: self.pad }
+    /// What pictures are made into. A recipe's own padding is for pictures that come as they are.
+    fn image_options(&self) -> Result<ImageOptions> {
+        let own = (zoo::recipe(&self.recipe)?.config)().data;
+        let pad = if self.size.is_some() { self.pad } else { self.pad.or(own.pad) };
+        Ok(ImageOptions { size: self.size.or(own.size), channels: self.channels.or(own.channels), pad })
     }
 
     /// The recipe's settings with the flags given.
@@ -126,7 +129,7 @@ impl Args {
                 *to = v;
             }
         }
-        c.data = self.image_options();
+        c.data = self.image_options()?;
         set(&mut c.seed, self.seed);
         set(&mut c.batch, self.batch);
         set(&mut c.steps, self.steps);
@@ -179,7 +182,7 @@ impl Args {
 pub fn run(args: Args) -> Result<()> {
     zoo::recipe(&args.recipe)?;
     let threads = super::threads(args.threads)?;
-    let data = Dataset::open(locate(args.data.as_deref())?, Split::Train, &args.image_options())?;
+    let data = Dataset::open(locate(args.data.as_deref())?, Split::Train, &args.image_options()?)?;
     let data = Arc::new(data);
     let config = args.config(data.images.count)?;
     let mut trainer = Trainer::new(config, data.clone(), args.device)?;

@@ -124,6 +124,10 @@ pub struct NetworkSpec {
     /// What stands beside the last layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
+    /// What a row of an input `[batch, n]` is to the first layer: `[n, 1, 1]` makes a latent vector an image of one pixel.
+    /// Nothing for the row itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<usize>,
 }
 
 impl NetworkSpec {

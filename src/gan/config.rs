@@ -5,7 +5,7 @@ use super::losses::Loss;
 use super::prior::Prior;
 use super::step::StepConfig;
 use super::zoo;
-use crate::data::ImageOptions;
+use crate::data::{Dataset, ImageOptions};
 use crate::names::unknown;
 use crate::nn::Init;
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
@@ -128,12 +128,37 @@ impl TrainConfig {
     /// The networks for images of this shape and this many classes.
     ///
     /// # Errors
-    /// If there is no such recipe.
+    /// If there is no such recipe, or it has no networks for such images.
     pub(super) fn architecture(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
+        (zoo::recipe(&self.recipe)?.check)(image)?;
+        self.layers(image, classes)
+    }
+
+    /// [`TrainConfig::architecture`] of whatever size.
+    fn layers(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
         let logits = self.step.loss.get().takes_logits();
         let shape =
             zoo::Shape { latent: self.latent, image, classes, logits, conditioning: self.conditioning };
         Ok((zoo::recipe(&self.recipe)?.architecture)(&shape))
+    }
+
+    /// The classes that networks for this data have; 0 where labels are not used.
+    ///
+    /// # Errors
+    /// If labels are used and the data has none.
+    pub(super) fn classes(&self, data: &Dataset) -> Result<usize> {
+        match &data.labels {
+            _ if self.conditioning.is_none() => Ok(0),
+            Some(_) if !data.classes.is_empty() => Ok(data.classes.len()),
+            _ => {
+                let value = self.conditioning.name().into();
+                let remedy = format!(
+                    "the data set {} has no labels; sort its pictures into a folder for each class, or use none",
+                    data.name
+                );
+                Err(Error::Argument { what: "--conditioning", value, remedy })
+            }
+        }
     }
 
     fn check_labels(&self) -> Result<()> {
@@ -171,7 +196,7 @@ impl TrainConfig {
             return bad("--real-label", t, &remedy);
         }
         // Whether samples are mixed depends on no size.
-        let mixes = self.architecture([1, 1, 1], 1)?.discriminator.mixes_samples();
+        let mixes = self.layers([1, 1, 1], 1)?.discriminator.mixes_samples();
         for (what, weight) in [("--gradient-penalty", self.step.gradient_penalty), ("--r1", self.step.r1)] {
             match weight {
                 Some(w) if !(w.is_finite() && w >= 0.0) => {

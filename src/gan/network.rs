@@ -29,6 +29,8 @@ pub struct Verdict {
 pub struct Network {
     name: &'static str,
     label_embed: Option<Embedding>,
+    /// See [`NetworkSpec::input`].
+    input: Vec<usize>,
     net: Sequential,
     end: End,
 }
@@ -61,7 +63,7 @@ impl Network {
     /// use ganvil::nn::{Ctx, Init, LayerSpec, Module, state_dict};
     /// use ganvil::{Generator, Tensor, rng::Stream};
     /// let layers = vec![LayerSpec::linear(2, 2), LayerSpec::linear(2, 1)];
-    /// let spec = NetworkSpec { layers, label_embed: None, head: Some(Head::Projection { num: 3 }) };
+    /// let spec = NetworkSpec { layers, head: Some(Head::Projection { num: 3 }), ..NetworkSpec::default() };
     /// let init = Init::Constant { value: 1.0 };
     /// let d = Network::build("D", &spec, &init, &Generator::new(0, Stream::Init));
     /// let names: Vec<String> = state_dict(&d).into_iter().map(|(name, _)| name).collect();
@@ -81,7 +83,7 @@ impl Network {
         }
         let Some(head) = spec.head else {
             let net = LayerSpec::sequential_with(&spec.layers, init, random);
-            return Network { name, label_embed, net, end: End::Nothing };
+            return Network { name, label_embed, input: spec.input.clone(), net, end: End::Nothing };
         };
         let (features, last, width) = spec.split_last();
         let net = LayerSpec::sequential_with(features, init, random);
@@ -101,7 +103,16 @@ impl Network {
                 End::AuxiliaryClassifier { source: last, classes: linear(num, true) }
             }
         };
-        Network { name, label_embed, net, end }
+        Network { name, label_embed, input: spec.input.clone(), net, end }
+    }
+
+    /// Rows as the first layer wants them.
+    fn shaped(&self, x: &Tensor) -> Tensor {
+        if self.input.is_empty() || x.rank() != 2 {
+            return x.clone();
+        }
+        let shape: Vec<usize> = [x.shape()[0]].iter().chain(&self.input).copied().collect();
+        x.reshape(&shape)
     }
 
     /// The name given.
@@ -116,7 +127,7 @@ impl Network {
     /// use ganvil::nn::{Ctx, Init, LayerSpec};
     /// use ganvil::{Generator, Tensor, rng::Stream};
     /// let head = Some(Head::AuxiliaryClassifier { num: 10 });
-    /// let spec = NetworkSpec { layers: vec![LayerSpec::linear(2, 1)], label_embed: None, head };
+    /// let spec = NetworkSpec { layers: vec![LayerSpec::linear(2, 1)], head, ..NetworkSpec::default() };
     /// let d = Network::build("D", &spec, &Init::Default, &Generator::new(0, Stream::Init));
     /// let verdict = d.verdict(&Tensor::from([[1.0f32, 2.0]; 3]), &Ctx::eval());
     /// assert_eq!((verdict.out.shape(), verdict.classes.unwrap().shape()), (&[3, 1][..], &[3, 10][..]));
@@ -128,10 +139,10 @@ impl Network {
     pub fn verdict(&self, x: &Tensor, ctx: &Ctx) -> Verdict {
         let _name = Scope::enter(self.name);
         let y = match &self.label_embed {
-            None => ctx.apply("net", &self.net, x),
+            None => ctx.apply("net", &self.net, &self.shaped(x)),
             Some(table) => {
                 let rows = ctx.apply("label_embed", table, labels(x, ctx));
-                ctx.apply("net", &self.net, &joined(x, &rows))
+                ctx.apply("net", &self.net, &self.shaped(&joined(x, &rows)))
             }
         };
         match &self.end {

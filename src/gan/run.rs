@@ -199,7 +199,7 @@ impl Session<'_> {
             last: (0.0, 0.0),
         };
         let reals = trainer.reals(REALS);
-        session.save_images(&run.dir.join("samples/real.png"), &reals, trainer.image(), 8)?;
+        session.save_images(&run.dir.join("samples/real.png"), &reals, trainer.image_shape(), 8)?;
         Ok(session)
     }
 
@@ -212,7 +212,7 @@ impl Session<'_> {
     fn grid(&self, trainer: &Trainer, on: &mut dyn FnMut(Event)) -> Result<()> {
         let path = self.run.dir.join(format!("samples/kimg-{:07.1}.png", trainer.kimg()));
         let Preview { z, labels, columns } = &self.preview;
-        self.save_images(&path, &trainer.sample(z, labels.as_ref()), trainer.image(), *columns)?;
+        self.save_images(&path, &trainer.sample(z, labels.as_ref()), trainer.image_shape(), *columns)?;
         on(Event::Wrote(&path));
         Ok(())
     }

@@ -18,9 +18,10 @@ use std::path::Path;
 pub struct Sampler {
     net: Network,
     config: TrainConfig,
-    classes: usize,
     /// Channels, rows and columns of an image.
     pub shape: [usize; 3],
+    /// Classes that images can be asked of; none of an unconditional generator.
+    pub classes: Option<usize>,
     /// Steps of training.
     pub steps: u64,
 }
@@ -77,15 +78,16 @@ pub(super) fn image_shape(path: &Path, meta: &Value) -> Result<[usize; 3]> {
     Ok(shape)
 }
 
-/// The classes of a checkpoint's game; 0 in one without labels.
-pub(super) fn classes(path: &Path, config: &TrainConfig, meta: &Value) -> Result<usize> {
+/// Classes that a checkpoint's generator takes; None if it takes no labels.
+pub(super) fn classes(path: &Path, meta: &Value, config: &TrainConfig) -> Result<Option<usize>> {
     if config.conditioning.is_none() {
-        return Ok(0);
+        return Ok(None);
     }
+    let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
     match meta["classes"].as_u64() {
-        None => Err(Error::format(path, "is no checkpoint of ganvil: the number of its classes is missing")),
-        Some(0) => Err(Error::format(path, "is no checkpoint of ganvil: it takes labels of 0 classes")),
-        Some(n) => Ok(n as usize),
+        None => Err(bad("the number of its classes is missing")),
+        Some(0) => Err(bad("it takes labels of 0 classes")),
+        Some(n) => Ok(Some(n as usize)),
     }
 }
 
@@ -100,27 +102,25 @@ impl Sampler {
         let config = settings(path, &file.meta)?;
         let shape = image_shape(path, &file.meta)?;
         let steps = file.meta["step"].as_u64().ok_or_else(|| bad("the number of its steps is missing"))?;
-        let classes = classes(path, &config, &file.meta)?;
+        let classes = classes(path, &file.meta, &config)?;
         let prefix = if config.step.ema.is_some() { "G_ema." } else { "G." };
         let pixels = shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
-        if [config.latent, pixels, classes].iter().any(|&n| n > 1 << 48) {
+        if [config.latent, pixels, classes.unwrap_or(0)].iter().any(|&n| n > 1 << 48) {
             return Err(bad("its settings claim sizes that no network has, so its file does not have them"));
         }
-        let spec = config.architecture(shape, classes)?.generator;
-        // The matrices that the settings claim must be in the file, with all their elements, before any are made.
+        let spec = config.architecture(shape, classes.unwrap_or(0))?.generator;
+        // The weights that the settings claim must be in the file, with all their elements, before any are made.
         if !holds(&file, prefix, &spec) {
-            let claim = format!("latent {}, image shape {shape:?} and {classes} classes", config.latent);
+            let claim = format!(
+                "latent {}, image shape {shape:?} and {} classes",
+                config.latent,
+                classes.unwrap_or(0)
+            );
             return Err(bad(&format!("its generator does not have the {claim} that its settings claim")));
         }
-        let random = Generator::new(config.seed, Stream::Init);
-        let mut net = Network::build("G", &spec, &config.init, &random);
+        let mut net = Network::build("G", &spec, &config.init, &Generator::new(config.seed, Stream::Init));
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, classes, shape, steps })
-    }
-
-    /// The classes that samples can be asked for; None if the generator takes no labels.
-    pub fn classes(&self) -> Option<usize> {
-        (!self.config.conditioning.is_none()).then_some(self.classes)
+        Ok(Sampler { net, config, shape, classes, steps })
     }
 
     /// The settings that it was trained with.
@@ -129,9 +129,15 @@ impl Sampler {
     }
 
     /// `n` samples in [-1, 1] for this seed, `[n, channels * rows * cols]`. Each depends on the seed and its number
-    /// alone. A generator that takes labels draws its classes in turn.
+    /// alone; number i has class i modulo the number of classes.
     pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
-        self.generate(&self.labelled(self.draw(n, seed), |i| i), NormStatistics::Running)
+        let z = self.config.prior.draw(
+            n,
+            self.config.latent,
+            &Generator::new(seed, Stream::Samples),
+            Device::Cpu,
+        );
+        self.generate(&self.labelled(z, |i| i), NormStatistics::Running)
     }
 
     /// A sample for each of these classes, as [`Sampler::sample`] gives them.
@@ -142,19 +148,15 @@ impl Sampler {
         let bad =
             |value: usize, remedy| Err(Error::Argument { what: "class", value: value.to_string(), remedy });
         let Some(&most) = labels.iter().max() else { return Ok(Vec::new()) };
-        match self.classes() {
+        match self.classes {
             None => bad(most, format!("a generator of recipe {} takes no labels", self.config.recipe)),
             Some(n) if most >= n => bad(most, format!("the generator has {n} classes, 0 to {}", n - 1)),
             Some(_) => {
-                let latents = self.labelled(self.draw(labels.len(), seed), |i| labels[i]);
+                let latents = self.latents(labels.len(), seed, None)?;
+                let latents = self.labelled(latents.z, |i| labels[i]);
                 Ok(self.generate(&latents, NormStatistics::Running))
             }
         }
-    }
-
-    fn draw(&self, n: usize, seed: u64) -> Tensor {
-        let random = Generator::new(seed, Stream::Samples);
-        self.config.prior.draw(n, self.config.latent, &random, Device::Cpu)
     }
 
     /// `n` latent vectors for this seed, each a function of the seed and its number alone; number i has class i modulo
@@ -165,7 +167,7 @@ impl Sampler {
     pub fn latents(&self, n: usize, seed: u64, truncation: Option<Truncation>) -> Result<Latents> {
         let prior = self.config.prior;
         let z = match truncation {
-            None => self.draw(n, seed),
+            None => prior.draw(n, self.config.latent, &Generator::new(seed, Stream::Samples), Device::Cpu),
             Some(t) => {
                 t.check()?;
                 if prior != Prior::Normal {
@@ -208,7 +210,7 @@ impl Sampler {
     /// A class-by-noise grid: row = class, column = latent vector, the same in every row. `None` of an unconditional
     /// generator.
     pub fn class_grid(&self, columns: &Latents) -> Option<Latents> {
-        let (classes, n) = (self.classes()?, columns.z.shape()[0]);
+        let (classes, n) = (self.classes?, columns.z.shape()[0]);
         let z = Tensor::cat(&vec![&columns.z; classes], 0);
         Some(self.labelled(z, |i| i / n))
     }
@@ -235,7 +237,7 @@ impl Sampler {
     }
 
     fn labelled(&self, z: Tensor, class: impl Fn(usize) -> usize) -> Latents {
-        let labels = self.classes().map(|classes| {
+        let labels = self.classes.map(|classes| {
             let all: Vec<i64> = (0..z.shape()[0]).map(|i| (class(i) % classes) as i64).collect();
             Tensor::new(&all, &[all.len()])
         });
@@ -274,14 +276,19 @@ pub(super) fn generate(net: &Network, z: &Tensor, labels: Option<&Tensor>, ctx: 
     images.to_dtype(DType::F32).to_vec()
 }
 
-/// Whether a file has a network's matrices.
+/// Whether a file has a network's weights.
 fn holds(file: &Checkpoint, prefix: &str, spec: &NetworkSpec) -> bool {
-    let has = |shape: [usize; 2]| {
-        file.tensors.iter().any(|(name, t)| name.starts_with(prefix) && t.shape() == shape)
-    };
-    let linear = spec.layers.iter().filter_map(|layer| match *layer {
-        LayerSpec::Linear { inputs, outputs, .. } => Some([outputs, inputs]),
+    let has =
+        |shape: &[usize]| file.tensors.iter().any(|(name, t)| name.starts_with(prefix) && t.shape() == shape);
+    let of_layers = spec.layers.iter().filter_map(|layer| match *layer {
+        LayerSpec::Linear { inputs, outputs, .. } => Some(vec![outputs, inputs]),
+        LayerSpec::Conv2d { inputs, outputs, kernel: [kh, kw], groups, .. } => {
+            Some(vec![outputs, inputs / groups.max(1), kh, kw])
+        }
+        LayerSpec::ConvTranspose2d { inputs, outputs, kernel: [kh, kw], groups, .. } => {
+            Some(vec![inputs, outputs / groups.max(1), kh, kw])
+        }
         _ => None,
     });
-    spec.label_embed.map(|e| [e.num, e.dim]).into_iter().chain(linear).all(has)
+    spec.label_embed.map(|e| vec![e.num, e.dim]).into_iter().chain(of_layers).all(|shape| has(&shape))
 }

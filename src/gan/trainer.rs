@@ -42,9 +42,10 @@ impl Draws for LiveDraws {
     fn real(&mut self) -> Tensor {
         let data = self.loader.dataset().clone();
         let indices = self.loader.next_batch(&mut self.scratch);
-        if let (Some(_), Some(of_data)) = (&self.labels, &data.labels) {
+        if self.labels.is_some() {
             self.batch_labels.clear();
-            self.batch_labels.extend(indices.iter().map(|&i| of_data[i as usize] as i64));
+            let labels = data.labels.as_deref().unwrap_or_default();
+            self.batch_labels.extend(indices.iter().map(|&i| labels[i as usize] as i64));
         }
         let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
         Tensor::new(&self.scratch, &shape).to_device(self.device)
@@ -85,7 +86,7 @@ pub struct Trainer {
     gan: Gan,
     draws: LiveDraws,
     /// Channels, rows and columns of an image.
-    image: [usize; 3],
+    shape: [usize; 3],
     classes: usize,
     steps: u64,
 }
@@ -130,26 +131,14 @@ impl Trainer {
     /// A run at its beginning.
     ///
     /// # Errors
-    /// If the settings cannot be trained with, ask for labels that the data set does not have, or the batch is larger than
-    /// the data set.
+    /// If the settings cannot be trained with, or the batch is larger than the data set.
     pub fn new(config: TrainConfig, data: Arc<Dataset>, device: Device) -> Result<Trainer> {
         config.check()?;
         if device == Device::Meta {
             let remedy = "training needs values; use cpu".into();
             return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
         }
-        if !config.conditioning.is_none() && data.labels.is_none() {
-            let remedy = format!(
-                "the data set {} has no labels; use data with classes (a folder for each), or a recipe without labels",
-                data.name
-            );
-            return Err(Error::Argument {
-                what: "--conditioning",
-                value: config.conditioning.name().into(),
-                remedy,
-            });
-        }
-        let (image, classes) = (data.shape(), data.classes.len());
+        let (image, classes) = (data.shape(), config.classes(&data)?);
         let stream = |s| Generator::new(config.seed, s);
         let (mut g, mut d) = networks(&config, image, classes, &stream(Stream::Init))?;
         let a = config.architecture(image, classes)?;
@@ -180,7 +169,7 @@ impl Trainer {
             config: config.step,
             images: 0,
         };
-        Ok(Trainer { config, gan, draws, image, classes, steps: 0 })
+        Ok(Trainer { config, gan, draws, shape: image, classes, steps: 0 })
     }
 
     /// The settings.
@@ -204,8 +193,8 @@ impl Trainer {
     }
 
     /// Channels, rows and columns of an image.
-    pub fn image(&self) -> [usize; 3] {
-        self.image
+    pub fn image_shape(&self) -> [usize; 3] {
+        self.shape
     }
 
     /// The classes that G can be asked for; None if it takes no labels.
@@ -290,11 +279,10 @@ impl Trainer {
         let d = &self.draws;
         let standing = Standing {
             steps: self.steps,
-            image: self.image,
-            classes: self.classes,
+            shape: self.shape,
             position: d.loader.position(),
             calls: [&d.noise, &d.dropout, &d.penalty].map(Generator::calls),
-            label_calls: d.labels.as_ref().map_or(0, Generator::calls),
+            labels: d.labels.as_ref().map(|labels| (self.classes, labels.calls())),
             tier: self.tier(),
         };
         save(path, &self.gan, &self.config, &standing)
@@ -305,14 +293,12 @@ impl Trainer {
 pub(super) struct Standing {
     pub steps: u64,
     /// Channels, rows and columns of an image.
-    pub image: [usize; 3],
-    /// Of the data; stored if the game has labels.
-    pub classes: usize,
+    pub shape: [usize; 3],
     pub position: Position,
     /// Draws made for noise, dropout and penalty.
     pub calls: [u64; 3],
-    /// Draws made of labels.
-    pub label_calls: u64,
+    /// Classes, and draws made for labels, where G takes labels.
+    pub labels: Option<(usize, u64)>,
     pub tier: &'static str,
 }
 
@@ -329,9 +315,9 @@ pub(super) fn save(path: &Path, gan: &Gan, config: &TrainConfig, s: &Standing) -
         });
         tensors.extend(opt.state_dict(&names));
     }
-    let mut settings = json!(config);
+    let mut config = json!(config);
     // How long and how often are the run's business, not the state's.
-    if let Some(c) = settings.as_object_mut() {
+    if let Some(c) = config.as_object_mut() {
         for key in ["steps", "log_every", "sample_every", "checkpoint_every"] {
             c.remove(key);
         }
@@ -339,17 +325,17 @@ pub(super) fn save(path: &Path, gan: &Gan, config: &TrainConfig, s: &Standing) -
     let [noise, dropout, penalty] = s.calls;
     let mut meta: Value = json!({
         "format": 1,
-        "config": settings,
+        "config": config,
         "step": s.steps,
         "images": gan.images,
-        "image_shape": s.image,
+        "image_shape": s.shape,
         "position": s.position,
         "calls": { "noise": noise, "dropout": dropout, "penalty": penalty },
         "simd": s.tier,
     });
-    if !config.conditioning.is_none() {
-        meta["classes"] = s.classes.into();
-        meta["calls"]["labels"] = s.label_calls.into();
+    if let Some((classes, calls)) = s.labels {
+        meta["classes"] = classes.into();
+        meta["calls"]["labels"] = calls.into();
     }
     checkpoint::save(path, &tensors, &meta)
 }
@@ -373,8 +359,12 @@ mod tests {
         let labels: Vec<u32> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
         let pixels = labels.iter().flat_map(|&y| [y as u8 * 50; 4]).collect();
         let images = Images { count: labels.len(), channels: 1, rows: 2, cols: 2, pixels };
-        let classes = (0..4).map(|c| c.to_string()).collect();
-        Arc::new(Dataset { images, labels: Some(labels), classes, name: "telling".into() })
+        Arc::new(Dataset {
+            images,
+            labels: Some(labels),
+            classes: ["0", "1", "2", "3"].map(String::from).into(),
+            name: "telling".into(),
+        })
     }
 
     fn trainer(conditioning: Conditioning) -> Trainer {
@@ -420,17 +410,6 @@ mod tests {
         let mut draws = trainer(Conditioning::None).draws;
         draws.real();
         assert!(draws.labels().is_none() && draws.fake_labels(Pass::Generator(0)).is_none());
-    }
-
-    #[test]
-    fn labels_that_are_not_there_are_asked_for_in_vain() {
-        let data = Dataset { labels: None, classes: vec![], ..Dataset::clone(&telling()) };
-        let config = TrainConfig { batch: 50, conditioning: Conditioning::Embed, ..TrainConfig::default() };
-        let error = Trainer::new(config, Arc::new(data), Device::Cpu).err().unwrap().to_string();
-        assert!(
-            error.contains("--conditioning 'embed'") && error.contains("telling has no labels"),
-            "{error}"
-        );
     }
 
     #[test]

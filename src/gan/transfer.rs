@@ -1,6 +1,5 @@
 //! Networks to PyTorch and back, as safetensors files of a `state_dict`.
 
-use super::conditioning::Conditioning;
 use super::config::TrainConfig;
 use super::network::Network;
 use super::run::Run;
@@ -57,10 +56,7 @@ pub fn export(checkpoint: &Path, out: &Path, part: Part) -> Result<()> {
         };
         return Err(Error::format(checkpoint, problem));
     }
-    let mut meta = json!({ "config": file.meta["config"], "image_shape": file.meta["image_shape"] });
-    if !config.conditioning.is_none() {
-        meta["classes"] = file.meta["classes"].clone();
-    }
+    let meta = json!({ "config": file.meta["config"], "image_shape": file.meta["image_shape"] });
     checkpoint::save(out, &tensors, &meta)
 }
 
@@ -78,29 +74,18 @@ pub struct Import<'a> {
     pub size: Option<usize>,
     /// Channels of an image, if not those of the metadata or 1.
     pub channels: Option<usize>,
-    /// Classes of a conditional network, if not those of the metadata or 10.
-    pub classes: Option<usize>,
-    /// How it uses labels, if not as the metadata or the recipe says.
-    pub conditioning: Option<Conditioning>,
 }
 
 /// Settings, networks and the shape of images, checked against the recipe's architecture.
 pub struct Imported {
     config: TrainConfig,
     gan: Gan,
-    sizes: Sizes,
-}
-
-/// What a network's shapes follow from beside the size of its latent vectors.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Sizes {
-    /// Channels, rows and columns.
-    image: [usize; 3],
+    shape: [usize; 3],
     classes: usize,
 }
 
-/// Latent vectors are not longer, nor are there more classes.
-const MOST: usize = 1 << 16;
+/// Latent vectors are not longer.
+const MOST_LATENT: usize = 1 << 16;
 
 /// Reads networks that PyTorch trained; [`export`]'s way back.
 ///
@@ -112,7 +97,7 @@ const MOST: usize = 1 << 16;
 /// let dir = std::env::temp_dir().join(format!("ganvil-import-{}", std::process::id()));
 /// std::fs::create_dir(&dir).unwrap();
 /// let file = dir.join("generator.safetensors");
-/// let (g, _) = networks(&TrainConfig::default(), [1, 28, 28], 10, &Generator::new(0, Stream::Init))?;
+/// let (g, _) = networks(&TrainConfig::default(), [1, 28, 28], 0, &Generator::new(0, Stream::Init))?;
 /// checkpoint::save(&file, &state_dict(&g), &serde_json::Value::Null)?;
 ///
 /// let what = Import {
@@ -122,8 +107,6 @@ const MOST: usize = 1 << 16;
 ///     latent: None,
 ///     size: None,
 ///     channels: None,
-///     classes: None,
-///     conditioning: None,
 /// };
 /// let run = import(&what)?.into_run(Some(&dir.join("run")), "torch")?;
 /// assert_eq!(Sampler::load(&latest_checkpoint(&run)?)?.sample(2, 0).len(), 2 * 784);
@@ -141,37 +124,30 @@ pub fn import(what: &Import) -> Result<Imported> {
     let file = checkpoint::load(what.generator)?;
     let own = file.meta["config"]["recipe"] == recipe.name;
     let mut config = if own { settings(what.generator, &file.meta)? } else { (recipe.config)() };
-    let mut sizes = Sizes { image: [1, 28, 28], classes: 10 };
-    if own {
-        sizes.image = image_shape(what.generator, &file.meta)?;
-        sizes.classes = classes(what.generator, &config, &file.meta)?;
-    }
+    let mut shape = if own { image_shape(what.generator, &file.meta)? } else { [1, 28, 28] };
     config.latent = what.latent.unwrap_or(config.latent);
-    sizes.classes = what.classes.unwrap_or(sizes.classes);
-    for (what, value) in [("--latent", config.latent), ("--classes", sizes.classes)] {
-        if value > MOST {
-            let remedy = format!("use at most {MOST}");
-            return Err(Error::Argument { what, value: value.to_string(), remedy });
-        }
+    if config.latent > MOST_LATENT {
+        let remedy = format!("use at most {MOST_LATENT}");
+        return Err(Error::Argument { what: "--latent", value: config.latent.to_string(), remedy });
     }
-    if !config.conditioning.is_none() && sizes.classes == 0 {
-        let remedy = "a conditional network has at least 1".into();
-        return Err(Error::Argument { what: "--classes", value: "0".into(), remedy });
-    }
-    config.conditioning = what.conditioning.unwrap_or(config.conditioning);
     config.data.size = what.size.or(config.data.size);
     config.data.channels = what.channels.or(config.data.channels);
     config.check()?;
     if let Some(n) = what.size {
-        (sizes.image[1], sizes.image[2]) = (n, n);
+        (shape[1], shape[2]) = (n, n);
     }
-    sizes.image[0] = what.channels.unwrap_or(sizes.image[0]);
+    shape[0] = what.channels.unwrap_or(shape[0]);
 
     let random = Generator::new(config.seed, Stream::Init);
-    let (mut g, mut d) = networks(&config, sizes.image, sizes.classes, &random)?;
-    load(&mut g, &file, what.generator, &config, sizes)?;
+    // A file from PyTorch says of how many classes its table is.
+    let known = if own { classes(what.generator, &file.meta, &config)? } else { None };
+    let classes =
+        if config.conditioning.is_none() { 0 } else { known.unwrap_or_else(|| rows_of_table(&file)) };
+    let (mut g, mut d) = networks(&config, shape, classes, &random)?;
+    let target = Target { config: &config, shape, classes };
+    target.load(&mut g, &file, what.generator)?;
     if let Some(path) = what.discriminator {
-        load(&mut d, &checkpoint::load(path)?, path, &config, sizes)?;
+        target.load(&mut d, &checkpoint::load(path)?, path)?;
     }
     let gan = Gan {
         average: config.step.ema.map(|_| g.clone()),
@@ -182,7 +158,7 @@ pub fn import(what: &Import) -> Result<Imported> {
         config: config.step,
         images: 0,
     };
-    Ok(Imported { config, gan, sizes })
+    Ok(Imported { config, gan, shape, classes })
 }
 
 impl Imported {
@@ -195,11 +171,10 @@ impl Imported {
         let run = Run::create(out, name, &self.config)?;
         let standing = Standing {
             steps: 0,
-            image: self.sizes.image,
-            classes: self.sizes.classes,
+            shape: self.shape,
             position: Position::default(),
             calls: [0; 3],
-            label_calls: 0,
+            labels: (self.classes > 0).then_some((self.classes, 0)),
             tier: backend::of(Device::Cpu).tier(),
         };
         let path = run.dir().join("checkpoints/step-00000000.safetensors");
@@ -208,14 +183,32 @@ impl Imported {
     }
 }
 
-fn load(net: &mut Network, file: &Checkpoint, path: &Path, config: &TrainConfig, sizes: Sizes) -> Result<()> {
-    let difference = Difference::of(net, file);
-    if difference.is_none() {
-        return load_state_dict(net, &file.tensors, "", path);
+/// The classes of a generator: the rows of its table of labels, or of its conditional normalisations; 10 if it has none.
+fn rows_of_table(file: &Checkpoint) -> usize {
+    let table = |name: &str| name == "label_embed.weight" || name.ends_with(".gamma");
+    file.tensors.iter().find(|(name, t)| table(name) && t.rank() == 2).map_or(10, |(_, t)| t.shape()[0])
+}
+
+/// What networks are to be.
+struct Target<'a> {
+    config: &'a TrainConfig,
+    shape: [usize; 3],
+    classes: usize,
+}
+
+impl Target<'_> {
+    fn load(&self, net: &mut Network, file: &Checkpoint, path: &Path) -> Result<()> {
+        let difference = Difference::of(net, file);
+        if difference.is_none() {
+            return load_state_dict(net, &file.tensors, "", path);
+        }
+        let role = if net.name() == "G" { "generator" } else { "discriminator" };
+        let fits = self.fitting(file).map_or(String::new(), |hint| format!(". {hint}"));
+        Err(Error::format(
+            path,
+            format!("is no {role} of recipe '{}': {difference}{fits}", self.config.recipe),
+        ))
     }
-    let role = if net.name() == "G" { "generator" } else { "discriminator" };
-    let fits = fitting(file, config, sizes).map_or(String::new(), |hint| format!(". {hint}"));
-    Err(Error::format(path, format!("is no {role} of recipe '{}': {difference}{fits}", config.recipe)))
 }
 
 /// How a file's names and shapes differ from a network's.
@@ -268,71 +261,58 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What to give so that the file fits, if anything would do.
-fn fitting(file: &Checkpoint, config: &TrainConfig, wanted: Sizes) -> Option<String> {
-    let (latents, all) = candidates(file, config.latent, wanted);
-    for recipe in &zoo::RECIPES {
-        let with = |latent, sizes: Sizes| {
-            let config = TrainConfig { latent, ..(recipe.config)() };
-            networks(&config, sizes.image, sizes.classes, &Generator::new(0, Stream::Init)).ok()
-        };
-        let (g, d) = with(config.latent, wanted)?;
-        // Names do not depend on sizes.
-        let names = [&g, &d].map(|net| Difference::of(net, file).has_names());
-        if names == [false, false] {
-            continue;
-        }
-        for (&latent, &sizes) in latents.iter().flat_map(|l| all.iter().map(move |s| (l, s))) {
-            let (g, d) = with(latent, sizes)?;
-            let role = match [&g, &d].map(|net| Difference::of(net, file).is_none()) {
-                [true, _] => "generator",
-                [_, true] => "discriminator",
-                _ => continue,
+impl Target<'_> {
+    /// What to give so that the file fits, if anything would do.
+    fn fitting(&self, file: &Checkpoint) -> Option<String> {
+        let Target { config, shape, classes } = *self;
+        // Sizes that the file's matrices have; nothing larger than they are is made.
+        let matrices = file.tensors.values().filter(|t| t.rank() >= 2 && t.numel() > 0);
+        let mut sizes: Vec<usize> = matrices.flat_map(|t| t.shape()[..2].to_vec()).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let latents = sizes.iter().copied().filter(|n| (1..=MOST_LATENT).contains(n));
+        let latents: Vec<usize> = [config.latent].into_iter().chain(latents).collect();
+        let square = |c: usize| {
+            let side = move |n: &usize| {
+                n.is_multiple_of(c).then(|| (n / c).isqrt()).filter(|s| s * s * c == *n && *s > 4)
             };
-            return Some(hint(role, recipe.name, (config.latent, latent), (wanted, sizes)));
-        }
-    }
-    None
-}
-
-/// What a file's matrices may have been made for: sizes of a latent vector, and what else shapes follow from. Nothing is
-/// larger than the matrices are.
-fn candidates(file: &Checkpoint, latent: usize, wanted: Sizes) -> (Vec<usize>, Vec<Sizes>) {
-    let matrices = file.tensors.values().filter(|t| t.rank() >= 2 && t.numel() > 0);
-    let mut sides: Vec<usize> = matrices.flat_map(|t| t.shape()[..2].to_vec()).collect();
-    sides.sort_unstable();
-    sides.dedup();
-    let table = |name: &str| match file.tensors.get(name).map(Tensor::shape) {
-        Some(&[rows, cols]) if rows <= MOST => Some((rows, cols)),
-        _ => None,
-    };
-    // What stands for a label is joined to the latent vector.
-    let joined = table("label_embed.weight").map_or(0, |(_, dim)| dim);
-    let latents = sides.iter().filter_map(|n| n.checked_sub(joined)).filter(|n| (1..=MOST).contains(n));
-    let latents = [latent].into_iter().chain(latents).collect();
-    let tables = ["label_embed.weight", "embed.weight", "classes.weight"];
-    let classes = tables.iter().find_map(|name| table(name)).map_or(wanted.classes, |(num, _)| num);
-    let square = |c: usize| {
-        let side = move |n: &usize| {
-            n.is_multiple_of(c).then(|| (n / c).isqrt()).filter(|s| s * s * c == *n && *s > 4)
+            sizes.iter().filter_map(move |n| Some([c, side(n)?, side(n)?]))
         };
-        sides.iter().filter_map(move |n| Some([c, side(n)?, side(n)?]))
-    };
-    let images = [wanted.image].into_iter().chain(square(1)).chain(square(3));
-    (latents, images.map(|image| Sizes { image, classes }).collect())
+        let shapes: Vec<[usize; 3]> = [shape].into_iter().chain(square(1)).chain(square(3)).collect();
+        for recipe in &zoo::RECIPES {
+            let with = |latent, shape: [usize; 3]| {
+                let config = TrainConfig { latent, ..(recipe.config)() };
+                let classes =
+                    if config.conditioning.is_none() { 0 } else { classes.max(rows_of_table(file)) };
+                networks(&config, shape, classes, &Generator::new(0, Stream::Init)).ok()
+            };
+            let Some((g, d)) = with(config.latent, shape) else { continue };
+            // Names do not depend on sizes.
+            let names = [&g, &d].map(|net| Difference::of(net, file).has_names());
+            if names == [false, false] {
+                continue;
+            }
+            for (&latent, &other) in latents.iter().flat_map(|l| shapes.iter().map(move |s| (l, s))) {
+                let Some((g, d)) = with(latent, other) else { continue };
+                let role = match [&g, &d].map(|net| Difference::of(net, file).is_none()) {
+                    [true, _] => "generator",
+                    [_, true] => "discriminator",
+                    _ => continue,
+                };
+                return Some(hint(role, recipe.name, (config.latent, latent), (shape, other)));
+            }
+        }
+        None
+    }
 }
 
-fn hint(role: &str, recipe: &str, latent: (usize, usize), sizes: (Sizes, Sizes)) -> String {
+fn hint(role: &str, recipe: &str, latent: (usize, usize), shape: ([usize; 3], [usize; 3])) -> String {
     let mut flags = format!("--recipe {recipe}");
     if latent.0 != latent.1 && role == "generator" {
         flags += &format!(" --latent {}", latent.1);
     }
-    let (wanted, found) = sizes;
-    if wanted.image != found.image {
-        flags += &format!(" --size {} --channels {}", found.image[1], found.image[0]);
-    }
-    if wanted.classes != found.classes {
-        flags += &format!(" --classes {}", found.classes);
+    if shape.0 != shape.1 {
+        flags += &format!(" --size {} --channels {}", shape.1[1], shape.1[0]);
     }
     let place = if role == "discriminator" { "; name the file with --discriminator FILE" } else { "" };
     format!("It fits as the {role} of {flags}{place}")

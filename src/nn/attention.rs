@@ -4,37 +4,31 @@ use super::{Conv2d, Ctx, Kind, Module, SpectralNorm};
 use crate::error::misuse;
 use crate::{ConvOptions, DType, Device, Generator, Tensor};
 
-/// What [`SelfAttention`] makes queries, keys and values with: a [`Conv2d`], or one under [`SpectralNorm`].
+/// What [`SelfAttention`] makes queries, keys and values with: a [`Conv2d`] of 1 x 1 pixels, or one under
+/// [`SpectralNorm`].
 ///
 /// ```
 /// use ganvil::nn::{Conv2d, Ctx, Projector};
 /// use ganvil::{ConvOptions, Generator, rng::Stream};
-/// let f = Conv2d::new(8, 1, [1, 1], ConvOptions::new(), true, &Generator::new(0, Stream::Init));
+/// let f = Conv2d::new(8, 1, [1, 1], ConvOptions::new(), false, &Generator::new(0, Stream::Init));
 /// let (weight, bias) = f.projection(&Ctx::eval());
-/// assert_eq!((weight.shape(), bias.shape()), (&[1, 8, 1, 1][..], &[1][..]));
+/// assert_eq!((weight.shape(), bias.is_none()), (&[1, 8, 1, 1][..], true));
 /// ```
 pub trait Projector: Module + Clone {
-    /// Weight `[out, in, 1, 1]` and bias `[out]` in this pass.
-    fn projection(&self, ctx: &Ctx) -> (Tensor, Tensor);
+    /// Weight `[out, in, 1, 1]` and bias `[out]`, if any, in this pass.
+    fn projection(&self, ctx: &Ctx) -> (Tensor, Option<Tensor>);
 }
 
 impl Projector for Conv2d {
-    fn projection(&self, _: &Ctx) -> (Tensor, Tensor) {
-        (self.weight.clone(), bias(self))
+    fn projection(&self, _: &Ctx) -> (Tensor, Option<Tensor>) {
+        (self.weight.clone(), self.bias.clone())
     }
 }
 
 impl Projector for SpectralNorm<Conv2d> {
-    fn projection(&self, ctx: &Ctx) -> (Tensor, Tensor) {
-        (self.normalised(ctx), bias(&self.module))
+    fn projection(&self, ctx: &Ctx) -> (Tensor, Option<Tensor>) {
+        (self.normalised(ctx), self.module.bias.clone())
     }
-}
-
-/// A convolution's bias, or zeros for one without.
-fn bias(conv: &Conv2d) -> Tensor {
-    conv.bias
-        .clone()
-        .unwrap_or_else(|| Tensor::zeros(&[conv.weight.size(0)], conv.weight.dtype(), conv.weight.device()))
 }
 
 /// Self-attention over an image's pixels: `y = gamma o + x`, see [`Tensor::self_attention`]. With gamma 0, where it
@@ -77,11 +71,11 @@ impl SelfAttention {
                 "needs at least 8 channels, got {channels}: queries have an eighth of them"
             );
         }
-        let pointwise = |outputs| Conv2d::new(channels, outputs, [1, 1], ConvOptions::new(), true, random);
+        let conv = |outputs| Conv2d::new(channels, outputs, [1, 1], ConvOptions::new(), true, random);
         SelfAttention {
-            query_conv: pointwise(narrow),
-            key_conv: pointwise(narrow),
-            value_conv: pointwise(channels),
+            query_conv: conv(narrow),
+            key_conv: conv(narrow),
+            value_conv: conv(channels),
             gamma: Tensor::zeros(&[1], DType::F32, Device::Cpu).requires_grad(),
         }
     }
@@ -108,7 +102,7 @@ impl SelfAttention {
 impl<P: Projector + 'static> Module for SelfAttention<P> {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
         let [q, k, v] = [&self.query_conv, &self.key_conv, &self.value_conv].map(|p| p.projection(ctx));
-        x.self_attention((&q.0, Some(&q.1)), (&k.0, Some(&k.1)), (&v.0, Some(&v.1)), &self.gamma)
+        x.self_attention((&q.0, q.1.as_ref()), (&k.0, k.1.as_ref()), (&v.0, v.1.as_ref()), &self.gamma)
     }
 
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {

@@ -1,6 +1,7 @@
 //! Layers as data: what a network is made of, in configuration files and recorded traces.
 
 use super::*;
+use crate::error::misuse;
 use crate::{ConvOptions, Generator};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -45,16 +46,16 @@ pub enum LayerSpec {
         #[serde(rename = "out")]
         outputs: usize,
         /// Rows and columns of the window: a list, or one number, as in all that follow.
-        #[serde(deserialize_with = "pair")]
+        #[serde(deserialize_with = "pair::sizes")]
         kernel: [usize; 2],
         /// Pixels the window moves by.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         stride: [usize; 2],
         /// Zeros on each side.
-        #[serde(default, deserialize_with = "pair")]
+        #[serde(default, deserialize_with = "pair::sizes")]
         padding: [usize; 2],
         /// Distance between taps.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         dilation: [usize; 2],
         /// Parts the channels are cut into.
         #[serde(default = "one_group")]
@@ -78,19 +79,19 @@ pub enum LayerSpec {
         #[serde(rename = "out")]
         outputs: usize,
         /// Rows and columns of the window: a list, or one number, as in all that follow.
-        #[serde(deserialize_with = "pair")]
+        #[serde(deserialize_with = "pair::sizes")]
         kernel: [usize; 2],
         /// Pixels the window moves by.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         stride: [usize; 2],
         /// Pixels taken away on each side.
-        #[serde(default, deserialize_with = "pair")]
+        #[serde(default, deserialize_with = "pair::sizes")]
         padding: [usize; 2],
         /// Added to the size of the result.
-        #[serde(default, deserialize_with = "pair")]
+        #[serde(default, deserialize_with = "pair::sizes")]
         output_padding: [usize; 2],
         /// Distance between taps.
-        #[serde(default = "ones", deserialize_with = "pair")]
+        #[serde(default = "ones", deserialize_with = "pair::sizes")]
         dilation: [usize; 2],
         /// Parts the channels are cut into.
         #[serde(default = "one_group")]
@@ -302,15 +303,6 @@ fn one_or_many<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<usize>, D::Error> 
     })
 }
 
-/// PyTorch takes a number for both directions.
-fn pair<'de, D: Deserializer<'de>>(d: D) -> Result<[usize; 2], D::Error> {
-    match one_or_many(d)?[..] {
-        [n] => Ok([n, n]),
-        [v, h] => Ok([v, h]),
-        ref all => Err(serde::de::Error::custom(format!("expected 1 or 2 numbers, got {}", all.len()))),
-    }
-}
-
 impl LayerSpec {
     /// A Linear layer with bias.
     ///
@@ -411,6 +403,45 @@ impl LayerSpec {
     /// ```
     pub fn batch_norm2d(num_features: usize) -> LayerSpec {
         LayerSpec::BatchNorm2d { num_features, eps: norm_eps(), momentum: batch_norm_momentum() }
+    }
+
+    /// A ConditionalBatchNorm2d layer with PyTorch's eps and momentum.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "ConditionalBatchNorm2d", "num_features": 8, "num_classes": 10 }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::conditional_batch_norm2d(10, 8));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn conditional_batch_norm2d(num_classes: usize, num_features: usize) -> LayerSpec {
+        let (eps, momentum) = (norm_eps(), batch_norm_momentum());
+        LayerSpec::ConditionalBatchNorm2d { num_features, num_classes, eps, momentum }
+    }
+
+    /// The layer under spectral normalisation.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec;
+    /// let text = r#"{ "type": "Linear", "in": 3, "out": 2, "spectral_norm": true }"#;
+    /// assert_eq!(serde_json::from_str::<LayerSpec>(text)?, LayerSpec::linear(3, 2).spectral());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If it has no weight that could be normalised.
+    #[track_caller]
+    pub fn spectral(mut self) -> LayerSpec {
+        match &mut self {
+            LayerSpec::Linear { spectral_norm, .. }
+            | LayerSpec::Conv2d { spectral_norm, .. }
+            | LayerSpec::ConvTranspose2d { spectral_norm, .. }
+            | LayerSpec::SelfAttention { spectral_norm, .. } => *spectral_norm = true,
+            other => misuse!(
+                "spectral",
+                "{other:?} has no weight to normalise; linear and convolutional layers and attention have"
+            ),
+        }
+        self
     }
 
     /// A LayerNorm layer with PyTorch's eps, and weight and bias.

@@ -57,8 +57,7 @@ pub struct Summary {
 /// Runs an evaluation pass on shapes alone, and lists every layer with its output, parameters and multiply-adds.
 ///
 /// The pass is a real one, on device meta: no values, no time. Multiply-adds are those of the kernels that were called,
-/// so they are what the library does and not what a formula for the layer says. Its condition is a class for each
-/// sample. `input` includes the batch; an input of
+/// so they are what the library does and not what a formula for the layer says. `input` includes the batch; an input of
 /// indices goes through [`Summary::of`].
 ///
 /// ```

@@ -1,9 +1,8 @@
 //! Pooling: one value for each window of an image.
 
-use super::upfirdn::channels_last;
 use crate::backend::{Upfirdn, Window};
 use crate::error::misuse;
-use crate::{DType, Tensor};
+use crate::{DType, Layout, Tensor};
 
 impl Tensor {
     /// The mean of each window of images `[n, c, h, w]`: windows of `kernel_size`, `stride` apart, over an image with a
@@ -113,9 +112,9 @@ impl Tensor {
         let window = Window { kernel: kernel_size, stride, padding };
         let [oh, ow] = self.check_window("max_pool2d", window);
         let (n, c, pixels) = (self.shape()[0], self.shape()[1], self.shape()[2] * self.shape()[3]);
-        let layout = channels_last("max_pool2d", &[n, c, oh, ow]);
+        super::check_shape("max_pool2d", &[n, c, oh, ow]);
         let x = self.in_channels_last();
-        let at = Tensor::build(layout, DType::I64, self.device(), |out| {
+        let at = Tensor::build(Layout::channels_last(&[n, c, oh, ow]), DType::I64, self.device(), |out| {
             self.backend().argmax_pool2d(window, x.view(), out)
         });
         let at = at.permute(&[0, 2, 3, 1]).reshape(&[n, oh * ow, c]);

@@ -4,6 +4,7 @@
 use super::one;
 use crate::backend::{Upfirdn, ViewMut};
 use crate::error::misuse;
+use crate::tensor::is_recording;
 use crate::tensor::node::{Context, Op, Save};
 use crate::{Layout, Tensor};
 
@@ -71,7 +72,7 @@ impl Tensor {
                 self.shape()
             );
         }
-        if filter.is_tracked() {
+        if filter.is_tracked() && is_recording() {
             misuse!(
                 OP,
                 "the filter {:?} is a constant and cannot have a gradient (x is {:?}); detach it, or use conv2d",
@@ -103,9 +104,10 @@ impl Tensor {
     /// The primitive of the same name, giving images of this height and width.
     #[track_caller]
     pub(super) fn resampled(&self, filter: &Tensor, p: Upfirdn, size: [usize; 2]) -> Tensor {
-        let layout = channels_last("upfirdn2d", &[self.shape()[0], self.shape()[1], size[0], size[1]]);
+        let shape = [self.shape()[0], self.shape()[1], size[0], size[1]];
+        super::check_shape("upfirdn2d", &shape);
         let x = self.in_channels_last();
-        let y = Tensor::build(layout, self.dtype(), self.device(), |out: ViewMut| {
+        let y = Tensor::build(Layout::channels_last(&shape), self.dtype(), self.device(), |out: ViewMut| {
             self.backend().upfirdn2d(p, x.view(), filter.view(), out)
         });
         let [_, _, h, w] = self.image_sizes();
@@ -114,10 +116,10 @@ impl Tensor {
 
     /// The value in channels-last order without gaps, without a graph.
     pub(super) fn in_channels_last(&self) -> Tensor {
-        if self.layout().permuted(&[0, 2, 3, 1]).is_contiguous() {
+        if self.layout().is_channels_last() {
             return self.detach();
         }
-        self.detach().copied_to(channels_last("channels_last", self.shape()))
+        self.detach().copied_to(Layout::channels_last(self.shape()))
     }
 
     /// Panics unless this is `[images, channels, height, width]` in f32 or f64.
@@ -133,11 +135,4 @@ impl Tensor {
     fn image_sizes(&self) -> [usize; 4] {
         std::array::from_fn(|d| self.shape()[d])
     }
-}
-
-/// The layout of images `[n, c, h, w]` in which channels are fastest.
-#[track_caller]
-pub(super) fn channels_last(op: &str, shape: &[usize]) -> Layout {
-    super::check_shape(op, shape);
-    Layout::contiguous(&[0, 2, 3, 1].map(|d| shape[d])).permuted(&[0, 3, 1, 2])
 }

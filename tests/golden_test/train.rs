@@ -62,7 +62,7 @@ fn load(name: &'static str, report: &mut Report) -> Result<Network, String> {
         return Err(format!("network {name} has '{other}', which is not known"));
     }
     let layers = network::layers(spec.get("layers").unwrap_or(&Value::Null))?;
-    let spec = NetworkSpec { layers, label_embed: label_embed.transpose()?, head: None };
+    let spec = NetworkSpec { layers, label_embed: label_embed.transpose()?, ..NetworkSpec::default() };
     let mut net = Network::build(name, &spec, &Init::Default, &Generator::new(0, Stream::Init));
     let prefix = format!("{name}.");
     let initial: HashMap<String, Tensor> = f

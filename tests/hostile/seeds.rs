@@ -25,7 +25,7 @@ pub fn idx() -> Vec<Vec<u8>> {
 /// The smallest network there is a recipe for, as training writes it.
 fn smallest(conditioning: Conditioning) -> Vec<u8> {
     let images = Images { count: 2, channels: 1, rows: 1, cols: 1, pixels: vec![0, 255] };
-    let classes = ["0", "1"].map(String::from).into();
+    let classes = vec!["0".into(), "1".into()];
     let data = Arc::new(Dataset { images, labels: Some(vec![0, 1]), classes, name: "two".into() });
     let mut config = (zoo::recipe("mlp-a").unwrap().config)();
     (config.latent, config.batch, config.step.ema) = (1, 2, None);

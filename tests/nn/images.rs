@@ -4,11 +4,11 @@ use super::*;
 use ganvil::autograd::grad;
 use ganvil::gan::Network;
 use ganvil::nn::{
-    AvgPool2d, BatchNorm2d, ConditionalBatchNorm2d, Conv2d, Init, LayerSpec, Linear, MaxPool2d,
-    MinibatchDiscrimination, SelfAttention, Sequential, SpectralNorm, Weighted, init, load_state_dict,
-    parameters, summary, to_dtype,
+    AvgPool2d, BatchNorm2d, ConditionalBatchNorm2d, Conv2d, ConvTranspose2d, Init, LayerSpec, Linear,
+    MaxPool2d, MinibatchDiscrimination, SelfAttention, Sequential, SpectralNorm, Summary, Weighted, init,
+    load_state_dict, parameters, to_dtype,
 };
-use ganvil::{Interpolation, SpectralOrder};
+use ganvil::{ConvOptions, Interpolation, SpectralOrder};
 
 fn spec(text: &str) -> LayerSpec {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -61,7 +61,7 @@ fn layers_are_data() {
         let classes = Tensor::from(&[0i64, 2, 1, 0][..]);
         assert_eq!(module.forward(&x, &Ctx::eval().with_condition(&classes)).shape(), shape, "{text}");
         assert_eq!(layer.mixes_samples(), mixes, "{text}");
-        assert_eq!(summary(&*module, x.shape()).output, shape, "{text}");
+        assert_eq!(Summary::of(&*module, &x).output, shape, "{text}");
         let unknown = text.replacen("\"type\"", "\"size\": 2, \"type\"", 1);
         // (A unit variant of a tagged enum ignores what stands beside its tag.)
         if name != "GlobalSumPool" {
@@ -351,4 +351,40 @@ fn initial_values_are_drawn_before_the_spectrum_is_looked_at() {
     let normed = all[1].1.spectral_norm_eval(&all[2].1, &all[3].1, 0);
     let sigma = (all[1].1.to_vec::<f32>()[0] / normed.to_vec::<f32>()[0]) as f64;
     assert!(truth > 20.0 && (sigma / truth - 1.0).abs() < 0.05, "{sigma} and {truth}");
+}
+
+/// A transposed convolution's outputs are dimension 1 of its weight.
+#[test]
+fn convolutions_are_normalised_by_their_outputs() {
+    let random = random();
+    let options = ConvOptions::new().stride(2).padding(1);
+    let plain = SpectralNorm::new(Conv2d::new(3, 5, [4, 4], options, true, &random), &random);
+    let transposed = ConvTranspose2d::new(3, 5, [4, 4], options, [0, 0], true, &random);
+    let transposed = SpectralNorm::new(transposed, &random);
+    for (u, v, w) in [
+        (&plain.u, &plain.v, plain.module.weight.clone()),
+        (&transposed.u, &transposed.v, transposed.module.weight.transpose(0, 1)),
+    ] {
+        assert_eq!((u.get().shape(), v.get().shape()), (&[5][..], &[48][..]));
+        let normed = w.spectral_norm_eval(&u.get(), &v.get(), 0);
+        let sigma = (w.to_vec::<f32>()[0] / normed.to_vec::<f32>()[0]) as f64;
+        assert!((sigma / largest_singular_value(&w) - 1.0).abs() < 0.05);
+    }
+    let x = noise(&[2, 3, 4, 4], &random).to_dtype(DType::F32);
+    assert_eq!(eval(&plain, &x).shape(), [2, 5, 2, 2]);
+    let by_hand = transposed.module.weight.spectral_norm_eval(&transposed.u.get(), &transposed.v.get(), 1);
+    let want = x.conv_transpose2d(&by_hand, transposed.module.bias.as_ref(), &options, [0, 0]);
+    assert_eq!(eval(&transposed, &x).to_vec::<f32>(), want.to_vec::<f32>());
+    for (text, name) in [
+        (r#"{"type": "Conv2d", "in": 3, "out": 5, "kernel": 4, "spectral_norm": true}"#, "weight_orig"),
+        (
+            r#"{"type": "ConvTranspose2d", "in": 3, "out": 5, "kernel": 4, "spectral_norm": true}"#,
+            "weight_orig",
+        ),
+        (r#"{"type": "Conv2d", "in": 3, "out": 5, "kernel": 4, "spectral_norm": false}"#, "weight"),
+    ] {
+        let layer = spec(text);
+        assert_eq!(spec(&serde_json::to_string(&layer).unwrap()), layer);
+        assert!(names(&*layer.build(&random)).contains(&name.to_owned()), "{text}");
+    }
 }

@@ -24,6 +24,7 @@ pub(super) const MLP: Recipe = Recipe {
     summary: "fully connected GAN with BatchNorm in G and dropout in D; the first thing to train",
     config: mlp_config,
     architecture: mlp,
+    check: |_| Ok(()),
     conditionings: &Conditioning::ALL,
 };
 
@@ -32,6 +33,7 @@ pub(super) const MLP_A: Recipe = Recipe {
     summary: "the smallest fully connected GAN; one noise draw per step",
     config: mlp_a_config,
     architecture: mlp_a,
+    check: |_| Ok(()),
     conditionings: &Conditioning::ALL,
 };
 
@@ -40,6 +42,7 @@ pub(super) const CGAN: Recipe = Recipe {
     summary: "mlp that draws the class it is asked for; label embeddings in G and D",
     config: cgan_config,
     architecture: mlp,
+    check: |_| Ok(()),
     conditionings: &Conditioning::ALL,
 };
 
@@ -84,8 +87,17 @@ fn fully_connected(s: &Shape, g: impl Fn(usize) -> Vec<L>, d: impl Fn(usize) -> 
         judge.push(L::Sigmoid);
     }
     Architecture {
-        generator: NetworkSpec { layers: g(width(s.latent, of_g)), label_embed: of_g, head: None },
-        discriminator: NetworkSpec { layers: judge, label_embed: of_d, head: s.conditioning.head(s.classes) },
+        generator: NetworkSpec {
+            layers: g(width(s.latent, of_g)),
+            label_embed: of_g,
+            ..NetworkSpec::default()
+        },
+        discriminator: NetworkSpec {
+            layers: judge,
+            label_embed: of_d,
+            head: s.conditioning.head(s.classes),
+            ..NetworkSpec::default()
+        },
         sample: vec![s.pixels()],
     }
 }

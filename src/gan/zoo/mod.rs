@@ -1,6 +1,8 @@
 //! Architectures and the recipes that train them.
 
+mod dcgan;
 mod mlp;
+mod resnet;
 
 use super::conditioning::{Conditioning, NetworkSpec};
 use super::config::TrainConfig;
@@ -60,12 +62,25 @@ pub struct Recipe {
     pub config: fn() -> TrainConfig,
     /// The networks.
     pub architecture: fn(&Shape) -> Architecture,
+    /// Refuses pictures `[channels, rows, columns]` of a size that the networks cannot have, with the remedy.
+    pub check: fn(image: [usize; 3]) -> Result<()>,
     /// The ways of using labels that the architecture has.
     pub conditionings: &'static [Conditioning],
 }
 
 /// Every recipe, the default first.
-pub const RECIPES: [Recipe; 3] = [mlp::MLP, mlp::MLP_A, mlp::CGAN];
+pub const RECIPES: [Recipe; 10] = [
+    mlp::MLP,
+    mlp::MLP_A,
+    mlp::CGAN,
+    dcgan::DCGAN28_SMALL,
+    dcgan::DCGAN28,
+    dcgan::INFOGAN28,
+    dcgan::DCGAN64,
+    dcgan::CDCGAN,
+    dcgan::ACGAN,
+    resnet::SNGAN_RESNET32,
+];
 
 /// The recipe of this name.
 ///

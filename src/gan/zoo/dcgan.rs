@@ -1,0 +1,256 @@
+//! Convolutional GANs after Radford et al., 2016 (arXiv:1511.06434): strided convolutions in place of pooling, batch
+//! normalisation in both networks but for G's output and D's input, ReLU in G, LeakyReLU 0.2 in D.
+//!
+//! - `dcgan28`: G latent -> 128 x h/4 x w/4 -> convT 64 -> convT to the picture; D conv 64 -> conv 128 -> 1; pictures
+//!   whose sides are multiples of 4.
+//! - `dcgan28-small`: half as wide, 64 and 32.
+//! - `dcgan64`: the paper's, for square pictures of any power of two from 16: G starts at 4 x 4 with a transposed
+//!   convolution of the latent vector as one pixel, D ends in a convolution over 4 x 4. No biases, as in the common
+//!   PyTorch listing.
+//! - `infogan28`: the pair that InfoGAN (Chen et al., 2016, arXiv:1606.03657) trains on MNIST and "Are GANs created
+//!   equal?" (Lucic et al., 2018, arXiv:1711.10337) measures, played as a plain GAN without codes. G's last layer is a
+//!   Tanh on [-1, 1] where the papers have a sigmoid on [0, 1]: the same functions, as tanh(x) = 2 sigmoid(2x) - 1.
+//! - `cdcgan`: `dcgan28` with conditional batch normalisation in G and a projection in D (Miyato and Koyama, 2018,
+//!   arXiv:1802.05637).
+//! - `acgan`: `dcgan28` given the class with its noise, and a D that has to find it (Odena et al., 2017,
+//!   arXiv:1610.09585).
+//!
+//! Weights start from N(0, 0.02^2), gains from N(1, 0.02^2); Adam with beta_1 0.5.
+
+use super::{Architecture, Recipe, Shape};
+use crate::data::ImageOptions;
+use crate::gan::conditioning::{Conditioning, LabelEmbed, NetworkSpec};
+use crate::gan::config::TrainConfig;
+use crate::gan::step::StepConfig;
+use crate::nn::{Init, LayerSpec as L};
+use crate::optim::{Adam, Ema};
+use crate::{Error, Result};
+
+pub(super) const DCGAN28: Recipe = Recipe {
+    name: "dcgan28",
+    summary: "convolutional GAN for 28 x 28: two levels, 128 and 64 channels",
+    config: || config("dcgan28"),
+    architecture: |s| dcgan28(s, 64),
+    check: multiple_of_4,
+    conditionings: &Conditioning::ALL,
+};
+
+pub(super) const DCGAN28_SMALL: Recipe = Recipe {
+    name: "dcgan28-small",
+    summary: "dcgan28 at half the width: digits within a minute or two",
+    config: || config("dcgan28-small"),
+    architecture: |s| dcgan28(s, 32),
+    check: multiple_of_4,
+    conditionings: &Conditioning::ALL,
+};
+
+pub(super) const DCGAN64: Recipe = Recipe {
+    name: "dcgan64",
+    summary: "the DCGAN of the paper, for square pictures of 16, 32, 64, ... (MNIST is padded to 32)",
+    config: || TrainConfig {
+        data: ImageOptions { pad: Some(32), ..ImageOptions::default() },
+        ..config("dcgan64")
+    },
+    architecture: dcgan64,
+    check: power_of_two,
+    conditionings: &[Conditioning::None],
+};
+
+pub(super) const INFOGAN28: Recipe = Recipe {
+    name: "infogan28",
+    summary: "InfoGAN's networks as a plain GAN: fully connected layers of 1024 around two convolutions",
+    config: infogan_config,
+    architecture: infogan28,
+    check: multiple_of_4,
+    conditionings: &[Conditioning::None, Conditioning::Projection, Conditioning::AuxiliaryClassifier],
+};
+
+pub(super) const CDCGAN: Recipe = Recipe {
+    name: "cdcgan",
+    summary: "dcgan28 by class: conditional batch norm in G, projection in D",
+    config: cdcgan_config,
+    architecture: |s| dcgan28(s, 64),
+    check: multiple_of_4,
+    conditionings: &[Conditioning::Projection],
+};
+
+pub(super) const ACGAN: Recipe = Recipe {
+    name: "acgan",
+    summary: "dcgan28 by class: G is given it, D has a second head that finds it",
+    config: || TrainConfig { conditioning: Conditioning::AuxiliaryClassifier, ..config("acgan") },
+    architecture: |s| dcgan28(s, 64),
+    check: multiple_of_4,
+    conditionings: &[Conditioning::AuxiliaryClassifier],
+};
+
+fn config(recipe: &str) -> TrainConfig {
+    TrainConfig {
+        recipe: recipe.into(),
+        init: Init::Normal { std: 0.02 },
+        step: StepConfig { ema: Some(Ema::default()), ..StepConfig::default() },
+        ..TrainConfig::default()
+    }
+}
+
+fn infogan_config() -> TrainConfig {
+    let adam = Adam { lr: 2e-4, betas: (0.5, 0.999), ..Adam::default() };
+    TrainConfig { latent: 64, optimizer_g: Adam { lr: 1e-3, ..adam }.into(), ..config("infogan28") }
+}
+
+fn cdcgan_config() -> TrainConfig {
+    TrainConfig { conditioning: Conditioning::Projection, ..config("cdcgan") }
+}
+
+/// Sides that two convolutions of stride 2 halve exactly.
+fn multiple_of_4([_, h, w]: [usize; 3]) -> Result<()> {
+    if h > 0 && w > 0 && h.is_multiple_of(4) && w.is_multiple_of(4) {
+        return Ok(());
+    }
+    let remedy = "its networks take pictures whose sides are multiples of 4; resize them with --size";
+    Err(Error::Argument { what: "image size", value: format!("{h} x {w}"), remedy: remedy.into() })
+}
+
+fn power_of_two([_, h, w]: [usize; 3]) -> Result<()> {
+    if h == w && h.is_power_of_two() && (16..=1024).contains(&h) {
+        return Ok(());
+    }
+    let remedy = "its networks take square pictures of 16, 32, 64, ... pixels; resize them with --size, or use --pad 32";
+    Err(Error::Argument { what: "image size", value: format!("{h} x {w}"), remedy: remedy.into() })
+}
+
+/// Batch normalisation of G's channels: by class where D has a projection.
+fn norm(s: &Shape, channels: usize) -> L {
+    match s.conditioning {
+        Conditioning::Projection => L::conditional_batch_norm2d(s.classes, channels),
+        _ => L::batch_norm2d(channels),
+    }
+}
+
+/// The label tables in front of G and of D.
+fn tables(s: &Shape) -> [Option<LabelEmbed>; 2] {
+    let table = |used: bool| used.then_some(LabelEmbed { num: s.classes, dim: s.classes });
+    let with_noise = matches!(s.conditioning, Conditioning::Embed | Conditioning::AuxiliaryClassifier);
+    [table(with_noise), table(s.conditioning == Conditioning::Embed)]
+}
+
+fn width(own: usize, table: Option<LabelEmbed>) -> usize {
+    own.saturating_add(table.map_or(0, |t| t.dim))
+}
+
+/// A probability for losses on probabilities.
+fn judged(s: &Shape, mut layers: Vec<L>) -> Vec<L> {
+    if !s.logits {
+        layers.push(L::Sigmoid);
+    }
+    layers
+}
+
+/// `n` and 2n channels at half and a quarter of the picture's size.
+fn dcgan28(s: &Shape, n: usize) -> Architecture {
+    let ([c, h, w], [of_g, of_d]) = (s.image, tables(s));
+    let (rows, columns, wide) = (h / 4, w / 4, 2 * n);
+    let generator = vec![
+        L::linear(width(s.latent, of_g), wide * rows * columns),
+        L::Unflatten { shape: vec![wide, rows, columns] },
+        norm(s, wide),
+        L::ReLU,
+        L::conv_transpose2d(wide, n, 4, 2, 1, false),
+        norm(s, n),
+        L::ReLU,
+        L::conv_transpose2d(n, c, 4, 2, 1, true),
+        L::Tanh,
+    ];
+    let act = || L::leaky_relu(0.2);
+    let discriminator = vec![
+        L::conv2d(width(c, of_d), n, 4, 2, 1, true),
+        act(),
+        L::conv2d(n, wide, 4, 2, 1, false),
+        L::batch_norm2d(wide),
+        act(),
+        L::Flatten,
+        L::linear(wide * rows * columns, 1),
+    ];
+    Architecture {
+        generator: NetworkSpec { layers: generator, label_embed: of_g, ..NetworkSpec::default() },
+        discriminator: NetworkSpec {
+            layers: judged(s, discriminator),
+            label_embed: of_d,
+            head: s.conditioning.head(s.classes),
+            ..NetworkSpec::default()
+        },
+        sample: s.image.to_vec(),
+    }
+}
+
+fn dcgan64(s: &Shape) -> Architecture {
+    const N: usize = 64;
+    let [c, size, _] = s.image;
+    let levels = (size.max(16).ilog2() - 2) as usize;
+    // 4 x 4 has the most channels, half the picture's size has N.
+    let channels: Vec<usize> = (0..levels).rev().map(|i| N << i).collect();
+    let mut generator = Vec::new();
+    let mut inputs = s.latent;
+    for (i, &outputs) in channels.iter().enumerate() {
+        let (stride, padding) = if i == 0 { (1, 0) } else { (2, 1) };
+        generator.push(L::conv_transpose2d(inputs, outputs, 4, stride, padding, false));
+        generator.extend([L::batch_norm2d(outputs), L::ReLU]);
+        inputs = outputs;
+    }
+    generator.extend([L::conv_transpose2d(inputs, c, 4, 2, 1, false), L::Tanh]);
+    let mut discriminator = Vec::new();
+    let mut inputs = c;
+    for (i, &outputs) in channels.iter().rev().enumerate() {
+        discriminator.push(L::conv2d(inputs, outputs, 4, 2, 1, false));
+        discriminator.extend((i > 0).then(|| L::batch_norm2d(outputs)));
+        discriminator.push(L::leaky_relu(0.2));
+        inputs = outputs;
+    }
+    discriminator.extend([L::conv2d(inputs, 1, 4, 1, 0, false), L::Flatten]);
+    Architecture {
+        generator: NetworkSpec { layers: generator, input: vec![s.latent, 1, 1], ..NetworkSpec::default() },
+        discriminator: NetworkSpec { layers: judged(s, discriminator), ..NetworkSpec::default() },
+        sample: s.image.to_vec(),
+    }
+}
+
+fn infogan28(s: &Shape) -> Architecture {
+    let ([c, h, w], [of_g, _]) = (s.image, tables(s));
+    let (rows, columns) = (h / 4, w / 4);
+    let small = 128 * rows * columns;
+    let generator = vec![
+        L::linear(width(s.latent, of_g), 1024),
+        L::batch_norm1d(1024),
+        L::ReLU,
+        L::linear(1024, small),
+        L::batch_norm1d(small),
+        L::ReLU,
+        L::Unflatten { shape: vec![128, rows, columns] },
+        L::conv_transpose2d(128, 64, 4, 2, 1, false),
+        norm(s, 64),
+        L::ReLU,
+        L::conv_transpose2d(64, c, 4, 2, 1, true),
+        L::Tanh,
+    ];
+    let act = || L::leaky_relu(0.2);
+    let discriminator = vec![
+        L::conv2d(c, 64, 4, 2, 1, true),
+        act(),
+        L::conv2d(64, 128, 4, 2, 1, false),
+        L::batch_norm2d(128),
+        act(),
+        L::Flatten,
+        L::linear(small, 1024),
+        L::batch_norm1d(1024),
+        act(),
+        L::linear(1024, 1),
+    ];
+    Architecture {
+        generator: NetworkSpec { layers: generator, label_embed: of_g, ..NetworkSpec::default() },
+        discriminator: NetworkSpec {
+            layers: judged(s, discriminator),
+            head: s.conditioning.head(s.classes),
+            ..NetworkSpec::default()
+        },
+        sample: s.image.to_vec(),
+    }
+}

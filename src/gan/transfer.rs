@@ -14,7 +14,7 @@ use crate::nn::{Module, load_state_dict, state_dict};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
 use crate::{Device, Error, Generator, Result, Tensor};
-use serde_json::json;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,9 @@ pub fn export(checkpoint: &Path, out: &Path, part: Part) -> Result<()> {
         };
         return Err(Error::format(checkpoint, problem));
     }
-    let meta = json!({ "config": file.meta["config"], "image_shape": file.meta["image_shape"] });
+    let of_run =
+        ["config", "image_shape", "classes"].into_iter().filter_map(|key| Some((key, file.meta.get(key)?)));
+    let meta: Value = of_run.map(|(key, value)| (key.to_owned(), value.clone())).collect();
     checkpoint::save(out, &tensors, &meta)
 }
 
@@ -84,8 +86,8 @@ pub struct Imported {
     classes: usize,
 }
 
-/// Latent vectors are not longer.
-const MOST_LATENT: usize = 1 << 16;
+/// Latent vectors are not longer, nor are there more classes.
+const MOST: usize = 1 << 16;
 
 /// Reads networks that PyTorch trained; [`export`]'s way back.
 ///
@@ -126,8 +128,8 @@ pub fn import(what: &Import) -> Result<Imported> {
     let mut config = if own { settings(what.generator, &file.meta)? } else { (recipe.config)() };
     let mut shape = if own { image_shape(what.generator, &file.meta)? } else { [1, 28, 28] };
     config.latent = what.latent.unwrap_or(config.latent);
-    if config.latent > MOST_LATENT {
-        let remedy = format!("use at most {MOST_LATENT}");
+    if config.latent > MOST {
+        let remedy = format!("use at most {MOST}");
         return Err(Error::Argument { what: "--latent", value: config.latent.to_string(), remedy });
     }
     config.data.size = what.size.or(config.data.size);
@@ -144,7 +146,7 @@ pub fn import(what: &Import) -> Result<Imported> {
     let classes =
         if config.conditioning.is_none() { 0 } else { known.unwrap_or_else(|| rows_of_table(&file)) };
     let (mut g, mut d) = networks(&config, shape, classes, &random)?;
-    let target = Target { config: &config, shape, classes };
+    let target = Target { config: &config, shape };
     target.load(&mut g, &file, what.generator)?;
     if let Some(path) = what.discriminator {
         target.load(&mut d, &checkpoint::load(path)?, path)?;
@@ -183,17 +185,19 @@ impl Imported {
     }
 }
 
-/// The classes of a generator: the rows of its table of labels, or of its conditional normalisations; 10 if it has none.
+/// The classes of a network: the rows of its table of labels or of its conditional normalisations, of the projection or of
+/// the classifier; 10 if it has none.
 fn rows_of_table(file: &Checkpoint) -> usize {
-    let table = |name: &str| name == "label_embed.weight" || name.ends_with(".gamma");
-    file.tensors.iter().find(|(name, t)| table(name) && t.rank() == 2).map_or(10, |(_, t)| t.shape()[0])
+    let tables = ["label_embed.weight", "embed.weight", "classes.weight"];
+    let is_table = |name: &str| tables.contains(&name) || name.ends_with(".gamma");
+    let rows = file.tensors.iter().filter(|(name, t)| is_table(name) && t.rank() == 2 && t.numel() > 0);
+    rows.map(|(_, t)| t.shape()[0]).find(|&n| n <= MOST).unwrap_or(10)
 }
 
 /// What networks are to be.
 struct Target<'a> {
     config: &'a TrainConfig,
     shape: [usize; 3],
-    classes: usize,
 }
 
 impl Target<'_> {
@@ -264,13 +268,16 @@ impl fmt::Display for Difference {
 impl Target<'_> {
     /// What to give so that the file fits, if anything would do.
     fn fitting(&self, file: &Checkpoint) -> Option<String> {
-        let Target { config, shape, classes } = *self;
+        let Target { config, shape } = *self;
         // Sizes that the file's matrices have; nothing larger than they are is made.
         let matrices = file.tensors.values().filter(|t| t.rank() >= 2 && t.numel() > 0);
         let mut sizes: Vec<usize> = matrices.flat_map(|t| t.shape()[..2].to_vec()).collect();
         sizes.sort_unstable();
         sizes.dedup();
-        let latents = sizes.iter().copied().filter(|n| (1..=MOST_LATENT).contains(n));
+        // What stands for a label is joined to the latent vector.
+        let joined =
+            file.tensors.get("label_embed.weight").filter(|t| t.rank() == 2).map_or(0, |t| t.shape()[1]);
+        let latents = sizes.iter().filter_map(|n| n.checked_sub(joined)).filter(|n| (1..=MOST).contains(n));
         let latents: Vec<usize> = [config.latent].into_iter().chain(latents).collect();
         let square = |c: usize| {
             let side = move |n: &usize| {
@@ -282,8 +289,7 @@ impl Target<'_> {
         for recipe in &zoo::RECIPES {
             let with = |latent, shape: [usize; 3]| {
                 let config = TrainConfig { latent, ..(recipe.config)() };
-                let classes =
-                    if config.conditioning.is_none() { 0 } else { classes.max(rows_of_table(file)) };
+                let classes = if config.conditioning.is_none() { 0 } else { rows_of_table(file) };
                 networks(&config, shape, classes, &Generator::new(0, Stream::Init)).ok()
             };
             let Some((g, d)) = with(config.latent, shape) else { continue };

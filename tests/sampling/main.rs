@@ -18,7 +18,9 @@ use std::sync::Arc;
 fn pictures() -> Arc<Dataset> {
     let pixels = (0..16 * 60).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let images = Images { count: 16, channels: 3, rows: 5, cols: 4, pixels };
-    Arc::new(Dataset { images, labels: None, classes: vec![], name: "noise".into() })
+    let labels = (0..16).map(|i| i % 3).collect();
+    let classes = ["a", "b", "c"].map(String::from).into();
+    Arc::new(Dataset { images, labels: Some(labels), classes, name: "noise".into() })
 }
 
 fn config(recipe: &str, prior: Prior) -> TrainConfig {

@@ -2,7 +2,6 @@
 
 use crate::common::{Scratch, fails, run, text};
 use crate::{assert_says, checkpoint, sampler};
-use ganvil::checkpoint as files;
 use ganvil::data::from_unit;
 use ganvil::gan::{Latents, NormStatistics, Prior, Sampler};
 use ganvil::report::{GridStyle, encode_grid, save_gif, save_pictures};
@@ -143,13 +142,9 @@ fn classes_are_for_conditional_generators() {
     let columns = s.latents(4, 1, None).unwrap();
     assert!(s.classes.is_none() && columns.labels.is_none() && s.class_grid(&columns).is_none());
 
-    // A checkpoint that has classes.
-    let stored = files::load(&file).unwrap();
-    let tensors: Vec<_> = stored.tensors.into_iter().collect();
-    let mut meta = stored.meta;
-    meta["classes"] = 3.into();
-    files::save(&file, &tensors, &meta).unwrap();
+    let file = checkpoint(&tmp, "cgan", Prior::Normal);
     let s = Sampler::load(&file).unwrap();
+    assert_eq!(s.classes, Some(3));
     let columns = s.latents(4, 1, None).unwrap();
     let labels = |l: &Latents| l.labels.as_ref().unwrap().to_vec::<i64>();
     assert_eq!(labels(&columns), [0, 1, 2, 0], "without a wish each class in turn");
@@ -157,15 +152,24 @@ fn classes_are_for_conditional_generators() {
     assert_eq!(labels(&grid), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
     assert_eq!(grid.z.to_vec::<f32>(), columns.z.to_vec::<f32>().repeat(3), "noise is shared down a column");
     assert_eq!(labels(&s.strip(&columns, 3)), [0, 0, 0, 1, 1, 1], "a way stays in its class");
+    let images = s.generate(&grid, NormStatistics::Running);
+    for (i, class) in labels(&grid).into_iter().enumerate() {
+        let alone = s.sample_classes(&[class as usize; 4], 1).unwrap();
+        assert_eq!(
+            images[i * 60..][..60],
+            alone[i % 4 * 60..][..60],
+            "row {class} is what the class looks like"
+        );
+    }
+    assert_ne!(images[..240], images[240..480]);
     let out = tmp.path("classes.png");
     succeeds(&["sample", file.to_str().unwrap(), "--classes", "--columns", "4", "--out", &out]);
     assert_eq!(image::open(out).unwrap().width(), 4 * 10 + 2);
-    meta["classes"] = 0.into();
-    files::save(&file, &tensors, &meta).unwrap();
-    assert_says(&Sampler::load(&file).err().unwrap().to_string(), &["0 classes"]);
-    meta["classes"] = (1u64 << 40).into();
-    files::save(&file, &tensors, &meta).unwrap();
-    assert_says(&fails(&["sample", file.to_str().unwrap(), "--classes"]).1, &["more than 100000 samples"]);
+    let many = ["sample", file.to_str().unwrap(), "--classes", "--columns", "50000"];
+    assert_says(&fails(&many).1, &["more than 100000 samples"]);
+    // All that is asked of any generator is asked of this one.
+    succeeds(&["sample", file.to_str().unwrap(), "--gif", &tmp.path("c.gif"), "--frames", "3"]);
+    succeeds(&["sample", file.to_str().unwrap(), "--interpolate", "2", "--out", &tmp.path("ways.png")]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use ganvil::checkpoint as files;
 use ganvil::gan::{NoProbe, Part, Prior, Sampler, TrainConfig, Trainer, export, latest_checkpoint, networks};
 use ganvil::nn::state_dict;
 use ganvil::rng::Stream;
-use ganvil::{Device, Generator, Tensor};
+use ganvil::{DType, Device, Generator, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -57,14 +57,14 @@ fn what_is_exported_is_the_state_dict() {
 
 #[test]
 fn export_and_import_give_the_same_samples() {
-    for prior in [Prior::Normal, Prior::Sphere] {
-        let tmp = Scratch::new(&format!("round-trip-{}", prior.name()));
-        let file = checkpoint(&tmp, "mlp", prior);
+    for (recipe, prior) in [("mlp", Prior::Normal), ("mlp", Prior::Sphere), ("cgan", Prior::Normal)] {
+        let tmp = Scratch::new(&format!("round-trip-{recipe}-{}", prior.name()));
+        let file = checkpoint(&tmp, recipe, prior);
         let (file, p) = (file.to_str().unwrap(), |name: &str| tmp.path(name));
         succeeds(&["export", file, "--out", &p("g.safetensors")]);
         succeeds(&["export", file, "--discriminator", "--out", &p("d.safetensors")]);
         let (g, d, dir) = (p("g.safetensors"), p("d.safetensors"), p("run"));
-        succeeds(&["import", &g, "--recipe", "mlp", "--discriminator", &d, "--out", &dir]);
+        succeeds(&["import", &g, "--recipe", recipe, "--discriminator", &d, "--out", &dir]);
         succeeds(&["sample", file, "--out", &p("before.png")]);
         succeeds(&["sample", &dir, "--out", &p("after.png")]);
         assert!(std::fs::read(p("before.png")).unwrap() == std::fs::read(p("after.png")).unwrap());
@@ -77,7 +77,7 @@ fn export_and_import_give_the_same_samples() {
         let config: TrainConfig = toml::from_str(&text).unwrap();
         assert_eq!((config.prior, config.latent), (prior, 12));
         assert_eq!(
-            fails(&["import", &g, "--recipe", "mlp", "--out", &dir]).0,
+            fails(&["import", &g, "--recipe", recipe, "--out", &dir]).0,
             2,
             "a run is never written over"
         );
@@ -87,7 +87,7 @@ fn export_and_import_give_the_same_samples() {
 /// What PyTorch writes: tensors, and no word of ganvil.
 fn from_torch(tmp: &Scratch, name: &str, recipe: &str, latent: usize, image: [usize; 3]) -> [String; 2] {
     let config = TrainConfig { latent, ..config(recipe, Prior::Normal) };
-    let (g, d) = networks(&config, image, 10, &Generator::new(9, Stream::Init)).unwrap();
+    let (g, d) = networks(&config, image, 7, &Generator::new(9, Stream::Init)).unwrap();
     [("g", g), ("d", d)].map(|(part, net)| {
         let path = tmp.path(&format!("{name}-{part}.safetensors"));
         files::save(path.as_ref(), &state_dict(&net), &serde_json::Value::Null).unwrap();
@@ -135,7 +135,15 @@ fn another_architecture_is_refused_and_the_one_that_fits_named() {
         ],
     );
     assert!(!err.contains("missing") && !err.contains("unexpected"), "{err}");
+    let [labelled, labelled_d] = from_torch(&tmp, "labelled", "cgan", 60, [1, 28, 28]);
+    let fits = "fits as the generator of --recipe cgan --latent 60";
+    assert_says(&refused(&[&labelled, "--recipe", "mlp"]), &["label_embed.weight", fits]);
+    assert_says(&refused(&[&labelled_d, "--recipe", "mlp"]), &["fits as the discriminator of --recipe cgan"]);
     let odd = tmp.path("odd.safetensors");
+    // A table of rows without elements is of no size.
+    let empty = [("label_embed.weight".to_string(), Tensor::zeros(&[1 << 40, 0], DType::F32, Device::Cpu))];
+    files::save(odd.as_ref(), &empty, &serde_json::Value::Null).unwrap();
+    assert_says(&refused(&[&odd, "--recipe", "cgan"]), &["label_embed.weight is [1099511627776, 0]"]);
     let odd_tensors = [("conv.weight".to_string(), Tensor::new(&[0.0f32; 6], &[2, 3]))];
     files::save(odd.as_ref(), &odd_tensors, &serde_json::Value::Null).unwrap();
     let err = refused(&[&odd, "--recipe", "mlp"]);
@@ -148,6 +156,10 @@ fn another_architecture_is_refused_and_the_one_that_fits_named() {
     );
 
     // What was said to fit does.
+    let classes = tmp.path("classes");
+    let args = ["--recipe", "cgan", "--latent", "60", "--discriminator", &labelled_d, "--out", &classes];
+    succeeds(&[&["import", &labelled], &args[..]].concat());
+    assert_eq!(Sampler::load(&latest_checkpoint(classes.as_ref()).unwrap()).unwrap().classes, Some(7));
     succeeds(&[
         "import",
         &other,

@@ -158,7 +158,10 @@ fn usage_errors_exit_with_2_and_suggest() {
         (&["train", "--real-label", "1.5"], &["invalid --real-label '1.5'"]),
         (&["train", "--threads", "0"], &["invalid --threads '0'"]),
         (&["train", "--ema", "inf"], &["invalid --ema 'inf'"]),
-        (&["bench", "step", "mlp9-64"], &["invalid workload 'mlp9-64'", "mlp0-64"]),
+        (
+            &["bench", "step", "mlp9-64"],
+            &["invalid workload 'mlp9-64'", "mlp0-BATCH", "for example dcgan28-64"],
+        ),
         (&["bench", "step", "mlp0"], &["invalid workload 'mlp0'"]),
         (&["bench", "step", "mlp0-64", "--seconds", "0"], &["invalid --seconds '0'"]),
         (&["sample", "x", "--n", "0"], &["invalid --n '0'"]),

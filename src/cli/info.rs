@@ -3,7 +3,6 @@
 use crate::Result;
 use crate::backend;
 use crate::data::{Dataset, Split, locate};
-use crate::gan::zoo::RECIPES;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -33,7 +32,7 @@ pub fn run(args: Args) -> Result<()> {
     {
         text += &format!("{what:<10} {value}\n");
     }
-    RECIPES.iter().for_each(|r| text += &format!("{:<10} {:<6} {}\n", "recipe", r.name, r.summary));
+    text += &super::recipes("recipe     ");
     super::print(&text)
 }
 

@@ -13,6 +13,7 @@ mod sample;
 mod summary;
 mod train;
 
+use crate::gan::zoo::RECIPES;
 use crate::{Error, Result, try_run};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
@@ -101,6 +102,12 @@ fn print(text: &str) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write to", "stdout")(e)),
         _ => Ok(()),
     }
+}
+
+/// A line for each recipe, names and descriptions in columns behind `prefix`.
+fn recipes(prefix: &str) -> String {
+    let width = RECIPES.iter().map(|r| r.name.len()).max().unwrap_or(0);
+    RECIPES.iter().map(|r| format!("{prefix}{:<width$} {}\n", r.name, r.summary)).collect()
 }
 
 /// A thread count from a flag: 0 and absurd numbers are refused, absent means one for each processor.

@@ -105,7 +105,7 @@ pub struct Args {
 
 /// The end of `ganvil train --help`.
 pub fn recipes_and_example() -> String {
-    let recipes: String = zoo::RECIPES.iter().map(|r| format!("  {:<6} {}\n", r.name, r.summary)).collect();
+    let recipes = super::recipes("  ");
     let default = zoo::RECIPES[0].name;
     format!(
         "Recipes (default {default}):\n{recipes}\nExamples:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run\n  \

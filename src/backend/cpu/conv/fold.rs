@@ -1,4 +1,4 @@
-//! The adjoint with its taps as columns: T[pixel][tap, channel] = A[pixel] W, whose rows are then added up where they
+//! The adjoint with its taps as columns: `T[pixel][tap, channel] = A[pixel] W`, whose rows are then added up where they
 //! overlap. Exact work where phases would waste it: results of one or three channels, which fill no vector, and inputs
 //! so small that most taps of a phase fall into the padding.
 

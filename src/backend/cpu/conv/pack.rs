@@ -7,7 +7,7 @@ use crate::backend::cpu::{Buffer, par};
 /// Elements below which packing is not worth another thread.
 const GRAIN: usize = 1 << 16;
 
-/// One group's weights as products read them: B[tap][k][n] is `data[k * sk + n * sn + tap]`.
+/// One group's weights as products read them: `B[tap][k][n]` is `data[k * sk + n * sn + tap]`.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a, T> {
     /// From the group's first element on.
@@ -76,7 +76,7 @@ impl<T: Real> Panels<T> {
         });
     }
 
-    /// Row `slots[tap] * k + i` of the panels is B[tap][i].
+    /// Row `slots[tap] * k + i` of the panels is `B[tap][i]`.
     pub fn of_taps(kernels: &Kernels<T>, w: Weights<T>, slots: &[usize]) -> Panels<T> {
         let mut panels = Panels::new(kernels, w.taps * w.k, w.n);
         panels.fill(kernels, &|first, cols, width, panel| {
@@ -101,7 +101,7 @@ impl<T: Real> Panels<T> {
         panels
     }
 
-    /// The taps beside each other as columns: row i, column `slots[tap] * n + j` is B[tap][i][j].
+    /// The taps beside each other as columns: row i, column `slots[tap] * n + j` is `B[tap][i][j]`.
     pub fn of_columns(kernels: &Kernels<T>, w: Weights<T>, slots: &[usize]) -> Panels<T> {
         let mut tap_of = vec![0; w.taps];
         slots.iter().enumerate().for_each(|(tap, &slot)| tap_of[slot] = tap);
@@ -144,7 +144,7 @@ pub(super) fn pad_image<T: Copy>(
     }
 }
 
-/// Writes sums [tap][k][n] (rows `ld` apart) as weights: `out[n * sn + k * sk + taps_at[tap]]`, `out` being dense.
+/// Writes sums `[tap][k][n]` (rows `ld` apart) as weights: `out[n * sn + k * sk + taps_at[tap]]`, `out` being dense.
 /// Of n and k, the one with the larger stride is shared among the threads.
 pub(super) fn unpack<T: Real>(
     kernels: &Kernels<T>,

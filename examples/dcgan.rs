@@ -8,10 +8,11 @@
 //! speckles, and both networks together have fewer weights than the last layer there. What the paper found to matter is
 //! marked below: batch normalisation but not everywhere, small initial weights, and Adam with beta_1 of 0.5.
 //!
-//! What to look for in dcgan.png: black ground and blobs after 200 steps, strokes after 500, digits after 1000. D's loss
-//! stays well above 0; where it falls to 0, D has won, and G learns nothing any more.
+//! What to look for in dcgan.png, at the end: smudges after 200 steps, strokes on black ground after 500, and digits, if
+//! not all of them whole, after 4000. D's loss goes up and down but stays above 0; were it to stay there, D would have
+//! won, and G learn nothing any more.
 //!
-//! The default of 1500 steps takes about two minutes on two cores; another number is given as an argument.
+//! The default of 4000 steps takes a minute or two on two cores; another number is given as an argument.
 
 use ganvil::autograd::grad;
 use ganvil::data::{Dataset, Loader, Split, locate};
@@ -116,7 +117,7 @@ fn train(steps: usize) -> ganvil::Result<()> {
 }
 
 fn main() -> ganvil::Result<()> {
-    let steps = std::env::args().nth(1).unwrap_or_else(|| "1500".into());
+    let steps = std::env::args().nth(1).unwrap_or_else(|| "4000".into());
     let steps = steps.parse().expect("the argument is a number of steps");
     ganvil::threads(0, || train(steps))
 }

@@ -46,6 +46,20 @@ fn checkpoints_do_not_depend_on_threads_or_on_the_run() {
     }
 }
 
+/// Convolutions, residual blocks and spectral norms, and classes inside of normalisations.
+#[test]
+fn convolutional_checkpoints_do_not_depend_on_threads() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
+    for (recipe, steps) in [("dcgan28-small", 3), ("cdcgan", 3), ("acgan", 3), ("sngan-resnet32", 2)] {
+        let config = TrainConfig { batch: 8, ..(zoo::recipe(recipe).unwrap().config)() };
+        let data = Arc::new(Dataset::open(&dir, Split::Test, &config.data).unwrap());
+        let first = checkpoint(&config, &data, 1, steps);
+        assert!(checkpoint(&config, &data, 2, steps) == first, "{recipe}");
+        let other = TrainConfig { seed: 1, ..config };
+        assert!(checkpoint(&other, &data, 2, steps) != first, "{recipe} with another seed");
+    }
+}
+
 /// With heads on classes and penalties, which draw and differentiate more.
 #[test]
 fn labels_and_penalties_do_not_depend_on_threads() {

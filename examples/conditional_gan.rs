@@ -4,9 +4,9 @@
 //!
 //! The class enters in two places. In G it is *conditional batch normalisation* (Dumoulin et al., 2017,
 //! arXiv:1610.07629): each class has a scale and a shift of its own for every channel, and all classes share the
-//! convolutions. In D it is a *projection* (Miyato and Koyama, 2018, arXiv:1802.05637): with features phi(x), the logit of
-//! a picture x and a class y is psi(phi(x)) + <v_y, phi(x)>; psi says how real the picture is, and v_y how much it has of
-//! class y. D is shown fakes with the class that G was asked for: a fine 3 that was to be a 7 is a fake.
+//! convolutions. In D it is a *projection* (Miyato and Koyama, 2018, arXiv:1802.05637): with features phi(x), the logit
+//! of a picture x and a class y is psi(phi(x)) + <v_y, phi(x)>; psi says how real the picture is, and v_y how much it
+//! has of class y. D is shown fakes with the class that G was asked for: a fine 3 that was to be a 7 is a fake.
 //!
 //! What to look for in conditional_gan.png, at the end: a row has one class, 0 at the top, a column one noise vector.
 //! After 500 steps all rows are still alike: the tables start equal, and D first tells strokes from smudges. After 4000

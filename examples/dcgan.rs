@@ -2,14 +2,14 @@
 //!
 //!     cargo run --release --example dcgan
 //!
-//! The game is that of `vanilla_gan`; the networks are DCGAN's (Radford et al., 2016, arXiv:1511.06434) at MNIST's scale.
-//! G begins with 7 x 7 maps and doubles them twice by transposed convolutions, D halves the picture twice by strided
-//! ones. A pixel is now made from its neighbourhood, so strokes are smooth where the fully connected networks leave
-//! speckles, and both networks together have fewer weights than the last layer there. What the paper found to matter is
-//! marked below: batch normalisation but not everywhere, small initial weights, and Adam with beta_1 of 0.5.
+//! The game is that of `vanilla_gan`; the networks are DCGAN's (Radford et al., 2016, arXiv:1511.06434) at MNIST's
+//! scale. G begins with 7 x 7 maps and doubles them twice by transposed convolutions, D halves the picture twice by
+//! strided ones. A pixel is now made from its neighbourhood, so strokes are smooth where the fully connected networks
+//! leave speckles, and both networks together have fewer weights than the last layer there. What the paper found to
+//! matter is marked below: batch normalisation but not everywhere, small initial weights, and Adam with beta_1 of 0.5.
 //!
-//! What to look for in dcgan.png, at the end: smudges after 200 steps, strokes on black ground after 500, and digits, if
-//! not all of them whole, after 4000. D's loss goes up and down but stays above 0; were it to stay there, D would have
+//! What to look for in dcgan.png, at the end: smudges after 200 steps, strokes on black ground after 500, and digits,
+//! if not all of them whole, after 4000. D's loss goes up and down but stays above 0; were it to stay there, D would have
 //! won, and G learn nothing any more.
 //!
 //! The default of 4000 steps takes a minute or two on two cores; another number is given as an argument.

@@ -76,7 +76,8 @@ fn recipes_have_the_networks_that_they_describe() {
             (100 * 256 + 256 * 128 + 128 * 64 + 64) * 16 + 2 * (256 + 128 + 64),
             (64 + 64 * 128 + 128 * 256 + 256) * 16 + 2 * (128 + 256),
         ),
-        ("cdcgan", plain.0 + (by_class(2) - 2) * (128 + 64), plain.1 + by_class(128 * 49)),
+        // D has 128 biases where the others normalise.
+        ("cdcgan", plain.0 + (by_class(2) - 2) * (128 + 64), plain.1 - 2 * 128 + 128 + by_class(128 * 49)),
         ("acgan", plain.0 + by_class(10) + by_class(128 * 49), plain.1 + by_class(128 * 49 + 1)),
         (
             "sngan-resnet32",

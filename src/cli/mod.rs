@@ -4,6 +4,7 @@
 //! that names the thing, the value and the remedy, never in a panic.
 
 mod bench;
+mod classifier;
 mod data;
 mod export;
 mod import;
@@ -14,7 +15,8 @@ mod summary;
 mod train;
 
 use crate::{Error, Result, try_run};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,13 +57,14 @@ enum Command {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let command = Cli::command().mut_subcommand("train", |c| c.after_help(train::recipes_and_example()));
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
+    let matches = command.clone().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     if let Err(message) = check_environment() {
         eprintln!("error: {message}");
         return ExitCode::from(2);
     }
     let result = try_run(|| match cli.command {
-        Command::Train(args) => train::run(*args),
+        Command::Train(args) => train::run(*args, &flags_given(&command, &matches)),
         Command::Sample(args) => sample::run(*args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
@@ -81,6 +84,14 @@ pub fn main() -> ExitCode {
             })
         }
     }
+}
+
+/// The subcommand's flags that stand on the command line, with their dashes.
+fn flags_given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
+    let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let flags = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
+    let given = |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    flags.filter(given).filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")).collect()
 }
 
 /// Environment variables that kernels read where they cannot report a mistake.

@@ -1,5 +1,9 @@
 //! Measures of what a generator has learnt.
 
+mod classifier;
+mod digits;
 mod modes;
 
+pub use classifier::{Classifier, ClassifierConfig, ClassifierNet, ClassifierTrainer};
+pub use digits::digit_images;
 pub use modes::{ModeCoverage, mode_coverage};

@@ -6,6 +6,7 @@
 mod bench;
 mod classifier;
 mod data;
+mod evaluate;
 mod export;
 mod import;
 mod info;
@@ -40,6 +41,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
     Sample(Box<sample::Args>),
+    /// Measure samples with a digit classifier: `ganvil evaluate my-run --n 10000`
+    Evaluate(evaluate::Args),
     /// Write a network for PyTorch: `ganvil export my-run --out generator.safetensors`
     Export(export::Args),
     /// Make a run of a network from PyTorch: `ganvil import generator.safetensors --recipe mlp`
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
     let result = try_run(|| match cli.command {
         Command::Train(args) => train::run(*args, &flags_given(&command, &matches)),
         Command::Sample(args) => sample::run(*args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Data(args) => data::run(args),

@@ -109,7 +109,8 @@ pub struct Args {
 pub fn recipes_and_example() -> String {
     let recipes = zoo::RECIPES.iter().map(|r| (r.name, r.summary));
     let recipes = recipes.chain([(ClassifierConfig::RECIPE, classifier::SUMMARY)]);
-    let recipes: String = recipes.map(|(name, summary)| format!("  {name:<10} {summary}\n")).collect();
+    let width = recipes.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let recipes: String = recipes.map(|(name, summary)| format!("  {name:<width$} {summary}\n")).collect();
     let default = zoo::RECIPES[0].name;
     format!(
         "Recipes (default {default}):\n{recipes}\nExamples:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run\n  \

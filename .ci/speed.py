@@ -1,6 +1,6 @@
 """Whole training steps of ganvil and a peer, started in turn.
 
-    speed.py GANVIL PEER [STARTS] [SECONDS]
+    speed.py GANVIL PEER [STARTS] [SECONDS] [WORKLOAD...]
 
 Both print `WORKLOAD THREADS NAME STEPS_PER_S IMAGES_PER_S PEAK_RSS_MB`; PEER is a command taking WORKLOAD THREADS SECONDS.
 Prints one line per workload and thread count with the medians and their ratio, then everything as JSON.
@@ -22,7 +22,7 @@ def rate(command):
 
 
 table = []
-for workload in ("mlp0-64", "mlp2-64"):
+for workload in sys.argv[5:] or ("mlp0-64", "mlp2-64", "dcgan28-64", "dcgan64-64"):
     for threads in ("1", "2"):
         ours, theirs = [], []
         for _ in range(starts):

@@ -127,6 +127,8 @@ pub struct PoolStats {
     pub in_use: usize,
     /// Bytes waiting to be used again.
     pub cached: usize,
+    /// Bytes of the largest buffer that was ever asked for.
+    pub largest: usize,
 }
 
 /// A device's kernels. Object safe: user code never sees a backend type.

@@ -68,18 +68,6 @@ pub(crate) fn split<T: Send>(
     }
 }
 
-/// Runs f(i) for all i in `parts`, perhaps at once.
-pub(crate) fn each(parts: std::ops::Range<usize>, f: &(impl Fn(usize) + Sync)) {
-    match parts.len() {
-        0 => {}
-        1 => f(parts.start),
-        count => {
-            let middle = parts.start + count / 2;
-            join(|| each(parts.start..middle, f), || each(middle..parts.end, f));
-        }
-    }
-}
-
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;

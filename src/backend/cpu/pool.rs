@@ -44,8 +44,10 @@ struct Pool {
 // SAFETY: the pointers are to blocks nobody else holds.
 unsafe impl Send for Pool {}
 
-static POOL: Mutex<Pool> =
-    Mutex::new(Pool { free: Vec::new(), stats: PoolStats { misses: 0, hits: 0, in_use: 0, cached: 0 } });
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    free: Vec::new(),
+    stats: PoolStats { misses: 0, hits: 0, in_use: 0, cached: 0, largest: 0 },
+});
 
 /// Size classes: 64 bytes times (4 + j) * 2^i / 4, that is four classes to each doubling, so that at most a fifth
 /// of a block is unused.
@@ -92,6 +94,7 @@ impl Buffer {
             pool.free.resize_with(class + 1, Vec::new);
         }
         pool.stats.in_use += size;
+        pool.stats.largest = pool.stats.largest.max(len);
         if let Some(ptr) = pool.free[class].pop() {
             pool.stats.hits += 1;
             pool.stats.cached -= size;

@@ -11,8 +11,8 @@
 
 use super::geometry::{Image, Padded, Phase};
 use super::pack::{Panels, pad_image, panel};
-use crate::backend::cpu::gemm::{Kernels, PatchTile, Real, Run, cut, wanted};
-use crate::backend::cpu::{Buffer, par};
+use crate::backend::cpu::Buffer;
+use crate::backend::cpu::gemm::{Kernels, PatchTile, Real, Run, cut, fork, wanted};
 use std::ops::Range;
 
 /// Bytes of padded images a group has at most, unless a single image is larger or it would be too few pixels.
@@ -68,11 +68,11 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
-/// Scratch whose borders are 0: all of it, as only the insides of images are written.
-pub(super) fn zeroed<T: Real>(len: usize) -> Buffer {
-    let mut buffer = Buffer::of(T::DTYPE, len);
-    buffer.as_mut_slice::<T>().fill(T::ZERO);
-    buffer
+/// Scratch of so many elements for each of `parts`, requested at once: which parts run at the same time must not decide
+/// how much memory there is. Returns the length of a part's piece, which starts on a cache line.
+pub(super) fn scratch<T: Real>(parts: usize, len: usize) -> (Buffer, usize) {
+    let len = len.next_multiple_of(64 / size_of::<T>());
+    (Buffer::of(T::DTYPE, parts * len), len)
 }
 
 /// Images of a group, for so many pixels and padded elements an image.
@@ -117,13 +117,15 @@ impl<T: Real> Correlation<'_, T> {
         let group = group_size::<T>(pixels, self.source.scratch_len(1)).min(count.div_ceil(across.max(1)));
         let tables: Vec<_> =
             self.phases.iter().map(|p| p.repeated(group, self.source.padded.image, self.out_image)).collect();
-        par::each(0..across * along, &|part| {
+        let (mut buffer, len) = scratch::<T>(across * along, self.source.scratch_len(group));
+        fork(0..across * along, buffer.as_mut_slice(), len, &|part, scratch| {
             let images = cut(count, across, part / along);
             let panels = cut(panels, along, part % along);
-            let mut scratch = zeroed::<T>(self.source.scratch_len(group));
+            // Only the insides of images are written from here on.
+            scratch.fill(T::ZERO);
             for first in images.clone().step_by(group) {
                 let images = first..(first + group).min(images.end);
-                let a = self.source.group(images.clone(), scratch.as_mut_slice());
+                let a = self.source.group(images.clone(), scratch);
                 for (phase, (rows, outs)) in self.phases.iter().zip(&tables) {
                     let m = images.len() * phase.rows.len();
                     // SAFETY: the first element of image `first`, by the caller's promise.

@@ -2,11 +2,10 @@
 //! overlap. Exact work where phases would waste it: results of one or three channels, which fill no vector, and inputs
 //! so small that most taps of a phase fall into the padding.
 
-use super::correlate::{Out, Source, Tiles, tiles, zeroed};
+use super::correlate::{Out, Source, Tiles, scratch, tiles};
 use super::geometry::{Image, blocks};
 use super::pack::Panels;
-use crate::backend::cpu::gemm::{Kernels, Real, Run, cut, wanted};
-use crate::backend::cpu::{Buffer, par};
+use crate::backend::cpu::gemm::{Kernels, Real, Run, cut, fork, wanted};
 
 /// Pixels of a group's product at least.
 const GROUP_PIXELS: usize = 64;
@@ -45,20 +44,21 @@ impl<T: Real> Fold<'_, T> {
         let blocks = blocks(vec![Run { a: 0, b: 0, len: self.weights.depth() }], 1, 1);
         let panels = n.div_ceil(self.kernels.nr());
         let (height, width) = self.extent();
-        par::each(0..parts, &|part| {
+        let (t_len, sum_len) = (group * pixels * n, height * width * self.channels);
+        let (mut buffer, len) = scratch::<T>(parts, t_len + sum_len);
+        fork(0..parts, buffer.as_mut_slice(), len, &|part, scratch| {
             let images = cut(count, parts, part);
-            let mut t = Buffer::of(T::DTYPE, group * pixels * n);
-            let mut sum = zeroed::<T>(height * width * self.channels);
+            let (t, rest) = scratch.split_at_mut(t_len);
+            let sum = &mut rest[..sum_len];
             for first in images.clone().step_by(group) {
                 let images = first..(first + group).min(images.end);
                 let a = self.source.group(images.clone(), &mut []);
                 let m = images.len() * pixels;
-                let c = t.as_mut_slice::<T>().as_mut_ptr();
+                let c = t.as_mut_ptr();
                 let at = Tiles { a, rows: &rows[..m], outs: &outs[..m], c };
                 // SAFETY: a row is a pixel of the source, C is t with n columns to each; both are this thread's.
                 unsafe { tiles(self.kernels, &at, &blocks, &self.weights, 0..panels, None) };
-                for (image, t) in images.zip(t.as_slice::<T>().chunks_exact(pixels * n)) {
-                    let sum = sum.as_mut_slice::<T>();
+                for (image, t) in images.zip(t.chunks_exact(pixels * n)) {
                     sum.fill(T::ZERO);
                     self.add_up(t, width, sum);
                     // SAFETY: the caller's promise; images of parts are disjoint.

@@ -19,6 +19,8 @@ mod correlate;
 mod fold;
 mod geometry;
 mod pack;
+#[cfg(test)]
+mod tests;
 mod weight_grad;
 
 use super::gemm::{Kernels, Real, Run};

@@ -7,11 +7,11 @@
 //! Rows of the product are a patch's elements, terms are the pixels, and a run is a row of output pixels. Images go in
 //! groups whose number depends on their size alone; a group's sums are added to those of the groups before it.
 
-use super::correlate::{Out, Source, zeroed};
+use super::correlate::{Out, Source, scratch};
 use super::geometry::{Axis, Image, blocks, merged};
 use super::pack::{panel, unpack};
-use crate::backend::cpu::gemm::{Kernels, PatchTile, Real, Run, cut, wanted};
-use crate::backend::cpu::{Buffer, par};
+use crate::backend::cpu::Buffer;
+use crate::backend::cpu::gemm::{Kernels, PatchTile, Real, Run, cut, fork, wanted};
 use std::ops::Range;
 
 /// Pixels a group has, if its images allow: the terms of a sum between two visits to dW.
@@ -57,11 +57,14 @@ impl<T: Real> WeightGrad<'_, T> {
         let (tiles, panels) = (m.div_ceil(mr), n.div_ceil(self.kernels.nr()));
         let along = parts.min(panels);
         let down = (parts / along).clamp(1, tiles);
-        par::each(0..down * along, &|part| {
+        let padded = self.source.scratch_len(tables.group);
+        let slice = tables.group * self.g_image.pixels() * self.kernels.nr();
+        let (mut buffer, len) = scratch::<T>(down * along, padded + slice);
+        fork(0..down * along, buffer.as_mut_slice(), len, &|part, scratch| {
             let tiles = cut(tiles, down, part / along);
             let rows = tiles.start * mr..(tiles.end * mr).min(m);
             // SAFETY: parts have disjoint rows or panels of the sums, which are m rows of n elements.
-            unsafe { self.part(&tables, rows, cut(panels, along, part % along), target) };
+            unsafe { self.part(&tables, rows, cut(panels, along, part % along), scratch, target) };
         });
         unpack(self.kernels, sums.as_slice(), n, [channels, n], [sc, so], tap_at, out);
     }
@@ -99,18 +102,26 @@ impl<T: Real> WeightGrad<'_, T> {
     /// # Safety
     /// `target` has a row of `outputs` elements for each row of the tables; no other thread has these rows of these
     /// panels.
-    unsafe fn part(&self, tables: &Tables, rows: Range<usize>, panels: Range<usize>, target: Out<T>) {
+    unsafe fn part(
+        &self,
+        tables: &Tables,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        scratch: &mut [T],
+        target: Out<T>,
+    ) {
         let (count, pixels, group) = (self.source.count, self.g_image.pixels(), tables.group);
         let mr = self.kernels.patch_mr;
-        let mut scratch = zeroed::<T>(self.source.scratch_len(group));
-        let mut slice = Buffer::of(T::DTYPE, group * pixels * self.kernels.nr());
+        let (scratch, slice) = scratch.split_at_mut(self.source.scratch_len(group));
+        // Only the insides of images are written from here on.
+        scratch.fill(T::ZERO);
         let mut runs = self.runs(group, tables.aks);
         for first in (0..count).step_by(group) {
             let images = first..(first + group).min(count);
             if images.len() < group {
                 runs = self.runs(images.len(), tables.aks);
             }
-            let a = self.source.group(images.clone(), scratch.as_mut_slice());
+            let a = self.source.group(images.clone(), scratch);
             for p in panels.clone() {
                 let (column, cols, width) = panel(self.kernels, self.outputs, p);
                 let g = &self.g[images.start * pixels * self.g_image.c..images.end * pixels * self.g_image.c];
@@ -118,7 +129,7 @@ impl<T: Real> WeightGrad<'_, T> {
                 let (b, ldb) = if cols == width && rows.len() < COPY_TILES * mr {
                     (g[at..].as_ptr(), self.g_image.c)
                 } else {
-                    let slice = &mut slice.as_mut_slice::<T>()[..images.len() * pixels * width];
+                    let slice = &mut slice[..images.len() * pixels * width];
                     copy_columns(g, self.g_image.c, at, cols, width, slice);
                     (slice.as_ptr(), width)
                 };

@@ -32,7 +32,7 @@ pub use batch::BatchDim;
 pub use element::{GemmElement, Real};
 pub(super) use kernel::Kernels;
 pub(super) use patch::{PatchTile, Run};
-pub(super) use threads::{cut, wanted};
+pub(super) use threads::{cut, fork, wanted};
 
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::simd::{Tier, tier};

@@ -59,7 +59,7 @@ pub(in crate::backend::cpu) fn cut(len: usize, parts: usize, i: usize) -> Range<
 
 /// Runs f(i, its piece of the scratch) for i in `parts`, in parallel in the current pool. Each piece has `len`
 /// elements.
-pub(super) fn fork<A: Send>(
+pub(in crate::backend::cpu) fn fork<A: Send>(
     parts: Range<usize>,
     scratch: &mut [A],
     len: usize,

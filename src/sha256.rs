@@ -1,9 +1,8 @@
 //! SHA-256 (FIPS 180-4, sections 4.1.2, 5.1 and 6.2), by which files are known.
 
 /// The first 32 bits behind the point of the square roots of the first 8 primes.
-const START: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+const START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// The first 32 bits behind the point of the cube roots of the first 64 primes.
 #[rustfmt::skip]

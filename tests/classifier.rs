@@ -86,7 +86,7 @@ fn other_weights_are_refused_by_their_checksum() {
     assert_says(&error.to_string(), &["changed.safetensors", &other, Classifier::MNIST_SHA256]);
     // What has the checksum but is no classifier says so.
     let generator = tmp.0.join("generator.safetensors");
-    checkpoint::save(&generator, &[("net.0.weight".into(), Tensor::from([1.0f32]))], &Value::Null).unwrap();
+    checkpoint::save(&generator, &[("net.0.weight".into(), Tensor::from(&[1.0f32][..]))], &Value::Null).unwrap();
     let Err(error) = Classifier::load(&generator, None) else { panic!("loaded") };
     assert_says(&error.to_string(), &["generator.safetensors", "net.0.weight", "[32, 1, 5, 5]"]);
 }
@@ -135,8 +135,11 @@ fn write_idx(dir: &Path, prefix: &str, data: &Dataset) {
     let labels: Vec<u8> = data.labels.as_ref().unwrap().iter().map(|l| *l as u8).collect();
     std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join(format!("{prefix}-images-idx3-ubyte")), images).unwrap();
-    std::fs::write(dir.join(format!("{prefix}-labels-idx1-ubyte")), [&[0, 0, 8, 1], &n[..], &labels].concat())
-        .unwrap();
+    std::fs::write(
+        dir.join(format!("{prefix}-labels-idx1-ubyte")),
+        [&[0, 0, 8, 1], &n[..], &labels].concat(),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -157,10 +160,7 @@ fn a_run_of_the_recipe_leaves_weights_that_load() {
 
     let config: ClassifierConfig =
         toml::from_str(&std::fs::read_to_string(out.join("config.toml")).unwrap()).unwrap();
-    assert_eq!(
-        config,
-        ClassifierConfig { seed: 3, epochs: 2, batch: 32, ..ClassifierConfig::default() }
-    );
+    assert_eq!(config, ClassifierConfig { seed: 3, epochs: 2, batch: 32, ..ClassifierConfig::default() });
     let log = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
     let log: Vec<Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(log.len(), 2);
@@ -252,7 +252,8 @@ fn evaluate_prints_what_the_library_measures() {
 fn evaluate_crops_padded_runs_and_asks_nothing_of_unconditional_ones() {
     let tmp = Scratch::new("padded");
     let dir = tmp.path("run");
-    let train = ["train", "mlp-a", "--pad", "32", "--steps", "2", "--batch", "8", "--threads", "1", "--out", &dir];
+    let train =
+        ["train", "mlp-a", "--pad", "32", "--steps", "2", "--batch", "8", "--threads", "1", "--out", &dir];
     assert!(run(&train).status.success());
     let json = evaluate(&[&dir, "--n", "12", "--threads", "1"]);
     assert_eq!(json["samples"]["n"], 12);

@@ -9,12 +9,14 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
-#[command(after_help = "A classifier of digits, whose weights come with the program, looks at the samples as they would \
+#[command(
+    after_help = "A classifier of digits, whose weights come with the program, looks at the samples as they would \
     be in PNG files, and at all real test images. Its figures compare only between results with the same checksum, \
     and say nothing of variety within a class.\n\n\
     Examples:\n  \
     ganvil evaluate runs/00000-mnist-mlp\n  \
-    ganvil evaluate my-run --n 10000 --seed 1 --json")]
+    ganvil evaluate my-run --n 10000 --seed 1 --json"
+)]
 pub struct Args {
     /// Folder of a run on MNIST's digits, or a checkpoint file
     run: PathBuf,

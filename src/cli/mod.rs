@@ -94,7 +94,8 @@ pub fn main() -> ExitCode {
 fn flags_given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
     let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
     let flags = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
-    let given = |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let given =
+        |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
     flags.filter(given).filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")).collect()
 }
 

@@ -69,7 +69,10 @@ impl ClassReport {
     pub fn new(classifier: &Classifier, images: &Images, asked: Option<&[u32]>) -> Result<ClassReport> {
         let n = images.count;
         if n == 0 || asked.is_some_and(|a| a.len() != n || a.iter().any(|c| *c as usize >= CLASSES)) {
-            misuse!("class_report", "needs images, and for each a class below {CLASSES} or no classes at all");
+            misuse!(
+                "class_report",
+                "needs images, and for each a class below {CLASSES} or no classes at all"
+            );
         }
         let logits = classifier.logits(&digits::tensor(images)?);
         let probabilities = logits.to_dtype(DType::F64).softmax(1).to_vec::<f64>();

@@ -12,9 +12,7 @@ use super::digits;
 use crate::checkpoint::parse;
 use crate::data::Dataset;
 use crate::error::misuse;
-use crate::nn::{
-    Conv2d, Ctx, Flatten, Kind, Linear, MaxPool2d, Module, ReLU, Sequential, load_state_dict,
-};
+use crate::nn::{Conv2d, Ctx, Flatten, Kind, Linear, MaxPool2d, Module, ReLU, Sequential, load_state_dict};
 use crate::rng::Stream;
 use crate::sha256::sha256;
 use crate::{ConvOptions, Error, Generator, Result, Tensor, no_grad};

@@ -38,14 +38,7 @@ pub struct ClassifierConfig {
 
 impl Default for ClassifierConfig {
     fn default() -> ClassifierConfig {
-        ClassifierConfig {
-            recipe: Self::RECIPE.into(),
-            seed: 0,
-            epochs: 6,
-            batch: 128,
-            lr: 1e-3,
-            shift: 2,
-        }
+        ClassifierConfig { recipe: Self::RECIPE.into(), seed: 0, epochs: 5, batch: 128, lr: 1e-3, shift: 2 }
     }
 }
 
@@ -140,8 +133,7 @@ impl ClassifierTrainer {
 
         self.adam.rule = self.rule.with_lr(self.rule.lr() * self.schedule.factor(self.steps));
         let random = Generator::new(self.config.seed, Stream::Dropout);
-        let loss =
-            self.net.forward(&images, &Ctx::train(&random)).cross_entropy(&classes, Reduction::Mean);
+        let loss = self.net.forward(&images, &Ctx::train(&random)).cross_entropy(&classes, Reduction::Mean);
         let value = loss.item();
         if !value.is_finite() {
             return Err(Error::NonFinite {

@@ -86,7 +86,8 @@ fn other_weights_are_refused_by_their_checksum() {
     assert_says(&error.to_string(), &["changed.safetensors", &other, Classifier::MNIST_SHA256]);
     // What has the checksum but is no classifier says so.
     let generator = tmp.0.join("generator.safetensors");
-    checkpoint::save(&generator, &[("net.0.weight".into(), Tensor::from(&[1.0f32][..]))], &Value::Null).unwrap();
+    checkpoint::save(&generator, &[("net.0.weight".into(), Tensor::from(&[1.0f32][..]))], &Value::Null)
+        .unwrap();
     let Err(error) = Classifier::load(&generator, None) else { panic!("loaded") };
     assert_says(&error.to_string(), &["generator.safetensors", "net.0.weight", "[32, 1, 5, 5]"]);
 }

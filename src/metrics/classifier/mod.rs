@@ -142,7 +142,7 @@ pub struct Classifier {
 
 impl Classifier {
     /// SHA-256 of the file with the weights for MNIST's digits.
-    pub const MNIST_SHA256: &str = "@SHA@";
+    pub const MNIST_SHA256: &str = "651f0dc29ee38b31a171715284b3b97f0bdcd75fe52120a1a52212c61efc0c47";
 
     /// The weights for MNIST's digits that come with the program: `data/classifier/mnist.safetensors`.
     ///

@@ -10,8 +10,8 @@
 //! - `infogan28`: the pair that InfoGAN (Chen et al., 2016, arXiv:1606.03657) trains on MNIST and "Are GANs created
 //!   equal?" (Lucic et al., 2018, arXiv:1711.10337) measures, played as a plain GAN without codes. G's last layer is a
 //!   Tanh on [-1, 1] where the papers have a sigmoid on [0, 1]: the same functions, as tanh(x) = 2 sigmoid(2x) - 1.
-//! - `cdcgan`: `dcgan28` with conditional batch normalisation in G and a projection in D (Miyato and Koyama, 2018,
-//!   arXiv:1802.05637).
+//! - `cdcgan`: `dcgan28` with conditional batch normalisation in G and a projection in D, which is under spectral
+//!   normalisation and has the hinge loss (Miyato and Koyama, 2018, arXiv:1802.05637).
 //! - `acgan`: `dcgan28` given the class with its noise, and a D that has to find it (Odena et al., 2017,
 //!   arXiv:1610.09585).
 //!
@@ -21,6 +21,7 @@ use super::{Architecture, Recipe, Shape};
 use crate::data::ImageOptions;
 use crate::gan::conditioning::{Conditioning, LabelEmbed, NetworkSpec};
 use crate::gan::config::TrainConfig;
+use crate::gan::losses::Loss;
 use crate::gan::step::StepConfig;
 use crate::nn::{Init, LayerSpec as L};
 use crate::optim::{Adam, Ema};
@@ -98,7 +99,16 @@ fn infogan_config() -> TrainConfig {
 }
 
 fn cdcgan_config() -> TrainConfig {
-    TrainConfig { conditioning: Conditioning::Projection, ..config("cdcgan") }
+    let adam = Adam { lr: 4e-4, betas: (0.0, 0.9), ..Adam::default() };
+    let plain = config("cdcgan");
+    TrainConfig {
+        conditioning: Conditioning::Projection,
+        optimizer_d: adam.into(),
+        optimizer_g: adam.into(),
+        init: Init::Orthogonal { gain: 1.0 },
+        step: StepConfig { loss: Loss::Hinge, ..plain.step },
+        ..plain
+    }
 }
 
 /// Sides that two convolutions of stride 2 halve exactly.
@@ -161,15 +171,27 @@ fn dcgan28(s: &Shape, n: usize) -> Architecture {
         L::Tanh,
     ];
     let act = || L::leaky_relu(0.2);
-    let discriminator = vec![
-        L::conv2d(width(c, of_d), n, 4, 2, 1, true),
-        act(),
-        L::conv2d(n, wide, 4, 2, 1, false),
-        L::batch_norm2d(wide),
-        act(),
-        L::Flatten,
-        L::linear(wide * rows * columns, 1),
-    ];
+    let (top, last) = (L::conv2d(width(c, of_d), n, 4, 2, 1, true), L::linear(wide * rows * columns, 1));
+    let discriminator = match s.conditioning {
+        // The projection's paper has spectral normalisation, and no statistics that mix classes.
+        Conditioning::Projection => vec![
+            top.spectral(),
+            act(),
+            L::conv2d(n, wide, 4, 2, 1, true).spectral(),
+            act(),
+            L::Flatten,
+            last.spectral(),
+        ],
+        _ => vec![
+            top,
+            act(),
+            L::conv2d(n, wide, 4, 2, 1, false),
+            L::batch_norm2d(wide),
+            act(),
+            L::Flatten,
+            last,
+        ],
+    };
     Architecture {
         generator: NetworkSpec { layers: generator, label_embed: of_g, ..NetworkSpec::default() },
         discriminator: NetworkSpec {

@@ -71,8 +71,12 @@ fn little_endian(t: &Tensor) -> Vec<u8> {
 /// Python that make one of it), is truncated, or has another dtype or a shape that
 /// no tensor can have.
 pub fn load(path: &Path) -> Result<Checkpoint> {
-    let file = std::fs::read(path).map_err(Error::io("read", path))?;
-    if let Some(problem) = pickled(&file, path) {
+    parse(&std::fs::read(path).map_err(Error::io("read", path))?, path)
+}
+
+/// [`load`] of a file's bytes; the path is for messages.
+pub(crate) fn parse(file: &[u8], path: &Path) -> Result<Checkpoint> {
+    if let Some(problem) = pickled(file, path) {
         return Err(Error::format(path, problem));
     }
     let broken = |e: safetensors::SafeTensorError| {
@@ -81,14 +85,14 @@ pub fn load(path: &Path) -> Result<Checkpoint> {
             format!("not a readable safetensors file ({e}); it may be truncated or of another format"),
         )
     };
-    let (_, header) = SafeTensors::read_metadata(&file).map_err(broken)?;
+    let (_, header) = SafeTensors::read_metadata(file).map_err(broken)?;
     let meta = match header.metadata().as_ref().and_then(|m| m.get(KEY)) {
         Some(text) => serde_json::from_str(text)
             .map_err(|e| Error::format(path, format!("the '{KEY}' metadata is no JSON: {e}")))?,
         None => Value::Null,
     };
     let mut tensors = HashMap::new();
-    for (name, view) in SafeTensors::deserialize(&file).map_err(broken)?.iter() {
+    for (name, view) in SafeTensors::deserialize(file).map_err(broken)?.iter() {
         let dtype = from_file(view.dtype()).ok_or_else(|| {
             Error::format(
                 path,

@@ -66,6 +66,7 @@ mod ops;
 pub mod optim;
 pub mod report;
 pub mod rng;
+mod sha256;
 mod tensor;
 
 pub use backend::ConvOptions;

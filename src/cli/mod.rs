@@ -4,7 +4,9 @@
 //! that names the thing, the value and the remedy, never in a panic.
 
 mod bench;
+mod classifier;
 mod data;
+mod evaluate;
 mod export;
 mod import;
 mod info;
@@ -14,8 +16,10 @@ mod summary;
 mod train;
 
 use crate::gan::zoo::RECIPES;
+use crate::metrics::ClassifierConfig;
 use crate::{Error, Result, try_run};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,6 +43,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
     Sample(Box<sample::Args>),
+    /// Measure samples with a digit classifier: `ganvil evaluate my-run --n 10000`
+    Evaluate(evaluate::Args),
     /// Write a network for PyTorch: `ganvil export my-run --out generator.safetensors`
     Export(export::Args),
     /// Make a run of a network from PyTorch: `ganvil import generator.safetensors --recipe mlp`
@@ -56,14 +62,16 @@ enum Command {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let command = Cli::command().mut_subcommand("train", |c| c.after_help(train::recipes_and_example()));
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
+    let matches = command.clone().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     if let Err(message) = check_environment() {
         eprintln!("error: {message}");
         return ExitCode::from(2);
     }
     let result = try_run(|| match cli.command {
-        Command::Train(args) => train::run(*args),
+        Command::Train(args) => train::run(*args, &flags_given(&command, &matches)),
         Command::Sample(args) => sample::run(*args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Data(args) => data::run(args),
@@ -82,6 +90,15 @@ pub fn main() -> ExitCode {
             })
         }
     }
+}
+
+/// The subcommand's flags that stand on the command line, with their dashes.
+fn flags_given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
+    let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let flags = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
+    let given =
+        |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    flags.filter(given).filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")).collect()
 }
 
 /// Environment variables that kernels read where they cannot report a mistake.
@@ -106,8 +123,10 @@ fn print(text: &str) -> Result<()> {
 
 /// A line for each recipe, names and descriptions in columns behind `prefix`.
 fn recipes(prefix: &str) -> String {
-    let width = RECIPES.iter().map(|r| r.name.len()).max().unwrap_or(0);
-    RECIPES.iter().map(|r| format!("{prefix}{:<width$} {}\n", r.name, r.summary)).collect()
+    let gans = RECIPES.iter().map(|r| (r.name, r.summary));
+    let all = gans.chain([(ClassifierConfig::RECIPE, classifier::SUMMARY)]);
+    let width = all.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    all.map(|(name, summary)| format!("{prefix}{name:<width$} {summary}\n")).collect()
 }
 
 /// A thread count from a flag: 0 and absurd numbers are refused, absent means one for each processor.

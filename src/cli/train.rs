@@ -1,8 +1,10 @@
 //! `ganvil train`.
 
+use super::classifier;
 use super::progress::Progress;
 use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{Conditioning, Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
+use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
 use crate::optim::Ema;
 use crate::{Device, Error, Result};
@@ -109,7 +111,8 @@ pub fn recipes_and_example() -> String {
     let default = zoo::RECIPES[0].name;
     format!(
         "Recipes (default {default}):\n{recipes}\nExamples:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run\n  \
-        ganvil train --data photos --size 32 --channels 3"
+        ganvil train --data photos --size 32 --channels 3\n  \
+        ganvil train classifier --threads 2 --out classifier"
     )
 }
 
@@ -179,7 +182,14 @@ impl Args {
     }
 }
 
-pub fn run(args: Args) -> Result<()> {
+/// `given`: the flags that stand on the command line.
+pub fn run(args: Args, given: &[String]) -> Result<()> {
+    if args.recipe == ClassifierConfig::RECIPE {
+        classifier::check_flags(given)?;
+        let threads = super::threads(args.threads)?;
+        let Args { data, out, seed, epochs, batch, .. } = args;
+        return classifier::run(classifier::Args { data, out, threads, seed, epochs, batch });
+    }
     zoo::recipe(&args.recipe)?;
     let threads = super::threads(args.threads)?;
     let data = Dataset::open(locate(args.data.as_deref())?, Split::Train, &args.image_options()?)?;

@@ -77,10 +77,8 @@ impl Network {
     /// If there is a head and the last layer is not Linear.
     #[track_caller]
     pub fn build(name: &'static str, spec: &NetworkSpec, init: &Init, random: &Generator) -> Network {
-        let mut label_embed = spec.label_embed.map(|e| Embedding::new(e.num, e.dim, random));
-        if let Some(table) = &mut label_embed {
-            init::apply(table, init, random);
-        }
+        // As PyTorch draws it, whatever the layers' initial values: labels are to weigh as much as the noise beside them.
+        let label_embed = spec.label_embed.map(|e| Embedding::new(e.num, e.dim, random));
         let Some(head) = spec.head else {
             let net = LayerSpec::sequential_with(&spec.layers, init, random);
             return Network { name, label_embed, input: spec.input.clone(), net, end: End::Nothing };

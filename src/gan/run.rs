@@ -6,7 +6,7 @@ use super::probe::NoProbe;
 use super::statistics::{Statistics, StepStatistics};
 use super::step::NotFinite;
 use super::trainer::{Preview, Trainer};
-use crate::report::{GridStyle, LossHistory, RunLog, plot_losses, save_grid};
+use crate::report::{GridStyle, LossHistory, RunLog, plot_losses, run_folder, save_grid};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::fs;
@@ -30,15 +30,7 @@ impl Run {
     /// # Errors
     /// If it cannot be made, or exists with something in it: a run never writes over another.
     pub fn create(out: Option<&Path>, data: &str, config: &TrainConfig) -> Result<Run> {
-        let dir = match out {
-            Some(dir) => dir.to_path_buf(),
-            None => next_folder(Path::new("runs"), &format!("{}-{}", plain(data), config.recipe))?,
-        };
-        let used = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
-        if used {
-            let remedy = "the folder is not empty; name a new one, or remove it".into();
-            return Err(Error::Argument { what: "--out", value: dir.display().to_string(), remedy });
-        }
+        let dir = run_folder(out, data, &config.recipe)?;
         for sub in ["samples", "plots", "checkpoints"] {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("create the folder", &path))?;
@@ -53,21 +45,6 @@ impl Run {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
-}
-
-/// A name as part of a file's, whatever is in it.
-fn plain(name: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || "._".contains(c) { c } else { '_' };
-    name.chars().map(plain).collect()
-}
-
-/// The first unused number in front of a name.
-fn next_folder(runs: &Path, name: &str) -> Result<PathBuf> {
-    fs::create_dir_all(runs).map_err(Error::io("create the folder", runs))?;
-    let entries = fs::read_dir(runs).map_err(Error::io("read the folder", runs))?;
-    let number = |e: fs::DirEntry| e.file_name().to_str()?.split('-').next()?.parse::<u32>().ok();
-    let next = entries.flatten().filter_map(number).max().map_or(0, |n| n + 1);
-    Ok(runs.join(format!("{next:05}-{name}")))
 }
 
 /// The newest checkpoint of a run.

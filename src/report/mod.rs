@@ -4,6 +4,7 @@ mod animation;
 mod canvas;
 mod chart;
 mod curve;
+mod folder;
 mod grid;
 mod log;
 mod pictures;
@@ -12,6 +13,7 @@ mod render;
 mod scatter;
 
 pub use animation::save_gif;
+pub(crate) use folder::run_folder;
 pub use grid::{GridStyle, encode_grid, save_grid};
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;

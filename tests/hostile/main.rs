@@ -15,7 +15,7 @@ fn seeds_pass() {
         (b'F', file) => readers::checkpoint(file),
         (_, header) => readers::checkpoint_of(header),
     });
-    assert_eq!(networks.count(), 1, "a checkpoint that samples can be drawn from");
+    assert_eq!(networks.count(), 2, "samples can be drawn from both generators, without classes and with");
     seeds::configs().iter().for_each(|b| readers::config(b));
 }
 

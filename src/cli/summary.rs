@@ -15,8 +15,8 @@ const CLASSES: usize = 10;
     Example:\n  ganvil summary mlp-a --batch 64"
 )]
 pub struct Args {
-    /// The recipe, as for `ganvil train` [default: mlp]
-    #[arg(default_value = "mlp", hide_default_value = true)]
+    /// The recipe, as for `ganvil train` [default: dcgan28-small]
+    #[arg(default_value = zoo::RECIPES[0].name, hide_default_value = true)]
     recipe: String,
     /// Samples in a pass
     #[arg(long, default_value_t = 1, value_name = "N")]

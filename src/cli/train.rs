@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(clap::Args)]
 pub struct Args {
     /// What to train; the recipes are listed below
-    #[arg(default_value = "mlp", hide_default_value = true)]
+    #[arg(default_value = zoo::RECIPES[0].name, hide_default_value = true)]
     recipe: String,
     /// Folder with MNIST's files (or Fashion-MNIST's), or with PNG or JPEG pictures, in a folder for each class or all
     /// in one [default: $GANVIL_DATA, then data/mnist]
@@ -42,7 +42,7 @@ pub struct Args {
     /// Seed of every random stream [default: 0]
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u64>,
-    /// Training steps [default: 30000]
+    /// Training steps [default: the recipe's]
     #[arg(long, value_name = "N", conflicts_with = "epochs", help_heading = "Length")]
     steps: Option<u64>,
     /// Passes over the data, in place of --steps
@@ -97,7 +97,7 @@ pub struct Args {
     /// Steps between log lines [default: 100]
     #[arg(long, value_name = "N", help_heading = "Reports")]
     log_every: Option<u64>,
-    /// Steps between sample grids [default: 2000]
+    /// Steps between sample grids [default: the recipe's]
     #[arg(long, value_name = "N", help_heading = "Reports")]
     sample_every: Option<u64>,
     /// Steps between checkpoints [default: 5000]

@@ -21,7 +21,7 @@ use crate::optim::Ema;
 
 pub(super) const MLP: Recipe = Recipe {
     name: "mlp",
-    summary: "fully connected GAN with BatchNorm in G and dropout in D; the first thing to train",
+    summary: "fully connected GAN with BatchNorm in G and dropout in D; two minutes",
     config: mlp_config,
     architecture: mlp,
     check: |_| Ok(()),

@@ -70,10 +70,10 @@ pub struct Recipe {
 
 /// Every recipe, the default first.
 pub const RECIPES: [Recipe; 10] = [
+    dcgan::DCGAN28_SMALL,
     mlp::MLP,
     mlp::MLP_A,
     mlp::CGAN,
-    dcgan::DCGAN28_SMALL,
     dcgan::DCGAN28,
     dcgan::INFOGAN28,
     dcgan::DCGAN64,

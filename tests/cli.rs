@@ -21,7 +21,7 @@ fn a_short_run_leaves_everything_behind() {
     assert!(out.status.success(), "{}", text(&out.stderr));
     assert_eq!(text(&out.stdout), "", "progress goes to stderr");
     let err = text(&out.stderr);
-    assert!(err.contains("training mlp for 25 steps of 64 images on 2 threads"), "{err}");
+    assert!(err.contains("training dcgan28-small for 25 steps of 64 images on 2 threads"), "{err}");
     assert!(err.contains("step 25/25") && err.contains("images/s"), "plain lines without a terminal: {err}");
 
     let dir = Path::new(&dir);
@@ -31,7 +31,7 @@ fn a_short_run_leaves_everything_behind() {
         assert_eq!(&png[1..4], b"PNG", "{file}");
     }
     let config: toml::Table = std::fs::read_to_string(dir.join("config.toml")).unwrap().parse().unwrap();
-    assert_eq!((config["recipe"].as_str(), config["steps"].as_integer()), (Some("mlp"), Some(25)));
+    assert_eq!((config["recipe"].as_str(), config["steps"].as_integer()), (Some("dcgan28-small"), Some(25)));
 
     let log = ganvil::report::read_log(dir.join("log.jsonl")).unwrap();
     let steps: Vec<_> = log.iter().map(|r| r["step"].as_u64().unwrap()).collect();
@@ -49,7 +49,7 @@ fn a_short_run_leaves_everything_behind() {
         "G.net.0.weight",
         "D.net.6.bias",
         "G.net.2.running_mean",
-        "G_ema.net.6.weight",
+        "G_ema.net.7.weight",
         "opt_D.net.0.weight.moment1",
     ] {
         assert!(file.tensors.contains_key(name), "{name}");
@@ -132,7 +132,7 @@ fn summary_counts_both_networks_of_a_recipe() {
     assert_eq!(out.lines().filter(|l| l.starts_with("total")).count(), 2);
     assert!(out.starts_with("mlp-a: ") && out.contains("input [64, 100], parameters 968.6 KiB"), "{out}");
     // Without a recipe it is the one that `train` takes.
-    assert_eq!(run(&["summary"]).stdout, run(&["summary", "mlp"]).stdout);
+    assert_eq!(run(&["summary"]).stdout, run(&["summary", "dcgan28-small"]).stdout);
     let help = text(&run(&["summary", "--help"]).stdout);
     assert!(help.contains("ganvil summary mlp-a --batch 64"), "{help}");
     let (_, of_train) = fails(&["train", "mpl"]);

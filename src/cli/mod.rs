@@ -29,7 +29,7 @@ use std::process::ExitCode;
     name = "ganvil",
     version,
     about = "Train, sample and measure GANs on a tensor engine written from scratch",
-    after_help = "Start here:  ganvil train      (MNIST, between two and three minutes on two cores)",
+    after_help = "Start here:  ganvil train      (MNIST, three minutes on two cores)",
     max_term_width = 100
 )]
 struct Cli {

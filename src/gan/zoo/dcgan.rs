@@ -47,7 +47,7 @@ pub(super) const DCGAN28_SMALL: Recipe = Recipe {
 
 pub(super) const DCGAN64: Recipe = Recipe {
     name: "dcgan64",
-    summary: "the DCGAN of the paper, for square pictures of 16, 32, 64, ... (MNIST is padded to 32)",
+    summary: "the paper's DCGAN, for square pictures of 16, 32, 64, ... (MNIST: padded)",
     config: || TrainConfig {
         data: ImageOptions { pad: Some(32), ..ImageOptions::default() },
         ..config("dcgan64")
@@ -59,7 +59,7 @@ pub(super) const DCGAN64: Recipe = Recipe {
 
 pub(super) const INFOGAN28: Recipe = Recipe {
     name: "infogan28",
-    summary: "InfoGAN's networks as a plain GAN: fully connected layers of 1024 around two convolutions",
+    summary: "InfoGAN's networks as a plain GAN: two convolutions, dense layers of 1024",
     config: infogan_config,
     architecture: infogan28,
     check: multiple_of_4,

@@ -14,6 +14,7 @@ mod prior;
 mod probe;
 mod run;
 mod sampler;
+mod state;
 mod statistics;
 mod step;
 mod trainer;

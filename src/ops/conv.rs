@@ -26,8 +26,11 @@ impl Op for Conv2d {
         let (x, w, g) = (c.saved(0), c.saved(1), &g.to_channels_last());
         let dx = c.needs(0).then(|| g.transposed(w, None, &self.options, size(x)));
         let dw = c.needs(1).then(|| x.weight_grad(g, &self.options, size(w)));
-        let db = (self.bias && c.needs(2)).then(|| g.sum(&[0, 2, 3], false));
-        [dx, dw, db].into_iter().take(2 + usize::from(self.bias)).collect()
+        let mut grads = vec![dx, dw];
+        if self.bias {
+            grads.push(c.needs(2).then(|| g.sum(&[0, 2, 3], false)));
+        }
+        grads
     }
 }
 
@@ -44,8 +47,11 @@ impl Op for ConvTranspose2d {
         let (y, w, g) = (c.saved(0), c.saved(1), &g.to_channels_last());
         let dy = c.needs(0).then(|| g.correlated(w, None, &self.options, size(y)));
         let dw = c.needs(1).then(|| g.weight_grad(y, &self.options, size(w)));
-        let db = (self.bias && c.needs(2)).then(|| g.sum(&[0, 2, 3], false));
-        [dy, dw, db].into_iter().take(2 + usize::from(self.bias)).collect()
+        let mut grads = vec![dy, dw];
+        if self.bias {
+            grads.push(c.needs(2).then(|| g.sum(&[0, 2, 3], false)));
+        }
+        grads
     }
 }
 
@@ -70,8 +76,7 @@ fn size(x: &Tensor) -> [usize; 2] {
     [x.shape()[2], x.shape()[3]]
 }
 
-/// What both kinds of convolution ask of their operands: x `[n, C, ..]`, and a weight whose dimension `input` is what
-/// `channels` say.
+/// What all convolutions ask of an image, a weight and the way the window moves.
 #[track_caller]
 fn check(op: &str, x: &Tensor, weight: &Tensor, o: &ConvOptions) {
     x.check_with(op, weight);
@@ -153,11 +158,6 @@ fn spread(
 }
 
 impl Tensor {
-    /// The same image with the channels of a pixel side by side in memory, as convolutions want it.
-    fn to_channels_last(&self) -> Tensor {
-        self.in_layout(Layout::channels_last(self.shape()))
-    }
-
     /// The two-dimensional cross-correlation of images with a weight:
     ///
     /// ```text

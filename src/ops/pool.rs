@@ -113,7 +113,7 @@ impl Tensor {
         let [oh, ow] = self.check_window("max_pool2d", window);
         let (n, c, pixels) = (self.shape()[0], self.shape()[1], self.shape()[2] * self.shape()[3]);
         super::check_shape("max_pool2d", &[n, c, oh, ow]);
-        let x = self.in_channels_last();
+        let x = self.detach().to_channels_last();
         let at = Tensor::build(Layout::channels_last(&[n, c, oh, ow]), DType::I64, self.device(), |out| {
             self.backend().argmax_pool2d(window, x.view(), out)
         });

@@ -117,6 +117,11 @@ impl Tensor {
         self.in_layout(Layout::contiguous(self.shape()))
     }
 
+    /// The same images with the channels of a pixel side by side in memory, as convolutions and resampling want them.
+    pub(super) fn to_channels_last(&self) -> Tensor {
+        self.in_layout(Layout::channels_last(self.shape()))
+    }
+
     /// The same values in another order of memory: copied, unless they lie so already.
     pub(super) fn in_layout(&self, layout: Layout) -> Tensor {
         if self.layout().like() == layout && self.layout().is_dense() {

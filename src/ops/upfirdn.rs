@@ -106,20 +106,12 @@ impl Tensor {
     pub(super) fn resampled(&self, filter: &Tensor, p: Upfirdn, size: [usize; 2]) -> Tensor {
         let shape = [self.shape()[0], self.shape()[1], size[0], size[1]];
         super::check_shape("upfirdn2d", &shape);
-        let x = self.in_channels_last();
+        let x = self.detach().to_channels_last();
         let y = Tensor::build(Layout::channels_last(&shape), self.dtype(), self.device(), |out: ViewMut| {
             self.backend().upfirdn2d(p, x.view(), filter.view(), out)
         });
         let [_, _, h, w] = self.image_sizes();
         y.record(UpfirdnOp { p, size: [h, w] }, &[self], &[Save::Value(filter)])
-    }
-
-    /// The value in channels-last order without gaps, without a graph.
-    pub(super) fn in_channels_last(&self) -> Tensor {
-        if self.layout().is_channels_last() {
-            return self.detach();
-        }
-        self.detach().copied_to(Layout::channels_last(self.shape()))
     }
 
     /// Panics unless this is `[images, channels, height, width]` in f32 or f64.

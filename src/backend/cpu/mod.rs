@@ -3,6 +3,7 @@
 //! Each primitive picks the element type once and hands slices to a generic kernel. Kernels run in whatever rayon
 //! pool is current; see [`crate::threads`].
 
+mod access;
 mod conv;
 mod elementwise;
 mod float;
@@ -29,85 +30,12 @@ use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
-use norm::{Affine, Channels};
-use std::borrow::Cow;
+use access::{Word, channels, dense, dense_out, images, pixels, row_length, slice_mut, words_mut};
+use norm::Affine;
 use widen::{in_float, in_float_accumulating};
 
 /// The CPU's kernels.
 pub struct Cpu;
-
-/// The elements of a CPU storage.
-fn slice<T: Element>(s: &Storage) -> &[T] {
-    match s.memory() {
-        Memory::Cpu(b) => b.as_slice(),
-        Memory::Meta => unreachable!("ops check that operands are on one device"),
-    }
-}
-
-fn slice_mut<T: Element>(s: &mut Storage) -> &mut [T] {
-    match s.memory_mut() {
-        Memory::Cpu(b) => b.as_mut_slice(),
-        Memory::Meta => unreachable!("ops check that operands are on one device"),
-    }
-}
-
-/// Unsigned integers that stand for elements of their size where only bits move.
-trait Word: bytemuck::Pod + Send + Sync {}
-impl Word for u8 {}
-impl Word for u16 {}
-impl Word for u32 {}
-impl Word for u64 {}
-
-fn words_mut<T: Word>(s: &mut Storage) -> &mut [T] {
-    match s.memory_mut() {
-        Memory::Cpu(b) => b.as_mut_slice(),
-        Memory::Meta => unreachable!("ops check that operands are on one device"),
-    }
-}
-
-impl<'a> View<'a> {
-    fn words<T: Word>(self) -> &'a [T] {
-        match self.storage.memory() {
-            Memory::Cpu(b) => b.as_slice(),
-            Memory::Meta => unreachable!("ops check that operands are on one device"),
-        }
-    }
-
-    fn slice<T: Element>(self) -> &'a [T] {
-        slice(self.storage)
-    }
-
-    /// Elements and layout, as the elementwise kernels take them.
-    fn parts<T: Element>(self) -> (&'a [T], &'a Layout) {
-        (self.slice(), self.layout)
-    }
-
-    /// The elements in row-major order, copied if they do not lie so.
-    fn contiguous<T: Element>(self) -> Cow<'a, [T]> {
-        let x = self.slice::<T>();
-        if self.layout.is_contiguous() {
-            return Cow::Borrowed(&x[self.layout.dense_range()]);
-        }
-        Cow::Owned(self.layout.indices().map(|i| x[i]).collect())
-    }
-}
-
-/// The elements of a contiguous operand.
-fn dense<T: Element>(x: View<'_>) -> &[T] {
-    debug_assert!(x.layout.is_contiguous());
-    &x.slice()[x.layout.dense_range()]
-}
-
-/// The size of the last dimension.
-fn row_length(x: View) -> usize {
-    *x.layout.shape().last().expect("rows are the last dimension")
-}
-
-/// The written range of a contiguous result.
-fn dense_out<T: Element>(out: ViewMut<'_>) -> &mut [T] {
-    let range = out.layout.dense_range();
-    &mut slice_mut(out.storage)[range]
-}
 
 impl Backend for Cpu {
     fn device(&self) -> Device {
@@ -254,10 +182,10 @@ impl Backend for Cpu {
 
     fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
         note_conv("conv2d", out.layout.shape(), weight.layout.shape());
-        let conv = convolution(x.layout, weight.layout, out.layout, options);
+        let conv = conv::Conv::of(x.layout, weight.layout, out.layout, options);
         dispatch!(x.storage.dtype(), full, T => {
             let bias = bias.map(|b| dense::<T>(b));
-            conv::forward::<T>(&conv, image(x), dense(weight), bias, image_out(out))
+            conv::forward::<T>(&conv, pixels(x), dense(weight), bias, dense_out(out))
         })
     }
 
@@ -270,18 +198,18 @@ impl Backend for Cpu {
         out: ViewMut,
     ) {
         note_conv("conv2d_input_grad", g.layout.shape(), weight.layout.shape());
-        let conv = convolution(out.layout, weight.layout, g.layout, options);
+        let conv = conv::Conv::of(out.layout, weight.layout, g.layout, options);
         dispatch!(g.storage.dtype(), full, T => {
             let bias = bias.map(|b| dense::<T>(b));
-            conv::input_grad::<T>(&conv, image(g), dense(weight), bias, image_out(out))
+            conv::input_grad::<T>(&conv, pixels(g), dense(weight), bias, dense_out(out))
         })
     }
 
     fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut) {
         note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
-        let conv = convolution(x.layout, out.layout, g.layout, options);
+        let conv = conv::Conv::of(x.layout, out.layout, g.layout, options);
         dispatch!(x.storage.dtype(), full, T => {
-            conv::weight_grad::<T>(&conv, image(x), image(g), dense_out(out))
+            conv::weight_grad::<T>(&conv, pixels(x), pixels(g), dense_out(out))
         })
     }
 
@@ -411,23 +339,6 @@ fn select_words<T: Word>(cond: View, a: View, b: View, out: ViewMut) {
     }
 }
 
-/// A batch norm operand and its order in memory; the result of an op has the same order.
-fn channels<T: Element>(x: View<'_>) -> (Channels, &[T]) {
-    let shape = Channels::of(x.layout).expect("batch_norm makes its operand row-major or channels-last");
-    (shape, &x.slice()[x.layout.dense_range()])
-}
-
-/// The sizes `[images, height, width, channels]` of an operand in channels-last order.
-fn images(l: &Layout) -> [usize; 4] {
-    debug_assert!(l.permuted(&[0, 2, 3, 1]).is_contiguous());
-    [0, 2, 3, 1].map(|d| l.shape()[d])
-}
-
-/// The elements of an operand in channels-last order.
-fn pixels<T: Element>(x: View<'_>) -> &[T] {
-    &x.slice()[x.layout.dense_range()]
-}
-
 fn supported_tiers() -> Vec<&'static str> {
     simd::Tier::ALL.iter().filter(|t| t.is_supported()).map(|t| t.name()).collect()
 }
@@ -454,24 +365,4 @@ fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewM
         bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
         gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
     );
-}
-
-/// The elements of a channels-last image.
-fn image<T: Element>(x: View<'_>) -> &[T] {
-    debug_assert!(x.layout.is_channels_last());
-    &x.slice()[x.layout.dense_range()]
-}
-
-/// The written range of a channels-last image.
-fn image_out<T: Element>(out: ViewMut<'_>) -> &mut [T] {
-    debug_assert!(out.layout.is_channels_last());
-    let range = out.layout.dense_range();
-    &mut slice_mut(out.storage)[range]
-}
-
-/// The sizes of y = x * weight.
-fn convolution<'a>(x: &Layout, weight: &Layout, y: &Layout, options: &'a ConvOptions) -> conv::Conv<'a> {
-    let image = |l: &Layout| conv::Image { c: l.shape()[1], h: l.shape()[2], w: l.shape()[3] };
-    let kernel = [weight.shape()[2], weight.shape()[3]];
-    conv::Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options }
 }

@@ -26,10 +26,10 @@ mod weight_grad;
 use super::gemm::{Kernels, Real, Run};
 use super::simd::tier;
 use crate::backend::ConvOptions;
+use crate::layout::Layout;
 use correlate::{Correlation, Out, Source};
 use fold::Fold;
-pub(super) use geometry::Image;
-use geometry::{Axis, Padded, Phase, blocks, merged};
+use geometry::{Axis, Image, Padded, Phase, blocks, merged};
 use pack::{Panels, Weights};
 use weight_grad::WeightGrad;
 
@@ -49,6 +49,26 @@ pub(super) struct Conv<'a> {
     /// kh, kw.
     pub kernel: [usize; 2],
     pub options: &'a ConvOptions,
+}
+
+impl<'a> Conv<'a> {
+    /// For the layouts of x, W and y.
+    pub fn of(x: &Layout, weight: &Layout, y: &Layout, options: &'a ConvOptions) -> Conv<'a> {
+        let image = |l: &Layout| Image { c: l.shape()[1], h: l.shape()[2], w: l.shape()[3] };
+        let kernel = [weight.shape()[2], weight.shape()[3]];
+        Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options }
+    }
+
+    /// Panics unless x, W and y have the elements that the sizes say: what every pointer into them relies on.
+    fn check<T>(&self, x: &[T], w: &[T], y: &[T]) {
+        let [c, o] = self.channels();
+        assert_eq!([c * self.options.groups, o * self.options.groups], [self.x.c, self.y.c], "conv: groups");
+        assert_eq!(
+            [x.len(), w.len(), y.len()],
+            [self.count * self.x.len(), self.y.c * c * self.taps(), self.count * self.y.len()],
+            "conv: elements of x, W and y"
+        );
+    }
 }
 
 impl Conv<'_> {
@@ -83,6 +103,7 @@ impl Conv<'_> {
 
 /// y = x * W + bias.
 pub(super) fn forward<T: Real>(conv: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+    conv.check(x, w, y);
     let kernels = T::kernels(tier());
     let [c, o] = conv.channels();
     let out = y.as_mut_ptr();
@@ -148,6 +169,7 @@ fn correlate<T: Real>(
 
 /// x = g * W^T + bias, the adjoint of the forward pass: g is of y's size.
 pub(super) fn input_grad<T: Real>(conv: &Conv, g: &[T], w: &[T], bias: Option<&[T]>, x: &mut [T]) {
+    conv.check(x, w, g);
     let kernels = T::kernels(tier());
     let [c, o] = conv.channels();
     let out = x.as_mut_ptr();
@@ -277,6 +299,7 @@ fn by_phase<T: Real>(
 
 /// dW of y = x * W for the upstream gradient g, in PyTorch's order.
 pub(super) fn weight_grad<T: Real>(conv: &Conv, x: &[T], g: &[T], dw: &mut [T]) {
+    conv.check(x, dw, g);
     let kernels = T::kernels(tier());
     let ([c, o], taps) = (conv.channels(), conv.taps());
     for (group, dw) in dw.chunks_exact_mut(o * c * taps).enumerate() {

@@ -13,7 +13,8 @@
 //! - `cdcgan`: `dcgan28` with conditional batch normalisation in G and a projection in D, which is under spectral
 //!   normalisation and has the hinge loss (Miyato and Koyama, 2018, arXiv:1802.05637).
 //! - `acgan`: `dcgan28` given the class with its noise, and a D that has to find it (Odena et al., 2017,
-//!   arXiv:1610.09585).
+//!   arXiv:1610.09585), under spectral normalisation: with batch normalisation in D two classes were drawn as other
+//!   digits after five minutes (75.7 % agreement; 97.5 % so).
 //!
 //! Weights start from N(0, 0.02^2), gains from N(1, 0.02^2); Adam with beta_1 0.5.
 
@@ -173,8 +174,9 @@ fn dcgan28(s: &Shape, n: usize) -> Architecture {
     let act = || L::leaky_relu(0.2);
     let (top, last) = (L::conv2d(width(c, of_d), n, 4, 2, 1, true), L::linear(wide * rows * columns, 1));
     let discriminator = match s.conditioning {
-        // The projection's paper has spectral normalisation, and no statistics that mix classes.
-        Conditioning::Projection => vec![
+        // The projection's paper has spectral normalisation. With an auxiliary classifier it keeps the game honest: real
+        // and fake batches have statistics of their own, by which D could tell a code of G's from a digit and learn it.
+        Conditioning::Projection | Conditioning::AuxiliaryClassifier => vec![
             top.spectral(),
             act(),
             L::conv2d(n, wide, 4, 2, 1, true).spectral(),

@@ -1,4 +1,7 @@
-//! Files and folders that are there whole or not at all.
+//! Files and folders that are there whole or not at all, and files that grow by whole records.
+//!
+//! All that ganvil writes goes through the few functions below `What the system is asked to do`, so that tests can let
+//! each of them fail.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +19,7 @@ use crate::{Error, Result};
 /// goes to the disk. A kill in between leaves `.NAME.PID-N.tmp` behind, which nothing reads.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = temporary(path).map_err(Error::io("write", path))?;
-    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let written = write_synced(&temporary, bytes).and_then(|()| rename(&temporary, path));
     if let Err(source) = written {
         // The first failure is the one to report.
         fs::remove_file(&temporary).ok();
@@ -52,13 +55,47 @@ pub(crate) fn create_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>)
         if !cfg!(unix) {
             fs::remove_dir(path).ok();
         }
-        fs::rename(&temporary, path).map_err(cannot())
+        rename(&temporary, path).map_err(cannot())
     });
     if made.is_err() {
         fs::remove_dir_all(&temporary).ok();
         return made;
     }
     sync_folder(outer).map_err(cannot())
+}
+
+/// A file that grows by whole records. Each reaches the operating system before [`append`](Appender::append) returns, in
+/// one call, so that a killed process loses none and tears none.
+#[derive(Debug)]
+pub(crate) struct Appender {
+    file: File,
+    path: PathBuf,
+}
+
+impl Appender {
+    /// Goes on behind what is in the file, which may be nothing.
+    pub(crate) fn open(path: &Path) -> Result<Appender> {
+        let file = OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("open", path))?;
+        Ok(Appender { file, path: path.to_path_buf() })
+    }
+
+    /// Adds a record.
+    pub(crate) fn append(&mut self, record: &[u8]) -> Result<()> {
+        write_all(&mut self.file, record).map_err(Error::io("write to", &self.path))
+    }
+
+    /// All records are on the disk when this returns: a power failure does not lose them either.
+    pub(crate) fn sync(&self) -> Result<()> {
+        sync(&self.file).map_err(Error::io("write to", &self.path))
+    }
+}
+
+/// Whether a file's name is one that a kill in the middle of writing leaves behind, `.NAME.PID-N.tmp`.
+pub(crate) fn is_left_over(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp"));
+    inner.and_then(|n| n.rsplit_once('.')).and_then(|(_, n)| n.split_once('-')).is_some_and(|(pid, count)| {
+        [pid, count].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// A name beside `path` that no other process or thread uses.
@@ -71,12 +108,6 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(unique))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -84,9 +115,102 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    write_all(&mut file, bytes)?;
+    sync(&file)
+}
+
+// What the system is asked to do.
+
+fn write_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let room = faults::room(bytes.len());
+    file.write_all(&bytes[..room])?;
+    if room < bytes.len() { Err(faults::failure()) } else { Ok(()) }
+}
+
+fn sync(file: &File) -> io::Result<()> {
+    faults::call()?;
+    file.sync_all()
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    faults::call()?;
+    fs::rename(from, to)
+}
+
 /// A rename is durable once the folder is. Only Unix lets a folder be opened for it.
 fn sync_folder(dir: &Path) -> io::Result<()> {
+    faults::call()?;
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// Removes a file; it is no error if there is none.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    let removed = faults::call().and_then(|()| fs::remove_file(path));
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(test))]
+mod faults {
+    use std::io;
+    #[inline(always)]
+    pub fn room(wanted: usize) -> usize {
+        wanted
+    }
+    pub fn failure() -> io::Error {
+        unreachable!("there is always room")
+    }
+    #[inline(always)]
+    pub fn call() -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Failures on request, for the thread that asks.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::Cell;
+    use std::io;
+
+    /// Bytes that the disk still takes, and calls (fsync, rename, removal) until one fails.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Plan {
+        pub bytes: u64,
+        pub calls: u64,
+    }
+    /// None of either.
+    pub(crate) const NONE: Plan = Plan { bytes: u64::MAX, calls: u64::MAX };
+
+    thread_local!(static PLAN: Cell<Plan> = const { Cell::new(NONE) });
+
+    /// Runs `f` under a plan, and returns what is left of it.
+    pub(crate) fn with<R>(plan: Plan, f: impl FnOnce() -> R) -> (R, Plan) {
+        PLAN.set(plan);
+        let result = f();
+        (result, PLAN.replace(NONE))
+    }
+
+    pub(super) fn room(wanted: usize) -> usize {
+        let plan = PLAN.get();
+        let room = plan.bytes.min(wanted as u64);
+        PLAN.set(Plan { bytes: plan.bytes - room, ..plan });
+        room as usize
+    }
+
+    pub(super) fn failure() -> io::Error {
+        io::Error::new(io::ErrorKind::StorageFull, "no space left (injected)")
+    }
+
+    /// The call that the plan names fails, once.
+    pub(super) fn call() -> io::Result<()> {
+        let plan = PLAN.get();
+        PLAN.set(Plan { calls: plan.calls.wrapping_sub(1), ..plan });
+        if plan.calls == 0 { Err(io::Error::other("the call failed (injected)")) } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +263,59 @@ pub(super) mod tests {
         let text = create_folder(&path, |_| panic!("must not be filled")).unwrap_err().to_string();
         assert!(text.contains("a/b") && text.contains("not empty"), "{text}");
         assert!(create_folder(&path.join("x"), fill).is_err(), "a file is no folder");
+    }
+
+    /// Wherever the disk fills up, and whichever call fails, the file is the old one or the new one, and nothing else
+    /// lies beside it.
+    #[test]
+    fn a_file_is_old_or_new_after_every_failure() {
+        let f = Folder::new("atomic-faults");
+        let path = f.0.join("a.bin");
+        let (old, new) = (vec![1; 300], vec![2; 257]);
+        let write = |plan| {
+            write_atomic(&path, &old).unwrap();
+            let (result, left) = faults::with(plan, || write_atomic(&path, &new));
+            assert_eq!(f.names(), ["a.bin"]);
+            (result.map_err(|e| e.to_string()), left, fs::read(&path).unwrap())
+        };
+        for bytes in 0..new.len() as u64 {
+            let (result, _, found) = write(faults::Plan { bytes, ..faults::NONE });
+            let text = result.unwrap_err();
+            assert!(text.contains("a.bin") && text.contains("no space left"), "{text}");
+            assert!(found == old, "after {bytes} bytes");
+        }
+        let (result, left, found) = write(faults::Plan { bytes: new.len() as u64, ..faults::NONE });
+        assert!(result.is_ok() && found == new);
+        let calls = faults::NONE.calls - left.calls;
+        assert_eq!(calls, 3, "the file to the disk, its name, the folder to the disk");
+        for call in 0..calls {
+            let (result, _, found) = write(faults::Plan { calls: call, ..faults::NONE });
+            assert!(result.unwrap_err().contains("a.bin"));
+            assert!(if call == 2 { found == new } else { found == old }, "call {call}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_is_an_error() {
+        let f = Folder::new("atomic-append");
+        let path = f.0.join("log");
+        let mut log = Appender::open(&path).unwrap();
+        log.append(b"one\n").unwrap();
+        let (result, _) = faults::with(faults::Plan { bytes: 2, ..faults::NONE }, || log.append(b"two\n"));
+        assert!(result.unwrap_err().to_string().contains("cannot write to"));
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntw");
+        let (result, _) = faults::with(faults::Plan { calls: 0, ..faults::NONE }, || log.sync());
+        assert!(result.is_err());
+    }
+
+    #[test]
+    fn what_a_kill_leaves_behind_is_known_by_its_name() {
+        let name = temporary(Path::new("x/log.jsonl")).unwrap();
+        assert!(is_left_over(name.file_name().unwrap().to_str().unwrap()));
+        for name in ["a.tmp", ".a.tmp", ".a.1-.tmp", ".a.1-2.tmp2", ".a.x-2.tmp", "a.1-2.tmp", ".tmp"] {
+            assert!(!is_left_over(name), "{name}");
+        }
+        assert!(is_left_over(".step-00000005.safetensors.4711-12.tmp"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Checkpoints: safetensors files that PyTorch can read, written whole or not at all.
 
+pub(crate) mod manifest;
+
 use crate::atomic::write_atomic;
 use crate::layout::shape_problem;
 use crate::{DType, Error, Result, Tensor};
@@ -39,6 +41,11 @@ fn from_file(dtype: Dtype) -> Option<DType> {
 /// # Errors
 /// If the file cannot be written; what was there before stays.
 pub fn save(path: &Path, tensors: &[(String, Tensor)], meta: &Value) -> Result<()> {
+    write_atomic(path, &to_bytes(path, tensors, meta)?)
+}
+
+/// What [`save`] writes; the path is for messages.
+pub(crate) fn to_bytes(path: &Path, tensors: &[(String, Tensor)], meta: &Value) -> Result<Vec<u8>> {
     let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, t)| little_endian(t)).collect();
     let views = tensors.iter().zip(&bytes).map(|((name, t), b)| {
         TensorView::new(to_file(t.dtype()), t.shape().to_vec(), b)
@@ -47,9 +54,8 @@ pub fn save(path: &Path, tensors: &[(String, Tensor)], meta: &Value) -> Result<(
     });
     let views: Vec<_> = views.collect::<Result<_>>()?;
     let meta = HashMap::from([(KEY.to_owned(), meta.to_string())]);
-    let file = safetensors::serialize(views, Some(meta))
-        .map_err(|e| Error::format(path, format!("cannot be written: {e}")))?;
-    write_atomic(path, &file)
+    safetensors::serialize(views, Some(meta))
+        .map_err(|e| Error::format(path, format!("cannot be written: {e}")))
 }
 
 /// Row-major bytes as the format has them.
@@ -64,14 +70,17 @@ fn little_endian(t: &Tensor) -> Vec<u8> {
     })
 }
 
-/// Reads a checkpoint, or any safetensors file of dtypes that ganvil has.
+/// Reads a checkpoint, or any safetensors file of dtypes that ganvil has. Where a run's manifest lies beside the file and
+/// lists it, its size and checksum must be those of the manifest.
 ///
 /// # Errors
-/// If the file cannot be read, is no safetensors file (for what `torch.save` writes the message has the two lines of
+/// If the file cannot be read, is not what the manifest says, is no safetensors file (for what `torch.save` writes the message has the two lines of
 /// Python that make one of it), is truncated, or has another dtype or a shape that
 /// no tensor can have.
 pub fn load(path: &Path) -> Result<Checkpoint> {
-    parse(&std::fs::read(path).map_err(Error::io("read", path))?, path)
+    let file = std::fs::read(path).map_err(Error::io("read", path))?;
+    manifest::verify(path, &file)?;
+    parse(&file, path)
 }
 
 /// [`load`] of a file's bytes; the path is for messages.

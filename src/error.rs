@@ -66,11 +66,21 @@ pub enum Error {
         /// What was kept and what to change.
         remedy: String,
     },
+    /// Something outside of the training, a full disk for example, ended a run.
+    #[error("{source}. {kept}")]
+    RunEnded {
+        /// What it was.
+        source: Box<Error>,
+        /// What was saved before, and how to go on.
+        kept: String,
+    },
     /// Stopped by a signal, state saved.
-    #[error("interrupted at step {step}; the state is saved in {}", checkpoint.display())]
+    #[error("interrupted at step {step}; the state is saved in {}. Go on with: ganvil resume {}", checkpoint.display(), run.display())]
     Interrupted {
         /// Steps done.
         step: u64,
+        /// The run's folder.
+        run: PathBuf,
         /// The checkpoint that holds them.
         checkpoint: PathBuf,
     },

@@ -2,6 +2,7 @@
 
 use crate::data::{Dataset, Images, Split, locate};
 use crate::gan::{NoProbe, TrainConfig, Trainer, zoo};
+use crate::report::peak_memory_mb;
 use crate::rng::Stream;
 use crate::{Device, Error, Generator, Result};
 use clap::Subcommand;
@@ -133,11 +134,8 @@ fn median_step(trainer: &mut Trainer, long: Duration) -> Result<f64> {
 
 /// The most memory the process has held, where the system tells it; else 0.
 fn peak_rss_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok());
-    if kib.is_none() {
+    peak_memory_mb().unwrap_or_else(|| {
         eprintln!("note: this system does not tell the peak memory; 0 is printed");
-    }
-    kib.unwrap_or(0.0) / 1024.0
+        0.0
+    })
 }

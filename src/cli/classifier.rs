@@ -75,15 +75,17 @@ pub fn run(args: Args) -> Result<()> {
     let data = Arc::new(Dataset::load(&dir, Split::Train)?);
     let test = Dataset::load(&dir, Split::Test)?;
     let mut trainer = ClassifierTrainer::new(config, data.clone())?;
-    let out = run_folder(args.out.as_deref(), &data.name, ClassifierConfig::RECIPE)?;
+    let config = trainer.config().clone();
+    let out = run_folder(args.out.as_deref(), &[&data.name, ClassifierConfig::RECIPE], |dir| {
+        let path = dir.join("config.toml");
+        let text = toml::to_string(&config).map_err(|e| Error::format(&path, e.to_string()))?;
+        atomic::write_atomic(&path, text.as_bytes())
+    })?;
     crate::threads(args.threads, || train(&mut trainer, &test, &out))
 }
 
 fn train(trainer: &mut ClassifierTrainer, test: &Dataset, out: &Path) -> Result<()> {
     let config = trainer.config().clone();
-    let path = out.join("config.toml");
-    let text = toml::to_string(&config).map_err(|e| Error::format(&path, e.to_string()))?;
-    atomic::write_atomic(&path, text.as_bytes())?;
     let mut log = RunLog::create(out.join("log.jsonl"))?;
     let start = Instant::now();
     eprintln!(

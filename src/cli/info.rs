@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::backend;
 use crate::data::{Dataset, Split, locate};
+use crate::report::processor;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -24,7 +25,8 @@ pub fn run(args: Args) -> Result<()> {
         Err(e) if args.data.is_some() => return Err(e),
         Err(e) => e.to_string(),
     };
-    let mut text = format!("ganvil {}\n", env!("CARGO_PKG_VERSION"));
+    let commit = option_env!("GANVIL_COMMIT").map_or(String::new(), |c| format!(" ({c})"));
+    let mut text = format!("ganvil {}{commit}\n", env!("CARGO_PKG_VERSION"));
     let device = backend::of(crate::Device::Cpu).describe();
     let threads = super::threads(None)?.to_string();
     for (what, value) in
@@ -34,11 +36,4 @@ pub fn run(args: Args) -> Result<()> {
     }
     text += &super::recipes("recipe     ");
     super::print(&text)
-}
-
-/// The processor's name, where the system tells it.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':'));
-    name.map_or(std::env::consts::ARCH.into(), |(_, n)| n.trim().into())
 }

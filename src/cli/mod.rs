@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted with the state saved. Bad input ends in one line on stderr
+//! Exit codes: 0 done, 1 failed, 2 usage, 130 and 143 interrupted (Ctrl-C, SIGTERM) with the state saved. Bad input ends in one line on stderr
 //! that names the thing, the value and the remedy, never in a panic.
 
 mod bench;
@@ -11,7 +11,11 @@ mod export;
 mod import;
 mod info;
 mod progress;
+mod prune;
+mod resume;
 mod sample;
+mod show;
+mod signals;
 mod summary;
 mod train;
 
@@ -41,6 +45,12 @@ struct Cli {
 enum Command {
     /// Train a GAN: `ganvil train`, `ganvil train mlp-a --epochs 5 --out my-run`
     Train(Box<train::Args>),
+    /// Go on with a run that was stopped: `ganvil resume my-run --steps 60000`
+    Resume(resume::Args),
+    /// Show a run: settings, last values, checkpoints: `ganvil show my-run`
+    Show(show::Args),
+    /// Remove what a run does not need any more: `ganvil prune my-run --dry-run`
+    Prune(prune::Args),
     /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
     Sample(Box<sample::Args>),
     /// Measure samples with a digit classifier: `ganvil evaluate my-run --n 10000`
@@ -70,6 +80,9 @@ pub fn main() -> ExitCode {
     }
     let result = try_run(|| match cli.command {
         Command::Train(args) => train::run(*args, &flags_given(&command, &matches)),
+        Command::Resume(args) => resume::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Sample(args) => sample::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
@@ -82,10 +95,10 @@ pub fn main() -> ExitCode {
     match result.and_then(|r| r) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e}");
+            note(&format!("error: {e}"));
             ExitCode::from(match e {
                 Error::Argument { .. } => 2,
-                Error::Interrupted { .. } => 130,
+                Error::Interrupted { .. } => signals::exit_code(),
                 _ => 1,
             })
         }
@@ -119,6 +132,11 @@ fn print(text: &str) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write to", "stdout")(e)),
         _ => Ok(()),
     }
+}
+
+/// Writes a line to stderr, if there is anybody left to read it: a closed terminal must not end a run.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A line for each recipe, names and descriptions in columns behind `prefix`.

@@ -1,5 +1,6 @@
 //! What training shows: a bar on a terminal, plain lines elsewhere.
 
+use super::note;
 use crate::gan::{Event, Record, Run, Trainer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -12,6 +13,8 @@ const LINE_EVERY: f64 = 5.0;
 pub struct Progress {
     bar: Option<ProgressBar>,
     steps: u64,
+    /// Steps done before this start.
+    before: u64,
     start: Instant,
     /// Seconds at which the last plain line was printed.
     printed: f64,
@@ -21,30 +24,34 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn start(trainer: &Trainer, run: &Run, threads: usize) -> Progress {
+    pub fn start(trainer: &Trainer, run: &Run) -> Progress {
         let c = trainer.config();
-        let tier = trainer.tier();
-        eprintln!(
-            "training {} for {} steps of {} images on {threads} thread{} ({tier}), seed {}, into {}",
+        let (tier, threads, done) = (trainer.tier(), rayon::current_num_threads(), trainer.steps());
+        note(&format!(
+            "training {} for {} steps of {} images{} on {threads} thread{} ({tier}), seed {}, into {}",
             c.recipe,
             c.steps,
             c.batch,
+            if done == 0 { String::new() } else { format!(" from step {done} on") },
             if threads == 1 { "" } else { "s" },
             c.seed,
             run.dir().display()
-        );
+        ));
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(c.steps), ProgressDrawTarget::stderr_with_hz(8));
             let style = "{pos}/{len} {wide_bar} {msg} {eta} left";
             bar.set_style(
                 ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
             );
+            bar.set_position(done);
+            bar.reset_eta();
             bar
         });
         let dir = run.dir().to_path_buf();
         Progress {
             bar,
             steps: c.steps,
+            before: done,
             start: Instant::now(),
             printed: -LINE_EVERY,
             last: None,
@@ -68,6 +75,7 @@ impl Progress {
                 self.grid = Some(path.to_path_buf());
             }
             Event::Wrote(_) => {}
+            Event::Failed(e) => note(&format!("warning: {e}")),
         }
     }
 
@@ -83,11 +91,11 @@ impl Progress {
             return;
         }
         self.printed = seconds;
-        let left = seconds / r.step as f64 * (self.steps - r.step) as f64;
-        eprintln!(
+        let left = seconds / (r.step - self.before) as f64 * (self.steps - r.step) as f64;
+        note(&format!(
             "step {}/{}, {:.0} images/s, losses {game}, {left:.0} s left",
             r.step, self.steps, r.images_per_s
-        );
+        ));
     }
 
     pub fn finish(self, done: bool) {
@@ -98,16 +106,16 @@ impl Progress {
                 bar.abandon()
             }
             // The bar leaves the cursor behind itself.
-            eprintln!();
+            note("");
         }
         if !done {
             return;
         }
         let seconds = self.start.elapsed().as_secs_f64();
-        eprintln!("done in {seconds:.1} s: {}", self.dir.display());
+        note(&format!("done in {seconds:.1} s: {}", self.dir.display()));
         if let Some(grid) = &self.grid {
-            eprintln!("samples: {}", grid.display());
+            note(&format!("samples: {}", grid.display()));
         }
-        eprintln!("more:    ganvil sample {}", self.dir.display());
+        note(&format!("more:    ganvil sample {}", self.dir.display()));
     }
 }

@@ -2,21 +2,29 @@
 
 use super::classifier;
 use super::progress::Progress;
+use super::signals;
 use crate::data::{Dataset, ImageOptions, Split, locate};
-use crate::gan::{Conditioning, Event, Loss, Prior, Run, TrainConfig, Trainer, run_training, zoo};
+use crate::gan::{
+    Conditioning, Event, Loss, Prior, Run, TrainConfig, Trainer, read_config, run_training, zoo,
+};
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
 use crate::optim::Ema;
 use crate::{Device, Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 #[derive(clap::Args)]
 pub struct Args {
     /// What to train; the recipes are listed below
-    #[arg(default_value = zoo::RECIPES[0].name, hide_default_value = true)]
-    recipe: String,
+    recipe: Option<String>,
+    /// Take all settings from a run's config.toml, or one written by hand
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    config: Option<PathBuf>,
+    /// Change a setting by its name in config.toml: `optimizer_g.lr=1e-4`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Settings")]
+    set: Vec<String>,
     /// Folder with MNIST's files (or Fashion-MNIST's), or with PNG or JPEG pictures, in a folder for each class or all
     /// in one [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
@@ -33,6 +41,9 @@ pub struct Args {
     /// Folder of the run; must not hold anything yet [default: runs/NNNNN-DATA-RECIPE]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
+    /// What the folder's name ends in: runs/NNNNN-DATA-RECIPE-NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "out", help_heading = "Run")]
+    name: Option<String>,
     /// Where to compute: cpu
     #[arg(long, default_value = "cpu", help_heading = "Run")]
     device: Device,
@@ -103,6 +114,9 @@ pub struct Args {
     /// Steps between checkpoints [default: 5000]
     #[arg(long, value_name = "N", help_heading = "Reports")]
     checkpoint_every: Option<u64>,
+    /// Write TensorBoard's event files as well
+    #[arg(long, help_heading = "Reports")]
+    tensorboard: bool,
 }
 
 /// The end of `ganvil train --help`.
@@ -111,28 +125,46 @@ pub fn recipes_and_example() -> String {
     let default = zoo::RECIPES[0].name;
     format!(
         "Recipes (default {default}):\n{recipes}\nExamples:\n  ganvil train mlp --epochs 10 --seed 7 --out my-run\n  \
+        ganvil train --config my-run/config.toml --set optimizer_g.lr=1e-4\n  \
         ganvil train --data photos --size 32 --channels 3\n  \
         ganvil train classifier --threads 2 --out classifier"
     )
 }
 
 impl Args {
-    /// What pictures are made into. A recipe's own padding is for pictures that come as they are.
-    fn image_options(&self) -> Result<ImageOptions> {
-        let own = (zoo::recipe(&self.recipe)?.config)().data;
-        let pad = if self.size.is_some() { self.pad } else { self.pad.or(own.pad) };
-        Ok(ImageOptions { size: self.size.or(own.size), channels: self.channels.or(own.channels), pad })
+    /// The recipe's settings, or those of the file.
+    fn base(&self) -> Result<TrainConfig> {
+        let Some(path) = &self.config else {
+            return Ok((zoo::recipe(self.recipe.as_deref().unwrap_or(zoo::RECIPES[0].name))?.config)());
+        };
+        let config = read_config(path)?;
+        match &self.recipe {
+            Some(recipe) if *recipe != config.recipe => {
+                let remedy = format!("{} is of recipe {}; leave it out", path.display(), config.recipe);
+                Err(Error::Argument { what: "recipe", value: recipe.clone(), remedy })
+            }
+            _ => Ok(config),
+        }
     }
 
-    /// The recipe's settings with the flags given.
-    fn config(&self, images: usize) -> Result<TrainConfig> {
-        let mut c = (zoo::recipe(&self.recipe)?.config)();
+    /// What pictures are made into. A recipe's own padding is for pictures that come as they are.
+    fn image_options(&self, own: ImageOptions) -> ImageOptions {
+        let pad = if self.size.is_some() { self.pad } else { self.pad.or(own.pad) };
+        ImageOptions { size: self.size.or(own.size), channels: self.channels.or(own.channels), pad }
+    }
+
+    /// The settings with the flags given, before the data is known.
+    fn config(&self) -> Result<TrainConfig> {
+        let mut c = self.base()?;
         fn set<T: Copy>(to: &mut T, flag: Option<T>) {
             if let Some(v) = flag {
                 *to = v;
             }
         }
-        c.data = self.image_options()?;
+        c.data = self.image_options(c.data);
+        c.name = self.name.clone().or(c.name);
+        c.dataset = self.data.clone().or(c.dataset);
+        c.tensorboard |= self.tensorboard;
         set(&mut c.seed, self.seed);
         set(&mut c.batch, self.batch);
         set(&mut c.steps, self.steps);
@@ -163,63 +195,62 @@ impl Args {
             }
             None => {}
         }
-        if let Some(epochs) = self.epochs {
-            // D's updates of one step take a batch each; what fills no batch is dropped.
-            let batches = images / c.batch.max(1);
-            let steps = (epochs * batches as f64 / c.step.n_d.max(1) as f64).round();
-            if !(1.0..1e12).contains(&steps) {
-                let remedy = "a positive number of passes over the data, long enough for one step".into();
-                return Err(Error::Argument {
-                    what: "--epochs",
-                    value: format!("{epochs:?}").trim_end_matches(".0").into(),
-                    remedy,
-                });
-            }
-            c.steps = steps as u64;
-        }
+        self.set.iter().try_for_each(|assignment| c.set(assignment))?;
         c.check()?;
         Ok(c)
+    }
+
+    /// The steps of the passes over the data that were asked for.
+    fn steps(&self, epochs: f64, c: &TrainConfig, images: usize) -> Result<u64> {
+        // D's updates of one step take a batch each; what fills no batch is dropped.
+        let batches = images / c.batch.max(1);
+        let steps = (epochs * batches as f64 / c.step.n_d.max(1) as f64).round();
+        if !(1.0..1e12).contains(&steps) {
+            let remedy = "a positive number of passes over the data, long enough for one step".into();
+            let value = format!("{epochs:?}").trim_end_matches(".0").into();
+            return Err(Error::Argument { what: "--epochs", value, remedy });
+        }
+        Ok(steps as u64)
     }
 }
 
 /// `given`: the flags that stand on the command line.
 pub fn run(args: Args, given: &[String]) -> Result<()> {
-    if args.recipe == ClassifierConfig::RECIPE {
+    if args.recipe.as_deref() == Some(ClassifierConfig::RECIPE) {
         classifier::check_flags(given)?;
         let threads = super::threads(args.threads)?;
         let Args { data, out, seed, epochs, batch, .. } = args;
         return classifier::run(classifier::Args { data, out, threads, seed, epochs, batch });
     }
-    zoo::recipe(&args.recipe)?;
+    let stop = signals::watch();
     let threads = super::threads(args.threads)?;
-    let data = Dataset::open(locate(args.data.as_deref())?, Split::Train, &args.image_options()?)?;
-    let data = Arc::new(data);
-    let config = args.config(data.images.count)?;
+    let mut config = args.config()?;
+    let data = open_data(&mut config, args.data.is_some())?;
+    if let Some(epochs) = args.epochs {
+        config.steps = args.steps(epochs, &config, data.images.count)?;
+    }
     let mut trainer = Trainer::new(config, data.clone(), args.device)?;
-    let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;
-    let stop = Arc::new(AtomicBool::new(false));
-    on_interrupt(stop.clone());
     crate::threads(threads, || {
-        let mut progress = Progress::start(&trainer, &run, threads);
-        let result = crate::try_run(|| {
-            run_training(&mut trainer, &run, &stop, &mut |event: Event| progress.on(event))
-        });
-        let result = result.and_then(|r| r);
-        progress.finish(result.is_ok());
-        result
+        let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;
+        go_on(&mut trainer, &run, &stop)
     })
 }
 
-/// The first Ctrl-C or SIGTERM asks the run to save and end; the second ends the program at once.
-fn on_interrupt(stop: Arc<AtomicBool>) {
-    let handler = move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            eprintln!("\nstopped at once; what was done since the last checkpoint is lost");
-            std::process::exit(1);
-        }
-        eprintln!("\nsaving and stopping after this step; again to stop at once");
-    };
-    if let Err(e) = ctrlc::set_handler(handler) {
-        eprintln!("warning: Ctrl-C will end the run without saving ({e})");
-    }
+/// Reads the data that the settings name, or that is found in the usual places, and notes where it was.
+pub(super) fn open_data(config: &mut TrainConfig, named: bool) -> Result<Arc<Dataset>> {
+    // A run's data may lie elsewhere now, a folder that is named must be there.
+    let recorded = config.dataset.take().filter(|dir| named || dir.exists());
+    let dir = locate(recorded.as_deref())?;
+    let data = Dataset::open(&dir, Split::Train, &config.data)?;
+    config.dataset = Some(std::path::absolute(&dir).map_err(Error::io("find", &dir))?);
+    Ok(Arc::new(data))
+}
+
+/// Trains to the end, or until a signal asks to stop, in the present pool of threads.
+pub(super) fn go_on(trainer: &mut Trainer, run: &Run, stop: &AtomicBool) -> Result<()> {
+    let mut progress = Progress::start(trainer, run);
+    let train = || run_training(trainer, run, stop, &mut |event: Event| progress.on(event));
+    let result = crate::try_run(train).and_then(|r| r);
+    progress.finish(result.is_ok());
+    result
 }

@@ -103,7 +103,48 @@ pub struct Dataset {
     pub name: String,
 }
 
+/// By what a data set is known again: a run that goes on with other pictures is another run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Pictures.
+    pub images: usize,
+    /// CRC-32 (of ISO 3309) of sizes, pixels and labels.
+    pub crc32: u32,
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} images with CRC-32 {:08x}", self.images, self.crc32)
+    }
+}
+
 impl Dataset {
+    /// What the data is known by.
+    ///
+    /// ```
+    /// use ganvil::data::{Dataset, Images};
+    /// let of = |pixels: [u8; 2]| {
+    ///     let images = Images { count: 1, channels: 1, rows: 1, cols: 2, pixels: pixels.into() };
+    ///     Dataset { images, labels: None, classes: vec![], name: "two".into() }.fingerprint()
+    /// };
+    /// assert_eq!(of([1, 2]), of([1, 2]));
+    /// assert_ne!(of([1, 2]), of([2, 1]));
+    /// ```
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut crc = flate2::Crc::new();
+        let [channels, rows, cols] = self.images.shape();
+        for n in [self.images.count, channels, rows, cols, self.classes.len()] {
+            crc.update(&(n as u64).to_le_bytes());
+        }
+        crc.update(&self.images.pixels);
+        for labels in self.labels.iter().flat_map(|l| l.chunks(4096)) {
+            let bytes: Vec<u8> = labels.iter().flat_map(|y| y.to_le_bytes()).collect();
+            crc.update(&bytes);
+        }
+        Fingerprint { images: self.images.count, crc32: crc.sum() }
+    }
+
     /// [`Dataset::open`] with the pictures as they are.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod sampler;
 mod survey;
 pub mod synthetic;
 
-pub use dataset::{Dataset, ImageOptions, Split};
+pub use dataset::{Dataset, Fingerprint, ImageOptions, Split};
 pub use idx::{IdxFile, Images, read_idx, read_images, read_labels};
 pub use inspect::{Contents, DistributionReport, FileReport, FolderReport, Inspection, ModeReport, inspect};
 pub use loader::Loader;

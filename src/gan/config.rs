@@ -11,6 +11,12 @@ use crate::nn::Init;
 use crate::optim::{Adam, BadSetting, Rule, Schedule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A latent vector is not longer: sizes that files claim are made before anything refuses them.
+pub(super) const MOST_LATENT: usize = 1 << 16;
+/// Nor is a step's batch larger.
+const MOST_BATCH: usize = 1 << 20;
 
 /// Everything that decides a run's result, and how often it reports. `config.toml` in a run's folder is this.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,6 +40,15 @@ pub struct TrainConfig {
     /// How the weights of both networks start.
     #[serde(default, skip_serializing_if = "Init::is_default")]
     pub init: Init,
+    /// What the run's folder is called behind its number, data and recipe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The folder of the data; where it is not, or not any more, the usual places are searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<PathBuf>,
+    /// Whether TensorBoard's event files are written as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     /// What the images were made into when they were read.
     #[serde(default, skip_serializing_if = "ImageOptions::is_default")]
     pub data: ImageOptions,
@@ -69,6 +84,9 @@ impl Default for TrainConfig {
             prior: Prior::Normal,
             conditioning: Conditioning::None,
             init: Init::Default,
+            name: None,
+            dataset: None,
+            tensorboard: false,
             data: ImageOptions::default(),
             log_every: 100,
             sample_every: 2_000,
@@ -104,6 +122,13 @@ impl TrainConfig {
         for (what, value) in positive {
             if value == 0 {
                 return bad(what, &value, "it must be at least 1");
+            }
+        }
+        for (what, value, most) in
+            [("latent", self.latent, MOST_LATENT), ("--batch", self.batch, MOST_BATCH)]
+        {
+            if value > most {
+                return bad(what, &value, &format!("use at most {most}"));
             }
         }
         if self.batch < 2 {

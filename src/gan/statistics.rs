@@ -29,6 +29,18 @@ pub struct StepStatistics {
     pub d_real: f64,
     /// Mean D(G(z)) over the fakes of D's update.
     pub d_fake: f64,
+    /// Mean of D's logits or scores on the real batch; absent where D gives probabilities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logit_real: Option<f64>,
+    /// The same of the fakes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logit_fake: Option<f64>,
+    /// Root mean square of D's logits or scores on the real batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logit_rms_real: Option<f64>,
+    /// The same of the fakes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logit_rms_fake: Option<f64>,
     /// Share of real samples that D calls real: with a probability above 1/2, or a score above 0.
     pub acc_real: f64,
     /// Share of fakes that D calls fake.
@@ -60,13 +72,22 @@ impl Statistics {
         };
         (p.mean_all().item(), p.gt_scalar(undecided).to_dtype(DType::F64).mean_all().item())
     }
+
+    /// Mean and root mean square of logits or scores.
+    fn logits(&self, out: &Tensor) -> Option<(f64, f64)> {
+        let out = self.loss.get().takes_logits().then(|| out.detach())?;
+        Some((out.mean_all().item(), out.square().mean_all().item().sqrt()))
+    }
 }
 
 impl Probe for Statistics {
     fn discriminator(&mut self, u: &DiscriminatorUpdate) {
         let ((d_real, acc_real), (d_fake, called_real)) = (self.verdict(u.real), self.verdict(u.fake));
+        let logits = [u.real, u.fake].map(|out| self.logits(out));
         let last = &mut self.last;
         (last.d_loss, last.penalty, last.d_real, last.acc_real) = (u.loss, u.penalty, d_real, acc_real);
+        (last.logit_real, last.logit_rms_real) = logits[0].unzip();
+        (last.logit_fake, last.logit_rms_fake) = logits[1].unzip();
         (last.r1, last.d_class_loss) = (u.r1, u.class_loss);
         (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, 1.0 - called_real, grad_norm(u.grads));
     }

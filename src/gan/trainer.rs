@@ -6,10 +6,12 @@ use super::network::Network;
 use super::prior::Prior;
 use super::probe::Probe;
 use super::sampler::generate;
-use super::state::{Standing, save, visit};
+use super::state::{self, Calls, Standing, visit};
 use super::step::{Gan, NotFinite, StepLosses};
 use crate::backend;
-use crate::data::{Dataset, Loader};
+use crate::atomic::write_atomic;
+use crate::checkpoint::Checkpoint;
+use crate::data::{Dataset, Fingerprint, Loader};
 use crate::nn::{Ctx, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
@@ -87,6 +89,7 @@ pub struct Trainer {
     /// Channels, rows and columns of an image.
     shape: [usize; 3],
     classes: usize,
+    data: Fingerprint,
     steps: u64,
 }
 
@@ -138,6 +141,7 @@ impl Trainer {
             return Err(Error::Argument { what: "device", value: device.to_string(), remedy });
         }
         let (image, classes) = (data.shape(), config.classes(&data)?);
+        let fingerprint = data.fingerprint();
         let stream = |s| Generator::new(config.seed, s);
         let (mut g, mut d) = networks(&config, image, classes, &stream(Stream::Init))?;
         let a = config.architecture(image, classes)?;
@@ -168,7 +172,7 @@ impl Trainer {
             config: config.step,
             images: 0,
         };
-        Ok(Trainer { config, gan, draws, shape: image, classes, steps: 0 })
+        Ok(Trainer { config, gan, draws, shape: image, classes, data: fingerprint, steps: 0 })
     }
 
     /// The settings.
@@ -275,16 +279,89 @@ impl Trainer {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        write_atomic(path, &self.to_bytes(path)?)
+    }
+
+    /// What [`Trainer::save`] writes; the path is for messages.
+    pub(super) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>> {
         let d = &self.draws;
         let standing = Standing {
-            steps: self.steps,
-            shape: self.shape,
+            format: 1,
+            step: self.steps,
+            images: self.gan.images,
+            image_shape: self.shape,
             position: d.loader.position(),
-            calls: [&d.noise, &d.dropout, &d.penalty].map(Generator::calls),
-            labels: d.labels.as_ref().map(|labels| (self.classes, labels.calls())),
-            tier: self.tier(),
+            calls: Calls {
+                noise: d.noise.calls(),
+                dropout: d.dropout.calls(),
+                penalty: d.penalty.calls(),
+                labels: d.labels.as_ref().map(Generator::calls),
+            },
+            classes: self.classes(),
+            data: Some(self.data),
+            simd: self.tier().into(),
         };
-        save(path, &self.gan, &self.config, &standing)
+        state::to_bytes(path, &self.gan, &self.config, &standing)
+    }
+
+    /// Goes on from a checkpoint of a run with these settings and this data; returns the instruction set that it was
+    /// made with. The bits that follow are those of a run that never stopped where that is [`Trainer::tier`].
+    ///
+    /// ```
+    /// use ganvil::data::{Dataset, Images};
+    /// use ganvil::gan::{NoProbe, TrainConfig, Trainer};
+    /// use ganvil::{Device, checkpoint};
+    /// let images = Images { count: 8, channels: 1, rows: 2, cols: 2, pixels: (0..32).collect() };
+    /// let data = std::sync::Arc::new(Dataset { images, labels: None, classes: vec![], name: "tiny".into() });
+    /// let config = TrainConfig { batch: 4, latent: 2, ..TrainConfig::default() };
+    /// let begin = || Trainer::new(config.clone(), data.clone(), Device::Cpu);
+    /// let (mut whole, mut resumed) = (begin()?, begin()?);
+    /// whole.step(&mut NoProbe).unwrap();
+    /// let dir = std::env::temp_dir().join(format!("ganvil-resume-{}", std::process::id()));
+    /// std::fs::create_dir(&dir).unwrap();
+    /// let file = dir.join("step-1.safetensors");
+    /// whole.save(&file)?;
+    /// resumed.restore(&checkpoint::load(&file)?, &file)?;
+    /// let losses = whole.step(&mut NoProbe).unwrap();
+    /// assert_eq!((resumed.step(&mut NoProbe).unwrap(), resumed.steps()), (losses, 2));
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), ganvil::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Format`] if the file is no checkpoint of such networks, after which the trainer is not to be used;
+    /// [`Error::Argument`] if the data is other than the checkpoint's.
+    pub fn restore(&mut self, file: &Checkpoint, path: &Path) -> Result<String> {
+        let s = state::standing(file, path)?;
+        if let Some(data) = s.data.filter(|d| *d != self.data) {
+            let remedy = format!(
+                "the run was trained on other data, {data}; name its folder with --data (or begin a run of its own)"
+            );
+            return Err(Error::Argument { what: "data", value: self.data.to_string(), remedy });
+        }
+        if (s.image_shape, s.classes) != (self.shape, self.classes()) {
+            let problem = format!(
+                "is of images of {:?} and {:?} classes, the data has {:?} and {:?}",
+                s.image_shape,
+                s.classes,
+                self.shape,
+                self.classes()
+            );
+            return Err(Error::format(path, problem));
+        }
+        state::load(file, path, &mut self.gan)?;
+        self.gan.images = s.images;
+        self.steps = s.step;
+        let at = |stream, calls| Generator::at(self.config.seed, stream, calls);
+        let d = &mut self.draws;
+        d.noise = at(Stream::Noise, s.calls.noise);
+        d.dropout = at(Stream::Dropout, s.calls.dropout);
+        d.penalty = at(Stream::Penalty, s.calls.penalty);
+        if d.labels.is_some() {
+            d.labels = Some(at(Stream::Labels, s.calls.labels.unwrap_or(0)));
+        }
+        d.loader.seek(s.position).map_err(|e| Error::format(path, e.to_string()))?;
+        Ok(s.simd)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::config::TrainConfig;
 use super::network::Network;
-use super::run::Run;
+use super::run::{CHECKPOINTS, KEEP, Run};
 use super::sampler::{classes, image_shape, settings};
-use super::state::{Standing, save};
+use super::state::{Calls, Standing, to_bytes};
 use super::step::Gan;
 use super::trainer::networks;
 use super::zoo;
 use crate::backend;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, manifest};
 use crate::data::Position;
 use crate::nn::{Module, load_state_dict, state_dict};
 use crate::optim::Optimizer;
@@ -88,7 +88,7 @@ pub struct Imported {
 }
 
 /// Latent vectors are not longer, nor are there more classes.
-const MOST: usize = 1 << 16;
+const MOST: usize = super::config::MOST_LATENT;
 
 /// Reads networks that PyTorch trained; [`export`]'s way back.
 ///
@@ -172,16 +172,20 @@ impl Imported {
     /// As [`Run::create`]; if the checkpoint cannot be written.
     pub fn into_run(self, out: Option<&Path>, name: &str) -> Result<PathBuf> {
         let run = Run::create(out, name, &self.config)?;
+        let labels = (self.classes > 0).then_some(0);
         let standing = Standing {
-            steps: 0,
-            shape: self.shape,
+            format: 1,
+            step: 0,
+            images: 0,
+            image_shape: self.shape,
             position: Position::default(),
-            calls: [0; 3],
-            labels: (self.classes > 0).then_some((self.classes, 0)),
-            tier: backend::of(Device::Cpu).tier(),
+            calls: Calls { labels, ..Calls::default() },
+            classes: labels.map(|_| self.classes),
+            data: None,
+            simd: backend::of(Device::Cpu).tier().into(),
         };
-        let path = run.dir().join("checkpoints/step-00000000.safetensors");
-        save(&path, &self.gan, &self.config, &standing)?;
+        let bytes = to_bytes(run.dir(), &self.gan, &self.config, &standing)?;
+        manifest::save(&run.dir().join(CHECKPOINTS), 0, &bytes, KEEP)?;
         Ok(run.dir().to_path_buf())
     }
 }

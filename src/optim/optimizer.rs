@@ -5,7 +5,9 @@ use super::rules::Rule;
 use crate::backend::GradClip;
 use crate::error::misuse;
 use crate::ops::optim::{Row, check_averages, check_moments, gradients, move_average, update};
-use crate::{DType, Tensor};
+use crate::{DType, Error, Result, Tensor};
+use std::collections::HashMap;
+use std::path::Path;
 
 /// The state of one parameter.
 #[derive(Default)]
@@ -225,6 +227,84 @@ impl Optimizer {
             }
         }
         all
+    }
+
+    /// Takes up the state that [`Optimizer::state_dict`] gave, for parameters of these names; `file` is for messages.
+    ///
+    /// ```
+    /// use ganvil::{Tensor, optim::{Adam, Optimizer}};
+    /// let rule = Adam { lr: 0.1, ..Adam::default() };
+    /// let (mut adam, names) = (Optimizer::new(rule), ["w".to_owned()]);
+    /// let (mut p, g) = (Tensor::new(&[1.0f32], &[1]), Tensor::new(&[2.0f32], &[1]));
+    /// adam.step(vec![&mut p], vec![Some(g.clone())]);
+    /// let (mut resumed, mut q) = (Optimizer::new(rule), p.clone());
+    /// let saved = adam.state_dict(&names).into_iter().collect();
+    /// resumed.load_state_dict(&names, &[&q.clone()], &saved, "saved.safetensors".as_ref())?;
+    /// adam.step(vec![&mut p], vec![Some(g.clone())]);
+    /// resumed.step(vec![&mut q], vec![Some(g)]);
+    /// assert_eq!(p.to_vec::<f32>(), q.to_vec::<f32>());
+    /// # Ok::<(), ganvil::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a moment or a count of steps is missing, or is not what this rule has for the parameter. Nothing is changed
+    /// then.
+    pub fn load_state_dict(
+        &mut self,
+        names: &[String],
+        params: &[&Tensor],
+        tensors: &HashMap<String, Tensor>,
+        file: &Path,
+    ) -> Result<()> {
+        let counts = names.iter().filter(|name| tensors.contains_key(&format!("{name}.steps"))).count();
+        // An optimiser that has made no step has no state.
+        if counts == 0 {
+            self.state.clear();
+            return Ok(());
+        }
+        let states = names.iter().zip(params).map(|(name, param)| self.state_of(name, param, tensors, file));
+        self.state = states.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    fn state_of(
+        &self,
+        name: &str,
+        param: &Tensor,
+        tensors: &HashMap<String, Tensor>,
+        file: &Path,
+    ) -> Result<State> {
+        let bad = |problem: String| Error::format(file, problem);
+        let get = |name: String| tensors.get(&name).ok_or_else(|| bad(format!("has no tensor '{name}'")));
+        let count = get(format!("{name}.steps"))?;
+        let steps = match (count.dtype(), count.numel()) {
+            (DType::I64, 1) => u64::try_from(count.to_vec::<i64>()[0]).ok(),
+            _ => None,
+        };
+        let steps = steps.filter(|n| *n < 1 << 53);
+        let steps = steps.ok_or_else(|| bad(format!("tensor '{name}.steps' is no number of steps")))?;
+        if steps == 0 {
+            return Ok(State::default());
+        }
+        let names = self.rule.moments();
+        let moment = |i: usize| {
+            let moment = get(format!("{name}.moment{i}"))?;
+            if (moment.shape(), moment.dtype()) != (param.shape(), param.dtype()) {
+                return Err(bad(format!(
+                    "tensor '{name}.moment{i}' is {:?} {}, its parameter {:?} {}",
+                    moment.shape(),
+                    moment.dtype(),
+                    param.shape(),
+                    param.dtype()
+                )));
+            }
+            Ok(moment.to_device(param.device()))
+        };
+        let moments = (0..names.len()).map(moment).collect::<Result<_>>()?;
+        if tensors.contains_key(&format!("{name}.moment{}", names.len())) {
+            return Err(bad(format!("'{name}' has more moments than {:?} keeps", self.rule)));
+        }
+        Ok(State { steps, names, moments })
     }
 }
 

@@ -1,30 +1,42 @@
 //! The folder of a run.
 
+use crate::atomic::create_folder;
 use crate::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder given, or the next free `runs/NNNNN-DATA-RECIPE`. It is there when this returns.
+/// Makes the folder given, or the next free `runs/NNNNN-TITLE`, with what `fill` puts into it: it is there with all of
+/// that or not at all.
 ///
 /// # Errors
-/// If it cannot be made, or has something in it: a run never writes over another.
-pub(crate) fn run_folder(out: Option<&Path>, data: &str, recipe: &str) -> Result<PathBuf> {
-    let dir = match out {
-        Some(dir) => dir.to_path_buf(),
-        None => next_folder(Path::new("runs"), &format!("{}-{recipe}", plain(data)))?,
-    };
-    let used = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
-    if used {
-        let remedy = "the folder is not empty; name a new one, or remove it".into();
-        return Err(Error::Argument { what: "--out", value: dir.display().to_string(), remedy });
+/// If it cannot be made or filled, or has something in it: a run never writes over another.
+pub(crate) fn run_folder(
+    out: Option<&Path>,
+    title: &[&str],
+    mut fill: impl FnMut(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    if let Some(dir) = out {
+        if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            let remedy = "the folder is not empty; name a new one, or remove it".into();
+            return Err(Error::Argument { what: "--out", value: dir.display().to_string(), remedy });
+        }
+        create_folder(dir, &mut fill)?;
+        return Ok(dir.to_path_buf());
     }
-    fs::create_dir_all(&dir).map_err(Error::io("create the folder", &dir))?;
-    Ok(dir)
+    let title: Vec<String> = title.iter().map(|part| plain(part)).collect();
+    loop {
+        let dir = next_folder(Path::new("runs"), &title.join("-"))?;
+        match create_folder(&dir, &mut fill) {
+            // Another process took the number meanwhile.
+            Err(_) if dir.exists() => {}
+            made => return made.map(|()| dir),
+        }
+    }
 }
 
 /// A name as part of a file's, whatever is in it.
 fn plain(name: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || "._".contains(c) { c } else { '_' };
+    let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
     name.chars().map(plain).collect()
 }
 

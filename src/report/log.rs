@@ -1,13 +1,12 @@
 //! The run log: one JSON object per line.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::atomic::write_atomic;
+use crate::atomic::{Appender, write_atomic};
 use crate::{Error, Result};
 
 /// A log that is being written.
@@ -16,17 +15,13 @@ use crate::{Error, Result};
 /// loses none; a power failure may cost the last few. A number that is not finite has no form in JSON and is
 /// written as `null`, be it NaN or an infinity.
 #[derive(Debug)]
-pub struct RunLog {
-    file: File,
-    path: PathBuf,
-}
+pub struct RunLog(Appender);
 
 impl RunLog {
     /// Begins a log, in place of any that is there.
     pub fn create(path: impl AsRef<Path>) -> Result<RunLog> {
-        let path = path.as_ref();
-        let file = File::create(path).map_err(Error::io("create", path))?;
-        Ok(RunLog { file, path: path.to_path_buf() })
+        crate::atomic::remove(path.as_ref())?;
+        Ok(RunLog(Appender::open(path.as_ref())?))
     }
 
     /// Goes on with a log, or begins it if there is none. A line that a crash cut off is removed first.
@@ -53,20 +48,19 @@ impl RunLog {
                 write_atomic(path, &whole)?;
             }
         }
-        let file =
-            OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("open", path))?;
-        Ok(RunLog { file, path: path.to_path_buf() })
+        Ok(RunLog(Appender::open(path)?))
     }
 
     /// Adds one record, which must serialise to a JSON object.
     pub fn write(&mut self, record: &impl Serialize) -> Result<()> {
-        let line = serde_json::to_vec(record).map_err(io::Error::from);
-        // One call, so that no other writer's line can come in between and a crash cuts off one line at most.
-        let written = line.and_then(|mut line| {
-            line.push(b'\n');
-            self.file.write_all(&line)
-        });
-        written.map_err(Error::io("write to", &self.path))
+        let mut line = serde_json::to_vec(record).expect("records are structs of numbers and text");
+        line.push(b'\n');
+        self.0.append(&line)
+    }
+
+    /// All records are on the disk when this returns.
+    pub fn sync(&self) -> Result<()> {
+        self.0.sync()
     }
 }
 

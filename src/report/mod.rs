@@ -4,6 +4,7 @@ mod animation;
 mod canvas;
 mod chart;
 mod curve;
+mod environment;
 mod folder;
 mod grid;
 mod log;
@@ -13,6 +14,7 @@ mod render;
 mod scatter;
 
 pub use animation::save_gif;
+pub use environment::{Environment, memory_mb, peak_memory_mb, processor};
 pub(crate) use folder::run_folder;
 pub use grid::{GridStyle, encode_grid, save_grid};
 pub use log::{RunLog, read as read_log};

@@ -1,0 +1,62 @@
+//! `ganvil resume`.
+
+use super::{signals, train};
+use crate::gan::{Run, resume};
+use crate::{Device, Error, Result};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "The run goes on from its newest intact checkpoint, bit for bit as if it had never stopped, on any number \
+    of threads. How long it goes is `steps` in its config.toml; reports and step sizes may be changed there too.\n\n\
+    Examples:\n  ganvil resume runs/00000-mnist-mlp\n  ganvil resume my-run --steps 60000 --threads 1"
+)]
+pub struct Args {
+    /// Folder of the run
+    run: PathBuf,
+    /// The new total of steps, noted in config.toml [default: the one there]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Where the run's data is now, if it has moved
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to compute: cpu
+    #[arg(long, default_value = "cpu")]
+    device: Device,
+    /// Kernel threads; results do not depend on them [default: one per processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let stop = signals::watch();
+    let threads = super::threads(args.threads)?;
+    let run = Run::open(&args.run)?;
+    let written = run.config()?;
+    let mut config = written.clone();
+    config.dataset = args.data.clone().or(config.dataset);
+    config.steps = args.steps.unwrap_or(config.steps);
+    config.check()?;
+    let data = train::open_data(&mut config, args.data.is_some())?;
+    crate::threads(threads, || {
+        let mut resumed = resume(&run, &config, &data, args.device)?;
+        resumed.notes.iter().for_each(|n| super::note(&format!("note: {n}")));
+        let done = resumed.trainer.steps();
+        if args.steps.is_some_and(|steps| steps < done) {
+            let remedy = format!("the run has made {done} steps; give a larger total");
+            return Err(Error::Argument { what: "--steps", value: config.steps.to_string(), remedy });
+        }
+        if config != written {
+            run.set_config(&config)?;
+        }
+        if done >= config.steps {
+            super::note(&format!(
+                "{}: all {done} steps are done; to go on, give a larger total with --steps",
+                run.dir().display()
+            ));
+            return Ok(());
+        }
+        run.note_environment(done)?;
+        train::go_on(&mut resumed.trainer, &run, &stop)
+    })
+}

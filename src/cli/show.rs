@@ -1,0 +1,95 @@
+//! `ganvil show`.
+
+use crate::checkpoint;
+use crate::gan::{checkpoints, is_running, read_config};
+use crate::report::read_log;
+use crate::{Error, Result};
+use serde_json::Value;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  ganvil show runs/00000-mnist-mlp")]
+pub struct Args {
+    /// Folder of the run
+    run: PathBuf,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    super::print(&describe(&args.run)?)
+}
+
+fn describe(dir: &Path) -> Result<String> {
+    let path = dir.join("config.toml");
+    if !path.is_file() {
+        return Err(Error::NotFound {
+            what: "run".into(),
+            looked: vec![path],
+            remedy: "Name the folder of a run, such as runs/00000-mnist-mlp; `ganvil list` shows them".into(),
+        });
+    }
+    let config = read_config(&path)?;
+    let log = dir.join("log.jsonl");
+    let records = if log.is_file() { read_log(&log)? } else { Vec::new() };
+    let done = records.last().and_then(|r| r["step"].as_u64()).unwrap_or(0);
+    let state = match is_running(dir) {
+        true => "running",
+        false if done >= config.steps => "finished",
+        false => "stopped",
+    };
+    let mut text = format!("{}: {state}, {done} of {} steps\n", dir.display(), config.steps);
+    for start in starts(dir) {
+        let of = |key: &str| match &start[key] {
+            Value::String(s) => s.clone(),
+            Value::Null => "unknown".into(),
+            other => other.to_string(),
+        };
+        let _ = writeln!(
+            text,
+            "\nfrom step {} on: ganvil {} (commit {}), {}, {} threads of {}\n  {}",
+            of("step"),
+            of("version"),
+            of("commit"),
+            of("simd"),
+            of("threads"),
+            of("cpu"),
+            of("command")
+        );
+    }
+    text += "\nlast record\n";
+    match records.last().and_then(Value::as_object) {
+        None => text += "  none yet\n",
+        Some(record) => {
+            for (key, value) in record {
+                let value = value.as_f64().map_or(value.to_string(), |v| format!("{v:.6}"));
+                let value = if value.contains('.') { value.trim_end_matches('0').trim_end_matches('.') } else { &value };
+                let _ = writeln!(text, "  {key:<16} {value}");
+            }
+        }
+    }
+    text += "\ncheckpoints\n";
+    let all = checkpoints(dir)?;
+    if all.is_empty() {
+        text += "  none yet\n";
+    }
+    for path in all {
+        let name = path.file_name().unwrap_or_default().display();
+        let size = fs::metadata(&path).map_or(0, |m| m.len()) as f64 / 1e6;
+        let word = checkpoint::load(&path).map_or_else(|e| e.to_string(), |_| "intact".into());
+        let _ = writeln!(text, "  {name}  {size:.1} MB  {word}");
+    }
+    let _ = write!(text, "\nconfig.toml\n");
+    let settings = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    settings.lines().filter(|l| !l.starts_with('#')).for_each(|line| {
+        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+    });
+    let _ = write!(text, "\nto repeat it: ganvil train --config {}\n", path.display());
+    Ok(text)
+}
+
+/// What `environment.json` has; nothing if it cannot be read.
+fn starts(dir: &Path) -> Vec<Value> {
+    let text = fs::read(dir.join("environment.json")).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}

@@ -1,0 +1,173 @@
+//! Settings as text: `config.toml`, and `--set`.
+
+use super::config::TrainConfig;
+use crate::names::did_you_mean;
+use crate::{Error, Result};
+use toml::{Table, Value};
+
+impl TrainConfig {
+    /// Reads what `config.toml` holds. All settings must be there that have no obvious absence.
+    ///
+    /// ```
+    /// use ganvil::gan::TrainConfig;
+    /// let text = toml::to_string(&TrainConfig::default()).unwrap();
+    /// assert_eq!(TrainConfig::from_toml(&text), Ok(TrainConfig::default()));
+    /// let problem = TrainConfig::from_toml(&text.replace("latent", "laten")).unwrap_err();
+    /// assert!(problem.contains("did you mean 'latent'?"), "{problem}");
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong, with the line, and what was probably meant.
+    pub fn from_toml(text: &str) -> std::result::Result<TrainConfig, String> {
+        toml::from_str(text).map_err(|e| format!("{}{}", e.to_string().trim_end(), meant(e.message())))
+    }
+
+    /// Changes one setting, `KEY=VALUE`, by its name in `config.toml`. Values are TOML's, text needs no quotes; `none`
+    /// takes away what may be absent.
+    ///
+    /// ```
+    /// use ganvil::gan::{Loss, TrainConfig};
+    /// let mut config = TrainConfig::default();
+    /// config.set("optimizer_g.lr=1e-3")?;
+    /// config.set("step.loss=hinge")?;
+    /// config.set("step.r1=10")?;
+    /// assert_eq!((config.optimizer_g.lr(), config.step.loss, config.step.r1), (1e-3, Loss::Hinge, Some(10.0)));
+    /// config.set("step.r1=none")?;
+    /// assert_eq!(config.step.r1, None);
+    /// let error = config.set("optimizer_g.lrr=1").unwrap_err().to_string();
+    /// assert!(error.contains("did you mean 'lr'?"), "{error}");
+    /// # Ok::<(), ganvil::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such setting, or the value is none for it; says what was probably meant.
+    pub fn set(&mut self, assignment: &str) -> Result<()> {
+        let bad = |remedy: String| Error::Argument { what: "--set", value: assignment.into(), remedy };
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(bad("write KEY=VALUE, such as optimizer_g.lr=1e-4".into()));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let mut table = Table::try_from(&*self).map_err(|e| bad(e.to_string()))?;
+        let known = keys(&table);
+        put(&mut table, key, value).map_err(bad)?;
+        *self = table.try_into().map_err(|e: toml::de::Error| {
+            let leaf = key.rsplit('.').next().unwrap_or(key);
+            let elsewhere: Vec<&str> = known
+                .iter()
+                .map(String::as_str)
+                .filter(|k| *k != key && k.rsplit('.').next() == Some(leaf))
+                .collect();
+            let hint = match elsewhere.is_empty() {
+                true => meant(e.message()),
+                false => format!("; did you mean {}?", elsewhere.join(" or ")),
+            };
+            bad(format!("{}{hint}", e.message()))
+        })?;
+        Ok(())
+    }
+}
+
+/// Puts a value where a dotted key says, making tables on the way.
+fn put(table: &mut Table, key: &str, value: &str) -> std::result::Result<(), String> {
+    let mut at = table;
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let leaf = parts.pop().unwrap_or_default();
+    if leaf.is_empty() || parts.iter().any(|p| p.is_empty()) {
+        return Err("the key is empty, or a part of it; write KEY=VALUE, such as optimizer_g.lr=1e-4".into());
+    }
+    for part in parts {
+        let next = at.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        at = next.as_table_mut().ok_or_else(|| format!("'{part}' is one value, it has no '{leaf}'"))?;
+    }
+    if value == "none" {
+        at.remove(leaf);
+        return Ok(());
+    }
+    let parsed = toml::from_str::<Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
+    at.insert(leaf.into(), parsed.unwrap_or_else(|| Value::String(value.into())));
+    Ok(())
+}
+
+/// All dotted keys of a table.
+fn keys(table: &Table) -> Vec<String> {
+    let inner = |(key, value): (&String, &Value)| match value {
+        Value::Table(t) => keys(t).into_iter().map(|k| format!("{key}.{k}")).collect(),
+        _ => vec![key.clone()],
+    };
+    table.iter().flat_map(inner).collect()
+}
+
+/// What was probably meant, from serde's words for an unknown field or variant: "unknown field `lrr`, expected one of
+/// `lr`, `betas`".
+fn meant(message: &str) -> String {
+    if !message.starts_with("unknown ") {
+        return String::new();
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let Some(given) = names.next() else { return String::new() };
+    let hint = did_you_mean(given, &names.collect::<Vec<_>>());
+    if hint.is_empty() { hint } else { format!("; {}", hint.trim_end()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gan::zoo;
+
+    #[test]
+    fn every_setting_of_every_recipe_can_be_set_to_itself() {
+        for recipe in &zoo::RECIPES {
+            let config = (recipe.config)();
+            let table = Table::try_from(&config).unwrap();
+            for key in keys(&table) {
+                let value = key.split('.').fold(&Value::Table(table.clone()), |v, k| &v[k]).clone();
+                let mut copy = config.clone();
+                copy.set(&format!("{key}={value}")).unwrap();
+                assert_eq!(copy, config, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_values_are_refused_with_a_suggestion() {
+        let refused = |assignment: &str| {
+            let mut config = TrainConfig::default();
+            let message = config.set(assignment).unwrap_err().to_string();
+            assert_eq!(config, TrainConfig::default(), "nothing is changed");
+            assert!(message.contains(assignment), "{message}");
+            message
+        };
+        for (assignment, hint) in [
+            ("stepps=3", "did you mean 'steps'?"),
+            ("lr=1", "did you mean optimizer_d.lr or optimizer_g.lr?"),
+            ("step.los=hinge", "did you mean 'loss'?"),
+            ("step.loss=hing", "did you mean 'hinge'?"),
+            ("conditioning=embedd", "did you mean 'embed'?"),
+            ("optimizer_d.typ=sgd", "typ"),
+            ("seed=one", "string"),
+            ("seed=-1", "-1"),
+            ("seed.x=1", "'seed' is one value"),
+            ("steps", "KEY=VALUE"),
+            ("=3", "KEY=VALUE"),
+            ("step..loss=hinge", "KEY=VALUE"),
+            ("steps=none", "missing field `steps`"),
+            ("qqqqqqqqqqqqqqqqqqqqqqqq=1", "unknown field"),
+        ] {
+            let message = refused(assignment);
+            assert!(message.contains(hint), "{assignment}: {message}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_like_numbers_stay_names() {
+        let mut config = TrainConfig::default();
+        config.set("name = big run").unwrap();
+        assert_eq!(config.name.as_deref(), Some("big run"));
+        config.set("name=\"7\"").unwrap();
+        assert_eq!(config.name.as_deref(), Some("7"));
+        config.set("step.ema.half_life_kimg=20").unwrap_err();
+        let mut with_average = (zoo::recipe("mlp").unwrap().config)();
+        with_average.set("step.ema.half_life_kimg=20").unwrap();
+        assert_eq!(with_average.step.ema.unwrap().half_life_kimg, 20.0);
+    }
+}

@@ -75,7 +75,8 @@ pub(crate) struct Appender {
 impl Appender {
     /// Goes on behind what is in the file, which may be nothing.
     pub(crate) fn open(path: &Path) -> Result<Appender> {
-        let file = OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("open", path))?;
+        let file =
+            OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("open", path))?;
         Ok(Appender { file, path: path.to_path_buf() })
     }
 

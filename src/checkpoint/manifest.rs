@@ -41,8 +41,7 @@ fn read(dir: &Path) -> Result<Manifest> {
         Err(e) => return Err(Error::io("read", &path)(e)),
     }
     let text = fs::read(&path).map_err(Error::io("read", &path))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|e| unreadable(&path, &e.to_string()))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| unreadable(&path, &e.to_string()))?;
     if manifest.format != 1 {
         return Err(unreadable(&path, &format!("its format is {}, this version knows 1", manifest.format)));
     }
@@ -61,8 +60,7 @@ pub(crate) fn verify(path: &Path, bytes: &[u8]) -> Result<()> {
     let manifest = read(path.parent().unwrap_or(Path::new("")))?;
     let Some(entry) = manifest.files.get(name) else { return Ok(()) };
     if entry.bytes != bytes.len() as u64 {
-        let problem =
-            format!("is damaged: it has {} bytes, its manifest says {}", bytes.len(), entry.bytes);
+        let problem = format!("is damaged: it has {} bytes, its manifest says {}", bytes.len(), entry.bytes);
         return Err(Error::format(path, problem));
     }
     let found = sha256(bytes);

@@ -1,7 +1,7 @@
 //! `ganvil prune`.
 
-use crate::gan::{Pruned, prune};
 use crate::Result;
+use crate::gan::{Pruned, prune};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]

@@ -63,7 +63,11 @@ fn describe(dir: &Path) -> Result<String> {
         Some(record) => {
             for (key, value) in record {
                 let value = value.as_f64().map_or(value.to_string(), |v| format!("{v:.6}"));
-                let value = if value.contains('.') { value.trim_end_matches('0').trim_end_matches('.') } else { &value };
+                let value = if value.contains('.') {
+                    value.trim_end_matches('0').trim_end_matches('.')
+                } else {
+                    &value
+                };
                 let _ = writeln!(text, "  {key:<16} {value}");
             }
         }

@@ -1,16 +1,19 @@
 //! What Ctrl-C, SIGTERM and a closed terminal do to a training run.
 //!
-//! The first Ctrl-C or SIGTERM asks the run to save after the step that it is in, and to end; the second ends the
+//! The first Ctrl-C or SIGTERM asks the run to save after the step that it is in, and to end; a second one ends the
 //! program at once. A terminal that is closed (SIGHUP) does not end a run.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use std::io;
+use std::process::exit;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+/// Programs such as `timeout` signal a process and then its group: what comes so soon is the same signal.
+const SAME: Duration = Duration::from_millis(200);
 
 /// The exit code for the signal that came: 128 and its number, as shells have it.
-static CODE: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+static CODE: AtomicUsize = AtomicUsize::new(0);
 
 /// The exit code of an interrupted program.
 pub fn exit_code() -> u8 {
@@ -26,14 +29,44 @@ pub fn watch() -> Arc<AtomicBool> {
     stop
 }
 
-fn register(stop: &Arc<AtomicBool>) -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        // Actions run in the order of their registration: what ends the program sees only signals before its own.
-        flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
-        flag::register_usize(signal, CODE.clone(), 128 + signal as usize)?;
-        flag::register(signal, stop.clone())?;
+/// A signal came, the first at `first`.
+fn act(signal: i32, first: &mut Option<Instant>, stop: &AtomicBool) {
+    let code = 128 + signal;
+    match first {
+        None => {
+            *first = Some(Instant::now());
+            CODE.store(code as usize, Ordering::Relaxed);
+            stop.store(true, Ordering::Relaxed);
+            super::note("\nsaving and stopping after this step; again to stop at once");
+        }
+        Some(at) if at.elapsed() < SAME => {}
+        Some(_) => {
+            super::note("\nstopped at once; what was done since the last checkpoint is lost");
+            exit(code);
+        }
     }
-    #[cfg(unix)]
-    flag::register(signal_hook::consts::SIGHUP, Arc::new(AtomicBool::new(false)))?;
+}
+
+#[cfg(unix)]
+fn register(stop: &Arc<AtomicBool>) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let stop = stop.clone();
+    let watch = move || {
+        let mut first = None;
+        signals.forever().filter(|s| *s != SIGHUP).for_each(|s| act(s, &mut first, &stop));
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(watch).map(drop)
+}
+
+/// Without a queue of signals to read, the two flags of the library: no message, and each signal counts.
+#[cfg(not(unix))]
+fn register(stop: &Arc<AtomicBool>) -> io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    for signal in [SIGINT, SIGTERM] {
+        CODE.store(128 + signal as usize, Ordering::Relaxed);
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
     Ok(())
 }

@@ -124,8 +124,7 @@ impl TrainConfig {
                 return bad(what, &value, "it must be at least 1");
             }
         }
-        for (what, value, most) in
-            [("latent", self.latent, MOST_LATENT), ("--batch", self.batch, MOST_BATCH)]
+        for (what, value, most) in [("latent", self.latent, MOST_LATENT), ("--batch", self.batch, MOST_BATCH)]
         {
             if value > most {
                 return bad(what, &value, &format!("use at most {most}"));

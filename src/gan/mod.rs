@@ -7,6 +7,8 @@
 mod conditioning;
 mod config;
 mod draws;
+#[cfg(test)]
+mod faults;
 pub mod losses;
 mod network;
 pub mod penalties;

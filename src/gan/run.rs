@@ -65,7 +65,8 @@ impl Run {
             return Err(Error::NotFound {
                 what: "run".into(),
                 looked: vec![dir.join("config.toml")],
-                remedy: "Name the folder of a run, such as runs/00000-mnist-mlp; `ganvil list` shows them".into(),
+                remedy: "Name the folder of a run, such as runs/00000-mnist-mlp; `ganvil list` shows them"
+                    .into(),
             });
         }
         Ok(Run { _lock: lock(dir)?, dir: dir.to_path_buf() })

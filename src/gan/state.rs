@@ -120,7 +120,8 @@ pub(super) fn load(file: &Checkpoint, path: &Path, gan: &mut Gan) -> Result<()> 
         if let Some(found) = file.tensors.get(name) {
             known += 1;
             if found.dtype() != t.dtype() && problem.is_none() {
-                problem = Some(format!("tensor '{name}' is {}, the network has {}", found.dtype(), t.dtype()));
+                problem =
+                    Some(format!("tensor '{name}' is {}, the network has {}", found.dtype(), t.dtype()));
             }
         }
     });

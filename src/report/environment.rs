@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn words_are_quoted_as_a_shell_reads_them() {
         for word in ["plain", "", "two words", "it's", "$HOME", "a'b'c", "*", "--x=1"] {
-            let Ok(out) = Command::new("sh").args(["-c", &format!("printf %s {}", quoted(word))]).output() else {
+            let Ok(out) = Command::new("sh").args(["-c", &format!("printf %s {}", quoted(word))]).output()
+            else {
                 continue;
             };
             assert_eq!(String::from_utf8(out.stdout).unwrap(), word);

@@ -1,0 +1,177 @@
+//! Files of a run that are not what they should be.
+
+use crate::common::{Scratch, fails, run, text};
+use crate::resume::short;
+use ganvil::data::{Dataset, Images};
+use ganvil::gan::{NoProbe, TrainConfig, Trainer, checkpoints, zoo};
+use ganvil::{Device, Error, checkpoint};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A trainer whose checkpoint is a few kilobytes, after a step.
+fn tiny() -> (Trainer, impl Fn() -> Trainer) {
+    let pixels = (0..32).map(|i| i * 8).collect();
+    let images = Images { count: 8, channels: 1, rows: 2, cols: 2, pixels };
+    let data = Arc::new(Dataset { images, labels: None, classes: vec![], name: "tiny".into() });
+    let config = TrainConfig { batch: 2, latent: 1, ..(zoo::recipe("mlp-a").unwrap().config)() };
+    let begin = move || Trainer::new(config.clone(), data.clone(), Device::Cpu).unwrap();
+    let mut trainer = begin();
+    trainer.step(&mut NoProbe).unwrap();
+    (trainer, begin)
+}
+
+/// Every byte flipped, and every length: an error that names the file, or a state that trains; never a panic. Without a
+/// manifest, which would see every one of them.
+#[test]
+fn every_flipped_byte_of_a_checkpoint() {
+    let tmp = Scratch::new("flips");
+    let path = tmp.0.join("step-00000001.safetensors");
+    let (trainer, begin) = tiny();
+    trainer.save(&path).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let attempt = |bytes: &[u8]| -> Result<(), Error> {
+        let damaged = tmp.0.join("damaged.safetensors");
+        fs::write(&damaged, bytes).unwrap();
+        let mut trainer = begin();
+        trainer.restore(&checkpoint::load(&damaged)?, &damaged).map(drop)
+    };
+    attempt(&bytes).unwrap();
+    // What is in front of the tensors' values, all of it; of the values, which any bytes can be, some.
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let (mut refused, mut taken) = (0, 0);
+    for i in (0..header).chain((header..bytes.len()).step_by(101)) {
+        let mut flipped = bytes.clone();
+        flipped[i] ^= 1 << (i % 7);
+        match attempt(&flipped) {
+            Err(Error::Format { path, problem }) => {
+                assert!(path.ends_with("damaged.safetensors") && !problem.is_empty());
+                refused += 1;
+            }
+            Err(Error::Argument { what, .. }) => assert_eq!(what, "data"),
+            Err(e) => panic!("byte {i}: {e}"),
+            Ok(()) => taken += 1,
+        }
+    }
+    assert!(refused > header / 3 && taken > 0, "{refused} refused, {taken} taken of {}", bytes.len());
+    for cut in (0..header).chain((header..bytes.len()).step_by(101)) {
+        assert!(matches!(attempt(&bytes[..cut]), Err(Error::Format { .. })), "cut at {cut}");
+    }
+}
+
+#[test]
+fn checkpoints_of_another_kind_are_refused() {
+    let tmp = Scratch::new("kinds");
+    let path = tmp.0.join("step-00000001.safetensors");
+    let (trainer, begin) = tiny();
+    trainer.save(&path).unwrap();
+    let refused = |change: &dyn Fn(&mut checkpoint::Checkpoint)| {
+        let mut file = checkpoint::load(&path).unwrap();
+        change(&mut file);
+        begin().restore(&file, &path).unwrap_err().to_string()
+    };
+    let text = refused(&|f| f.meta["step"] = (1u64 << 60).into());
+    assert!(text.contains("counts to 1152921504606846976"), "{text}");
+    let text = refused(&|f| f.meta["position"]["index"] = 9.into());
+    assert!(text.contains("8 examples"), "{text}");
+    let text = refused(&|f| f.meta["format"] = 2.into());
+    assert!(text.contains("format is 2"), "{text}");
+    let text = refused(&|f| drop(f.meta.as_object_mut().unwrap().remove("calls")));
+    assert!(text.contains("calls"), "{text}");
+    let text = refused(&|f| f.meta["image_shape"] = serde_json::json!([1, 2, 3]));
+    assert!(text.contains("[1, 2, 3]"), "{text}");
+    let text = refused(&|f| drop(f.tensors.remove("opt_D.net.0.weight.moment1")));
+    assert!(text.contains("no tensor 'opt_D.net.0.weight.moment1'"), "{text}");
+    let text = refused(&|f| {
+        let half = f.tensors["G.net.0.weight"].to_dtype(ganvil::DType::F16);
+        f.tensors.insert("G.net.0.weight".into(), half);
+    });
+    assert!(text.contains("'G.net.0.weight' is f16"), "{text}");
+    let text = refused(&|f| {
+        let more = f.tensors["G.net.0.weight"].clone();
+        f.tensors.insert("G.net.77.weight".into(), more);
+    });
+    assert!(text.contains("was it saved with others?"), "{text}");
+    let text = refused(&|f| {
+        let moment = f.tensors["opt_G.net.0.weight.moment0"].flatten(0, 1);
+        f.tensors.insert("opt_G.net.0.weight.moment0".into(), moment);
+    });
+    assert!(text.contains("its parameter"), "{text}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let tmp = Scratch::new("fallback");
+    let (dir, _) = short(&tmp, &[]);
+    let all = checkpoints(Path::new(&dir)).unwrap();
+    let names: Vec<_> = all.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["step-00000004.safetensors", "step-00000006.safetensors"]);
+    let whole = fs::read(&all[1]).unwrap();
+    for damage in
+        [&whole[..whole.len() / 2], &[&whole[..whole.len() - 1], &[whole[whole.len() - 1] ^ 1]].concat()]
+    {
+        fs::write(&all[1], damage).unwrap();
+        // A sample is of the checkpoint asked for or of none.
+        let (_, err) = fails(&["sample", &dir]);
+        assert!(err.contains("step-00000006") && err.contains("is damaged"), "{err}");
+        let out = run(&["resume", &dir]);
+        let err = text(&out.stderr);
+        assert!(out.status.success() && err.contains("going back to the checkpoint before"), "{err}");
+        assert!(err.contains("step-00000006") && err.contains("from step 4 on"), "{err}");
+        assert_eq!(fs::read(&all[1]).unwrap(), whole, "the same step is made again");
+    }
+    for path in &all {
+        fs::write(path, &fs::read(path).unwrap()[..100]).unwrap();
+    }
+    let (code, err) = fails(&["resume", &dir]);
+    assert!(code == 1 && err.contains("no intact checkpoint"), "{err}");
+    assert!(err.contains("step-00000004") && err.contains("step-00000006"), "{err}");
+}
+
+#[test]
+fn settings_lead_nowhere_outside() {
+    let tmp = Scratch::new("tricks");
+    let (dir, _) = short(&tmp, &[]);
+    let config = fs::read_to_string(format!("{dir}/config.toml")).unwrap();
+    let file = tmp.path("tricks.toml");
+    let attempt = |text: String| {
+        fs::write(&file, text).unwrap();
+        fails(&["train", "--config", &file, "--out", &tmp.path("never")]).1
+    };
+    for recipe in ["../../etc", "mlp-a/../x", "/tmp/x"] {
+        let err = attempt(config.replace("recipe = \"mlp-a\"", &format!("recipe = {recipe:?}")));
+        assert!(err.contains("tricks.toml") && err.contains("recipe"), "{err}");
+    }
+    for (key, value) in [("latent = 100", "latent = 999999999999"), ("batch = 8", "batch = 99999999999")] {
+        let err = attempt(config.replace(key, value));
+        assert!(err.contains("use at most"), "{err}");
+    }
+    assert!(attempt("x".repeat(2 << 20)).contains("at most 1048576"));
+    assert!(attempt("\u{0}\u{1}".into()).contains("tricks.toml"));
+    assert!(!Path::new(&tmp.path("never")).exists());
+
+    // A name is part of a folder's and stays within `runs`.
+    let named = config.replace("recipe = ", "name = \"../../up/../x y\"\nrecipe = ");
+    fs::write(&file, named).unwrap();
+    let inner = tmp.0.join("inner");
+    fs::create_dir_all(&inner).unwrap();
+    let mut command = crate::common::program(&["train", "--config", &file]);
+    let out = command.current_dir(&inner).output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let made: Vec<_> = fs::read_dir(inner.join("runs")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(made, ["00000-data-mlp-a-.._.._up_.._x_y"]);
+    assert!(inner.join("runs").join(&made[0]).join("log.jsonl").is_file());
+}
+
+#[test]
+fn absurd_headers_take_no_memory() {
+    let tmp = Scratch::new("headers");
+    let (dir, _) = short(&tmp, &[]);
+    let path = &checkpoints(Path::new(&dir)).unwrap()[1];
+    fs::remove_file(format!("{dir}/checkpoints/manifest.json")).unwrap();
+    for size in [u64::MAX, 1 << 62, 1 << 40, 100_000_001] {
+        fs::write(path, [&size.to_le_bytes()[..], b"{\"x\":1}"].concat()).unwrap();
+        let err = text(&run(&["resume", &dir]).stderr);
+        assert!(err.contains("step-00000006") && err.contains("not a readable safetensors file"), "{err}");
+    }
+}

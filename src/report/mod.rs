@@ -11,6 +11,7 @@ mod pictures;
 mod plot;
 mod render;
 mod scatter;
+pub mod tensorboard;
 
 pub use animation::save_gif;
 pub(crate) use folder::run_folder;
@@ -19,3 +20,4 @@ pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
 pub use plot::{Line, LossHistory, Panel, encode_plot_png, encode_plot_svg, plot_losses, save_plot};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};
+pub use tensorboard::EventLog;

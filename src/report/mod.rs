@@ -1,4 +1,4 @@
-//! What a run leaves for people to look at: sample grids, plots and the log.
+//! What a run leaves for people to look at: sample grids, plots, the log, and event files for TensorBoard.
 
 mod animation;
 mod canvas;

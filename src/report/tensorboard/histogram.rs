@@ -9,7 +9,8 @@ const LARGEST: f64 = 1e20;
 ///
 /// Bucket i counts the values v with `bucket_limit[i - 1] <= v < bucket_limit[i]`. The limits are some of TensorFlow's:
 /// 0, the numbers 1e-12 * 1.1^k below 1e20, the largest double, and the same below zero; so a value is known to a tenth of
-/// its size. Neighbouring buckets without values are one.
+/// its size. Neighbouring buckets without values are one, and there are none at the ends: where the first begins and the
+/// last ends, `min` and `max` tell better.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Histogram {
     /// The smallest value; 0 if there is none.
@@ -52,9 +53,12 @@ impl Histogram {
         if h.num == 0.0 {
             (h.min, h.max) = (0.0, 0.0);
         }
-        for (&limit, &count) in limits.iter().zip(&counts) {
+        let filled = |&count: &f64| count > 0.0;
+        let first = counts.iter().position(filled).unwrap_or(counts.len() - 1);
+        let last = counts.iter().rposition(filled).unwrap_or(first);
+        for (&limit, &count) in limits.iter().zip(&counts).take(last + 1).skip(first) {
             match (h.bucket_limit.last_mut(), h.bucket.last()) {
-                (Some(last), Some(0.0)) if count == 0.0 => *last = limit,
+                (Some(end), Some(0.0)) if count == 0.0 => *end = limit,
                 _ => {
                     h.bucket_limit.push(limit);
                     h.bucket.push(count);
@@ -113,6 +117,12 @@ mod tests {
             low = limit;
         }
         assert!(h.bucket.windows(2).all(|w| w[0] + w[1] > 0.0), "no two empty ones side by side");
+
+        // 1.1^289 * 1e-12 is 0.92, 1.1^290 * 1e-12 is 1.01, 1.1^297 * 1e-12 is 1.97, 1.1^298 * 1e-12 is 2.16.
+        let h = Histogram::new(&[2.0, 1.0, 2.0]);
+        assert_eq!(h.bucket, [1.0, 0.0, 2.0]);
+        let limits: Vec<String> = h.bucket_limit.iter().map(|limit| format!("{limit:.2}")).collect();
+        assert_eq!(limits, ["1.01", "1.97", "2.16"]);
     }
 
     #[test]

@@ -108,11 +108,97 @@ fn info_and_help() {
     }
     let portable = program(&["info"]).env("GANVIL_SIMD", "portable").output().unwrap();
     assert!(text(&portable.stdout).contains("device     cpu, portable (the machine has "));
-    for args in [&["--help"][..], &["train", "--help"], &["sample", "--help"], &["bench", "step", "--help"]] {
-        let out = run(args);
-        assert!(out.status.success() && !out.stdout.is_empty());
+    let help = text(&run(&["--help"]).stdout);
+    assert!(help.lines().count() <= 24 && help.lines().all(|l| l.len() <= 80), "fits one screen:\n{help}");
+    assert_eq!(run(&["help", "train"]).stdout, run(&["train", "--help"]).stdout);
+}
+
+/// The commands that `--help` lists, each with the words that call it, and those below them.
+fn listed(words: &[&str], found: &mut Vec<String>) {
+    let help = text(&run(&[words, &["--help"]].concat()).stdout);
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let rows = commands.take_while(|line| line.starts_with("  "));
+    // A summary that needs a second line goes on deeper.
+    for name in rows.filter(|row| !row.starts_with("   ")).filter_map(|row| row.split_whitespace().next()) {
+        if name != "help" {
+            let words = [words, &[name]].concat();
+            found.push(words.join(" "));
+            listed(&words, found);
+        }
     }
-    assert!(text(&run(&["--help"]).stdout).lines().count() <= 24, "fits one screen");
+}
+
+#[test]
+fn every_command_has_help_with_an_example_and_a_manual_page() {
+    let mut commands = Vec::from(["completions", "man"].map(String::from));
+    listed(&[], &mut commands);
+    assert!(commands.len() >= 13 && commands.contains(&"data inspect".into()), "{commands:?}");
+    let tmp = Scratch::new("man");
+    let dir = tmp.path("a/man1");
+    for _ in 0..2 {
+        let out = run(&["man", "--out", &dir]);
+        assert!(out.status.success() && out.stdout.is_empty(), "{}", text(&out.stderr));
+    }
+    let top = std::fs::read_to_string(Path::new(&dir).join("ganvil.1")).unwrap();
+    assert_eq!(top, text(&run(&["man"]).stdout));
+    for words in &commands {
+        let arguments: Vec<&str> = words.split(' ').chain(["--help"]).collect();
+        let help = text(&run(&arguments).stdout);
+        let (_, examples) = help.rsplit_once("\nExample").unwrap_or_else(|| panic!("no example: {help}"));
+        let example = examples.lines().nth(1).unwrap();
+        assert!(example.starts_with(&format!("  ganvil {words}")), "{help}");
+
+        let name = words.replace(' ', "-");
+        let page = std::fs::read_to_string(Path::new(&dir).join(format!("ganvil-{name}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH ganvil-{name} 1")), "{page}");
+        // A hyphen that can be copied is written so.
+        let escaped = |text: &str| text.replace('-', "\\-");
+        assert!(page.contains(".SH EXAMPLES\n.nf\n") && page.contains(&escaped(example)), "{page}");
+        if !words.contains(' ') {
+            assert!(top.contains(&escaped(&format!("ganvil-{name}(1)"))), "{name}: {top}");
+        }
+    }
+    assert!(top.contains(".TH ganvil 1"), "{top}");
+    let pages = std::fs::read_dir(&dir).unwrap().count();
+    assert_eq!(pages, commands.len() + 1);
+}
+
+#[test]
+fn shells_complete_commands_and_flags() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let out = run(&["completions", shell]);
+        assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+        let script = text(&out.stdout);
+        ["ganvil", "train", "inspect", "interpolate"]
+            .iter()
+            .for_each(|w| assert!(script.contains(w), "{shell}: {w}"));
+    }
+    let (code, err) = fails(&["completions", "tcsh"]);
+    assert!(code == 2 && err.contains("tcsh") && err.contains("bash") && err.contains("fish"), "{err}");
+
+    let bash = |arguments: &[&str]| Command::new("bash").args(arguments).output();
+    if bash(&["--version"]).is_err() {
+        return println!("note: there is no bash here; its script is not run");
+    }
+    let tmp = Scratch::new("completions");
+    let script = tmp.path("ganvil.bash");
+    std::fs::write(&script, run(&["completions", "bash"]).stdout).unwrap();
+    let out = bash(&["-n", &script]).unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    // What bash does when the tab key is pressed behind the last of some words.
+    let press = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        [[ $(complete -p ganvil) =~ -F\ ([^ ]+) ]] || exit 1
+        "${BASH_REMATCH[1]}" ganvil "${@: -1}" "${@: -2:1}"; printf '%s\n' "${COMPREPLY[@]}""#;
+    for (words, want) in [
+        (&["ganvil", "tr"][..], "train\n"),
+        (&["ganvil", "data", "ins"], "inspect\n"),
+        (&["ganvil", "sample", "my-run", "--inter"], "--interpolate\n"),
+        (&["ganvil", "completions", "f"], "fish\n"),
+        (&["ganvil", "xyz"], "\n"),
+    ] {
+        let out = bash(&[&["-c", press, "bash", &script], words].concat()).unwrap();
+        assert_eq!(text(&out.stdout), want, "{words:?}: {}", text(&out.stderr));
+    }
 }
 
 #[test]

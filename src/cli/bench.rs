@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  ganvil bench step mlp2-64 --threads 2")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -19,14 +20,17 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Whole training steps: `ganvil bench step mlp2-64 --threads 2`
+    /// Whole training steps
     Step(StepArgs),
 }
 
 #[derive(clap::Args)]
 #[command(
     after_help = "Prints one line:\n  WORKLOAD THREADS ganvil-TIER STEPS_PER_S IMAGES_PER_S PEAK_RSS_MB\n\
-    steps/s is 1 / the median step time after warm-up. A step is an update of D and one of G, both by Adam, with the noise drawn inside."
+    steps/s is 1 / the median step time after warm-up. A step is an update of D and one of G, both by Adam, with the noise drawn inside.\n\n\
+    Examples:\n  \
+    ganvil bench step mlp0-64\n  \
+    ganvil bench step dcgan28-64 --threads 2 --seconds 10"
 )]
 struct StepArgs {
     /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, or dcgan64-BATCH (on noise of 3 x 64 x 64); all without

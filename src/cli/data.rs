@@ -11,6 +11,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  ganvil data inspect data/mnist\n  ganvil data inspect ring8 --picture ring8.png"
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -18,17 +21,18 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Tell what a file, folder or distribution holds: `ganvil data inspect data/mnist`
+    /// Tell what a file, folder or distribution holds
     Inspect(InspectArgs),
 }
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  ganvil data inspect data/mnist\n  ganvil data inspect photos --picture photos.png\n  ganvil data inspect train-images-idx3-ubyte.gz --picture first.png\n  \
-    ganvil data inspect ring8 --json\n\n\
-    Distributions: ring8, grid25, swiss-roll, two-moons, imbalanced-ring\n\
-    Exits with 1 if the data cannot be used; the report is printed all the same."
-)]
+#[command(after_help = "Distributions: ring8, grid25, swiss-roll, two-moons, imbalanced-ring\n\
+    Exits with 1 if the data cannot be used; the report is printed all the same.\n\n\
+    Examples:\n  \
+    ganvil data inspect data/mnist\n  \
+    ganvil data inspect photos --picture photos.png\n  \
+    ganvil data inspect train-images-idx3-ubyte.gz --picture first.png\n  \
+    ganvil data inspect ring8 --json")]
 struct InspectArgs {
     /// An IDX file (raw or gzip), a folder with MNIST's files or with PNG or JPEG pictures, or the name of a
     /// distribution

@@ -7,6 +7,7 @@ use crate::report::processor;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:\n  ganvil info\n  ganvil info --data fashion-mnist")]
 pub struct Args {
     /// Folder with the data [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]

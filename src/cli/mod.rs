@@ -14,6 +14,7 @@ mod progress;
 mod prune;
 mod resume;
 mod sample;
+mod shell;
 mod show;
 mod signals;
 mod summary;
@@ -33,7 +34,11 @@ use std::process::ExitCode;
     name = "ganvil",
     version,
     about = "Train, sample and measure GANs on a tensor engine written from scratch",
-    after_help = "Start here:  ganvil train      (MNIST, three minutes on two cores)",
+    // One screen: the usual template would spend eight lines on the options and on what each line says twice.
+    help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
+    after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
+        Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
+        Start here: `ganvil train` (MNIST, three minutes on two cores).",
     max_term_width = 100
 )]
 struct Cli {
@@ -43,35 +48,57 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a GAN: `ganvil train`, `ganvil train mlp-a --epochs 5 --out my-run`
+    /// Train a GAN
     Train(Box<train::Args>),
-    /// Go on with a run that was stopped: `ganvil resume my-run --steps 60000`
+    /// Go on with a run that was stopped
     Resume(resume::Args),
-    /// Show a run: settings, last values, checkpoints: `ganvil show my-run`
+    /// Show a run: settings, last values, checkpoints
     Show(show::Args),
-    /// Remove what a run does not need any more: `ganvil prune my-run --dry-run`
+    /// Remove what runs do not need any more
     Prune(prune::Args),
-    /// Draw samples from a trained generator: `ganvil sample runs/00000-mnist-mlp`
+    /// Draw samples from a trained generator
     Sample(Box<sample::Args>),
-    /// Measure samples with a digit classifier: `ganvil evaluate my-run --n 10000`
+    /// Measure samples with a digit classifier
     Evaluate(evaluate::Args),
-    /// Write a network for PyTorch: `ganvil export my-run --out generator.safetensors`
+    /// Write a network for PyTorch
     Export(export::Args),
-    /// Make a run of a network from PyTorch: `ganvil import generator.safetensors --recipe mlp`
+    /// Make a run of a network from PyTorch
     Import(import::Args),
-    /// Look at data: `ganvil data inspect data/mnist`, `ganvil data inspect ring8`
+    /// Look at data: files, folders, distributions
     Data(data::Args),
-    /// List the layers, parameters and costs of a recipe's networks: `ganvil summary mlp-a`
+    /// List layers, parameters and costs of a recipe's networks
     Summary(summary::Args),
     /// Show version, processor, SIMD tier, threads and data
     Info(info::Args),
-    /// Measure speed: `ganvil bench step mlp0-64 --threads 2 --seconds 5`
+    /// Measure speed
     Bench(bench::Args),
+    /// Print what makes a shell complete commands and flags
+    #[command(hide = true)]
+    Completions(shell::CompletionsArgs),
+    /// Print or write the manual pages
+    #[command(hide = true)]
+    Man(shell::ManArgs),
+}
+
+/// Commands that `ganvil --help` names at its end, not in the list.
+const IN_ONE_LINE: [&str; 2] = ["completions", "man"];
+
+/// The parser, with what each command's help lists.
+fn unbuilt() -> clap::Command {
+    Cli::command().mut_subcommand("train", |c| c.after_help(train::recipes_and_example()))
+}
+
+/// The parser as the program uses it.
+fn command() -> clap::Command {
+    let mut command = unbuilt();
+    // `ganvil help` is only there, to be left out of the list, once all is built.
+    command.build();
+    command.mut_subcommand("help", |c| c.hide(true))
 }
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    let command = Cli::command().mut_subcommand("train", |c| c.after_help(train::recipes_and_example()));
+    let command = command();
     let matches = command.clone().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     if let Err(message) = check_environment() {
@@ -91,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args),
     });
     match result.and_then(|r| r) {
         Ok(()) => ExitCode::SUCCESS,
@@ -168,3 +197,6 @@ fn check_png(flag: &'static str, path: &Path) -> Result<()> {
     let remedy = "the picture is a PNG; give it a name that ends in .png".into();
     Err(Error::Argument { what: flag, value: path.display().to_string(), remedy })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What a run leaves for people to look at: sample grids, plots and the log.
+//! What a run leaves for people to look at: sample grids, plots, the log, and event files for TensorBoard.
 
 mod animation;
 mod canvas;
@@ -12,6 +12,7 @@ mod pictures;
 mod plot;
 mod render;
 mod scatter;
+pub mod tensorboard;
 
 pub use animation::save_gif;
 pub use environment::{Environment, memory_mb, peak_memory_mb, processor};
@@ -21,3 +22,4 @@ pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
 pub use plot::{Line, LossHistory, Panel, encode_plot_png, encode_plot_svg, plot_losses, save_plot};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};
+pub use tensorboard::EventLog;

@@ -5,12 +5,16 @@
 
 mod bench;
 mod classifier;
+mod compare;
 mod data;
 mod evaluate;
 mod export;
 mod import;
 mod info;
+mod list;
+mod plot;
 mod progress;
+mod recorded;
 mod sample;
 mod summary;
 mod train;
@@ -45,6 +49,12 @@ enum Command {
     Sample(Box<sample::Args>),
     /// Measure samples with a digit classifier: `ganvil evaluate my-run --n 10000`
     Evaluate(evaluate::Args),
+    /// List the runs of a folder: how far they are, and their losses
+    List(list::Args),
+    /// Compare the settings and results of runs
+    Compare(compare::Args),
+    /// Draw a run's figures again from its log
+    Plot(plot::Args),
     /// Write a network for PyTorch: `ganvil export my-run --out generator.safetensors`
     Export(export::Args),
     /// Make a run of a network from PyTorch: `ganvil import generator.safetensors --recipe mlp`
@@ -72,6 +82,9 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(*args, &flags_given(&command, &matches)),
         Command::Sample(args) => sample::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::List(args) => list::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Data(args) => data::run(args),

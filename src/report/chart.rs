@@ -74,9 +74,12 @@ impl Page<'_> {
     /// Draws everything.
     pub(super) fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, panels: &[Panel]) -> Drawn<DB> {
         canvas.fill(WHITE)?;
-        canvas.text(self.title, (LEFT, 32.0), Type { em: 18.0, bold: true, colour: INK, align: HPos::Left })?;
-        let all =
-            || panels.iter().flat_map(|p| &p.lines).flat_map(|l| &l.points).filter(|&&p| drawable(p));
+        canvas.text(
+            self.title,
+            (LEFT, 32.0),
+            Type { em: 18.0, bold: true, colour: INK, align: HPos::Left },
+        )?;
+        let all = || panels.iter().flat_map(|p| &p.lines).flat_map(|l| &l.points).filter(|&&p| drawable(p));
         let x_range = extent(all().map(|p| p.0));
         let (width, height) = self.cell();
         for (i, panel) in panels.iter().enumerate() {
@@ -130,15 +133,14 @@ fn along_axis(panel: &Panel) -> Cow<'_, Panel> {
 
 /// The y range of a panel that does not say: of what it draws.
 fn automatic(panel: &Panel) -> (f64, f64) {
-    let drawn = |line: &Line| {
-        let average = many(line) && crowded(panel);
-        let strong = || runs(&line.points).flat_map(|run| average_of(run, line)).collect::<Vec<_>>();
-        if average { strong() } else { line.points.clone() }
-    };
-    let points = panel.lines.iter().flat_map(drawn);
-    let values = points.filter(|&p| drawable(p)).map(|p| p.1).collect();
     let references: Vec<f64> = panel.reference.iter().map(|r| r.0).filter(|&y| drawable((0.0, y))).collect();
-    y_extent(values, &references)
+    let points = panel.lines.iter().flat_map(|l| &l.points).filter(|&&p| drawable(p));
+    let range = y_extent(points.map(|p| p.1).collect(), &references);
+    if !crowded(panel) {
+        return range;
+    }
+    let strong = |line: &Line| average(line, range).into_iter().flatten().map(|p| p.1).collect::<Vec<_>>();
+    y_extent(panel.lines.iter().flat_map(strong).collect(), &references)
 }
 
 /// The axes of one panel: where they lie, what they span, and what is drawn in them.
@@ -179,14 +181,15 @@ impl Frame<'_> {
         if !crowded(self.panel) {
             for (line, style) in styled().filter(|(line, _)| many(line)) {
                 let faint = Style { colour: pale(style.colour), width: 0.75, dashed: false };
-                self.curve(canvas, line, faint, |run| thin(run, stride(line)))?;
+                let parts = runs(&line.points).map(|run| thin(run, stride(line)));
+                self.curve(canvas, parts, faint)?;
             }
         }
         for (y, _) in self.panel.reference.iter().filter(|r| self.shows(r.0)) {
             canvas.dashes(&[(self.left, self.y(*y)), (self.right, self.y(*y))], GREY, 1.0)?;
         }
         for (line, style) in styled() {
-            self.curve(canvas, line, style, |run| average_of(run, line))?;
+            self.curve(canvas, average(line, self.y_range), style)?;
         }
         self.labels(canvas)
     }
@@ -205,7 +208,7 @@ impl Frame<'_> {
             widest = widest.max(text_width(&text, SMALL));
         }
         // As many as have room for their numbers.
-        let x_count = ((self.right - self.left) / 90.0).round() as usize;
+        let x_count = ((self.right - self.left) / 75.0).round().min(8.0) as usize;
         let x_ticks = if x_axis.whole() { whole_ticks } else { ticks };
         for (x, text) in x_ticks(self.x_range, x_count) {
             let x = self.x(x);
@@ -235,22 +238,19 @@ impl Frame<'_> {
         }
     }
 
-    /// Each stretch of a line, after `shape` has been at it, cut off where it leaves the axes.
+    /// The stretches of a line, cut off where they leave the axes.
     fn curve<DB: DrawingBackend>(
         &self,
         canvas: &Canvas<DB>,
-        line: &Line,
+        stretches: impl IntoIterator<Item = Vec<Point>>,
         style: Style,
-        shape: impl Fn(&[Point]) -> Vec<Point>,
     ) -> Drawn<DB> {
-        for run in runs(&line.points) {
-            for part in clip(&shape(run), self.y_range) {
-                let places: Vec<At> = part.into_iter().map(|p| self.at(p)).collect();
-                match places[..] {
-                    [one] => canvas.dot(one, 2.0, style.colour)?,
-                    _ if style.dashed => canvas.dashes(&places, style.colour, style.width)?,
-                    _ => canvas.line(&places, style.colour, style.width)?,
-                }
+        for part in stretches.into_iter().flat_map(|run| clip(&run, self.y_range)) {
+            let places: Vec<At> = part.into_iter().map(|p| self.at(p)).collect();
+            match places[..] {
+                [one] => canvas.dot(one, 2.0, style.colour)?,
+                _ if style.dashed => canvas.dashes(&places, style.colour, style.width)?,
+                _ => canvas.line(&places, style.colour, style.width)?,
             }
         }
         Ok(())
@@ -260,7 +260,7 @@ impl Frame<'_> {
     fn labels<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         let mut labels: Vec<(f64, &str, RGBColor, bool)> = Vec::new();
         for (line, style) in self.panel.lines.iter().zip(styles()) {
-            if let Some(y) = end(line) {
+            if let Some(y) = end(line, self.y_range) {
                 let y = self.y(y.clamp(self.y_range.0, self.y_range.1));
                 labels.push((y, &line.label, style.colour, true));
             }
@@ -335,21 +335,25 @@ fn stride(line: &Line) -> usize {
     line.points.len().div_ceil(COLUMNS).max(1)
 }
 
-/// A stretch of a line as it is drawn strong: its moving average if it has many points.
-fn average_of(run: &[Point], line: &Line) -> Vec<Point> {
+/// The stretches of a line as they are drawn strong: of one with many points the moving average, in which a spike that
+/// leaves the axis has no part.
+fn average(line: &Line, (low, high): (f64, f64)) -> Vec<Vec<Point>> {
     if !many(line) {
-        return run.to_vec();
+        return runs(&line.points).map(<[Point]>::to_vec).collect();
     }
     let stride = stride(line);
-    smooth(run, stride, (run.len() as f64 * WINDOW / 2.0 / stride as f64).ceil() as usize)
+    let smoothed = |run: &[Point]| {
+        let shown: Vec<Point> = run.iter().copied().filter(|p| (low..=high).contains(&p.1)).collect();
+        smooth(&shown, stride, (shown.len() as f64 * WINDOW / 2.0 / stride as f64).ceil() as usize)
+    };
+    runs(&line.points).map(smoothed).collect()
 }
 
 /// Where the curve as drawn ends.
-fn end(line: &Line) -> Option<f64> {
-    let run = runs(&line.points).last()?;
-    let tail = if many(line) { run.len().div_ceil(50) } else { 1 };
-    let tail = &run[run.len() - tail..];
-    Some(tail.iter().map(|p| p.1).sum::<f64>() / tail.len() as f64)
+fn end(line: &Line, y_range: (f64, f64)) -> Option<f64> {
+    let drawn = average(line, y_range).into_iter().flatten().last();
+    // All of it may lie beyond the axis.
+    drawn.or_else(|| line.points.iter().copied().rfind(|&p| drawable(p))).map(|p| p.1)
 }
 
 /// A colour a third as strong, on white. Opaque, so that a curve that crosses itself stays even.

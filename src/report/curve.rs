@@ -29,8 +29,8 @@ pub(super) fn thin(run: &[Point], stride: usize) -> Vec<Point> {
     run.chunks(stride).flat_map(extremes).flatten().collect()
 }
 
-/// The centred moving average over `2 * half + 1` groups of `stride` points, fewer at the ends but as many on
-/// either side, so that a slope stays a slope up to the end.
+/// The moving average over `2 * half + 1` groups of `stride` points. Near the ends, where fewer are on one side, it is
+/// the straight line through them by least squares, so that a slope stays a slope and noise is evened out up to the end.
 pub(super) fn smooth(run: &[Point], stride: usize, half: usize) -> Vec<Point> {
     let mean = |points: &[Point]| {
         let n = points.len() as f64;
@@ -38,8 +38,15 @@ pub(super) fn smooth(run: &[Point], stride: usize, half: usize) -> Vec<Point> {
     };
     let groups: Vec<Point> = run.chunks(stride).map(mean).collect();
     let at = |i: usize| {
-        let reach = half.min(i).min(groups.len() - 1 - i);
-        mean(&groups[i - reach..=i + reach])
+        let window = &groups[i.saturating_sub(half)..groups.len().min(i + half + 1)];
+        let (centre, level) = mean(window);
+        if window.len() == 2 * half + 1 {
+            return (centre, level);
+        }
+        let sum = |f: fn(f64, f64) -> f64| window.iter().map(|p| f(p.0 - centre, p.1 - level)).sum::<f64>();
+        let (spread, common) = (sum(|x, _| x * x), sum(|x, y| x * y));
+        let slope = if spread > 0.0 { common / spread } else { 0.0 };
+        (groups[i].0, level + slope * (groups[i].0 - centre))
     };
     (0..groups.len()).map(at).collect()
 }
@@ -156,7 +163,11 @@ mod tests {
             assert!((y - 2.0 * x).abs() < 1e-9);
         }
         let noise: Vec<Point> = (0..400).map(|i| (i as f64, if i % 2 == 0 { 1.0 } else { -1.0 })).collect();
-        assert!(smooth(&noise, 1, 10)[10..390].iter().all(|p| p.1.abs() < 0.05));
+        let even = smooth(&noise, 1, 10);
+        assert!(even[10..390].iter().all(|p| p.1.abs() < 0.05));
+        assert!(even.iter().all(|p| p.1.abs() < 0.2), "at the ends as well");
+        assert_eq!(smooth(&[(1.0, 3.0)], 1, 0), [(1.0, 3.0)]);
+        assert_eq!(smooth(&[(1.0, 3.0); 4], 1, 3), [(1.0, 3.0); 4]);
     }
 
     #[test]

@@ -21,7 +21,6 @@ use super::plot::Axis;
 /// assert_eq!((points[0], points[2]), ((1.0, 1.5), (200.0, 1.25)));
 /// assert!(points[1].1.is_nan());
 /// assert_eq!(history.points(Axis::Step, "r1"), [(200.0, 0.5)]); // from where it was first recorded
-/// assert_eq!(history.last("d_loss"), Some(1.25));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
@@ -80,13 +79,6 @@ impl History {
         let points = y.values.iter().enumerate().filter_map(|(i, &v)| Some((place(i)?, v)));
         points.filter(|p| p.0.is_finite()).collect()
     }
-
-    /// The last record's value of a field: None if that record does not have it, or it was not finite.
-    pub fn last(&self, field: &str) -> Option<f64> {
-        let column = self.columns.get(field)?;
-        let value = *column.values.get(self.records.checked_sub(column.first + 1)?)?;
-        value.is_finite().then_some(value)
-    }
 }
 
 #[cfg(test)]
@@ -116,22 +108,19 @@ mod tests {
             &history.points(Axis::Step, "a"),
             &[(1.0, Some(1.0)), (2.0, None), (4.0, None), (5.0, Some(3.0))],
         );
-        same(
-            &history.points(Axis::Step, "b"),
-            &[(2.0, Some(5.5)), (4.0, None), (5.0, None), (6.0, None)],
-        );
+        same(&history.points(Axis::Step, "b"), &[(2.0, Some(5.5)), (4.0, None), (5.0, None), (6.0, None)]);
         for none in ["note", "list", "c", "d"] {
             assert!(history.points(Axis::Step, none).is_empty(), "{none}");
         }
         assert!(history.points(Axis::Kimg, "a").is_empty());
-        assert_eq!((history.len(), history.last("step"), history.last("a")), (6, Some(6.0), None));
-        assert_eq!(history.last("b"), None);
-        assert!(History::new(&[]).is_empty() && History::default().last("a").is_none());
+        assert_eq!(history.len(), 6);
+        assert!(History::new(&[]).is_empty() && History::default().points(Axis::Step, "a").is_empty());
     }
 
     #[test]
     fn record_by_record_is_the_same_as_at_once() {
-        let records: Vec<_> = (0..50).map(|i| json!({"step": i, "x": i * i, "kimg": 0.064 * i as f64})).collect();
+        let records: Vec<_> =
+            (0..50).map(|i| json!({"step": i, "x": i * i, "kimg": 0.064 * i as f64})).collect();
         let mut one_by_one = History::default();
         records.iter().for_each(|r| one_by_one.push(r));
         assert_eq!(one_by_one, History::new(&records));

@@ -3,6 +3,7 @@
 mod animation;
 mod canvas;
 mod chart;
+mod comparison;
 mod curve;
 mod figures;
 mod folder;
@@ -16,11 +17,14 @@ mod scatter;
 mod ticks;
 
 pub use animation::save_gif;
-pub(crate) use folder::run_folder;
+pub use comparison::{ComparedRun, save_comparison};
 pub use figures::{FigureFormat, LossFacts, RunFigures};
+pub(crate) use folder::run_folder;
 pub use grid::{GridStyle, encode_grid, save_grid};
 pub use history::History;
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
-pub use plot::{Axis, Line, LossHistory, Panel, Scale, encode_plot_png, encode_plot_svg, plot_losses, save_plot};
+pub use plot::{
+    Axis, Line, LossHistory, Panel, Scale, encode_plot_png, encode_plot_svg, plot_losses, save_plot,
+};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};

@@ -288,8 +288,7 @@ mod tests {
                     (0..6).map(|i| Line { label: format!("line {i}"), points: points(n, i) }).collect();
                 let reference = odd.iter().map(|&y| (y, format!("{y}"))).collect();
                 let (title, y_label) = ("odd".into(), "y".into());
-                let mut panel =
-                    Panel { title, y_label, y_range, lines, reference, y_scale: Scale::Linear };
+                let mut panel = Panel { title, y_label, y_range, lines, reference, y_scale: Scale::Linear };
                 for y_scale in [Scale::Linear, Scale::Log] {
                     panel.y_scale = y_scale;
                     let svg = encode_plot_svg("odd", std::slice::from_ref(&panel)).unwrap();

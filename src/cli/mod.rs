@@ -49,7 +49,7 @@ enum Command {
     Sample(Box<sample::Args>),
     /// Measure samples with a digit classifier: `ganvil evaluate my-run --n 10000`
     Evaluate(evaluate::Args),
-    /// List the runs of a folder: how far they are, and their losses
+    /// List runs: how far each is, its losses, its state
     List(list::Args),
     /// Compare the settings and results of runs
     Compare(compare::Args),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::chart::{COLOURS, Page};
+use super::figures::from_zero;
 use super::history::History;
 use super::plot::{Axis, Line, Panel, Plot, Scale};
 use super::render;
@@ -100,8 +101,10 @@ fn in_its_axes(mut panel: Panel, field: &str, runs: &[ComparedRun]) -> Panel {
         "d_real" | "d_fake" => panel.y_label = "mean score".into(),
         "acc_real" | "acc_fake" => share(),
         "grad_norm_d" | "grad_norm_g" => panel.y_scale = Scale::Log,
-        "images_per_s" => panel.y_label = "images/s".into(),
-        "memory_mb" => panel.y_label = "MB".into(),
+        "images_per_s" | "memory_mb" => {
+            panel.y_label = if field == "memory_mb" { "MB" } else { "images/s" }.into();
+            return from_zero(panel);
+        }
         _ => {}
     }
     panel

@@ -29,18 +29,21 @@ pub(super) fn thin(run: &[Point], stride: usize) -> Vec<Point> {
     run.chunks(stride).flat_map(extremes).flatten().collect()
 }
 
-/// The moving average over `2 * half + 1` groups of `stride` points. Near the ends, where fewer are on one side, it is
-/// the straight line through them by least squares, so that a slope stays a slope and noise is evened out up to the end.
+/// The moving average over `2 * half + 1` groups of `stride` points. At the ends, where fewer are on one side, it is
+/// the straight line through the first or last so many by least squares: a slope stays a slope, and noise is evened
+/// out up to the end.
 pub(super) fn smooth(run: &[Point], stride: usize, half: usize) -> Vec<Point> {
     let mean = |points: &[Point]| {
         let n = points.len() as f64;
         (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n)
     };
     let groups: Vec<Point> = run.chunks(stride).map(mean).collect();
+    let size = (2 * half + 1).min(groups.len());
     let at = |i: usize| {
-        let window = &groups[i.saturating_sub(half)..groups.len().min(i + half + 1)];
+        let first = i.saturating_sub(half).min(groups.len() - size);
+        let window = &groups[first..first + size];
         let (centre, level) = mean(window);
-        if window.len() == 2 * half + 1 {
+        if first + half == i && size > 2 * half {
             return (centre, level);
         }
         let sum = |f: fn(f64, f64) -> f64| window.iter().map(|p| f(p.0 - centre, p.1 - level)).sum::<f64>();

@@ -267,7 +267,7 @@ fn share(panel: Panel, half: &str) -> Panel {
 }
 
 /// The panel with an axis from 0, for what is compared by ratio.
-fn from_zero(panel: Panel) -> Panel {
+pub(super) fn from_zero(panel: Panel) -> Panel {
     let points = panel.lines.iter().flat_map(|l| &l.points).filter(|&&p| drawable(p));
     let (_, high) = y_extent(points.map(|p| p.1).collect(), &[0.0]);
     Panel { y_range: Some((0.0, high)), ..panel }

@@ -161,3 +161,21 @@ fn register_fonts() {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_wide_keeps_both_ends() {
+        let name = "00003-mnist-dcgan28-small-lr-4";
+        assert_eq!(fit(name, 12.0, 1000.0), name);
+        for width in [150.0, 80.0, 40.0] {
+            let short = fit(name, 12.0, width);
+            assert!(text_width(&short, 12.0) <= width, "{short}");
+            let (head, tail) = short.split_once('…').unwrap();
+            assert!(!head.is_empty() && name.starts_with(head) && name.ends_with(tail), "{short}");
+        }
+        assert_eq!(fit(name, 12.0, 1.0), "");
+    }
+}

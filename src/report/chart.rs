@@ -389,4 +389,25 @@ mod tests {
         assert_eq!(spread(&[10.0, 12.0, 50.0], 15.0, 0.0, 100.0), [10.0, 25.0, 50.0]);
         assert_eq!(spread(&[90.0, 98.0, 100.0], 15.0, 0.0, 100.0), [70.0, 85.0, 100.0]);
     }
+    #[test]
+    fn a_spike_beyond_the_axis_has_no_part_in_the_average() {
+        let mut line = Line { label: "D".into(), points: (0..1000).map(|i| (i as f64, 1.0)).collect() };
+        line.points[500].1 = 1e6;
+        let strong = average(&line, (0.0, 2.0)).concat();
+        assert!(strong.len() > 400 && strong.iter().all(|p| (p.1 - 1.0).abs() < 1e-12));
+        assert_eq!(end(&line, (0.0, 2.0)), Some(1.0));
+        // Nor does it stretch the axis of a panel whose faint curves are left out.
+        let mut other = line.clone();
+        other.points.iter_mut().for_each(|p| p.1 += 0.25 * (p.0 % 2.0));
+        let lines = [vec![line], vec![other; CROWD]].concat();
+        let (low, high) = automatic(&Panel { lines, ..Panel::default() });
+        assert!(low > 0.9 && low < 1.0 && high > 1.1 && high < 1.3, "{low} {high}");
+    }
+
+    #[test]
+    fn two_rows_of_styles_differ() {
+        let looks: Vec<_> = styles().take(2 * COLOURS.len() + 1).map(|s| (s.colour, s.dashed)).collect();
+        let differ = (0..looks.len() - 1).all(|i| !looks[..i].contains(&looks[i]));
+        assert!(differ && looks[0] == looks[looks.len() - 1]);
+    }
 }

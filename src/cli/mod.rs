@@ -5,13 +5,17 @@
 
 mod bench;
 mod classifier;
+mod compare;
 mod data;
 mod evaluate;
 mod export;
 mod import;
 mod info;
+mod list;
+mod plot;
 mod progress;
 mod prune;
+mod recorded;
 mod resume;
 mod sample;
 mod shell;
@@ -52,8 +56,14 @@ enum Command {
     Train(Box<train::Args>),
     /// Go on with a run that was stopped
     Resume(resume::Args),
+    /// List runs: how far each is, its losses, its state
+    List(list::Args),
     /// Show a run: settings, last values, checkpoints
     Show(show::Args),
+    /// Draw a run's figures again from its log
+    Plot(plot::Args),
+    /// Compare the settings and results of runs
+    Compare(compare::Args),
     /// Remove what runs do not need any more
     Prune(prune::Args),
     /// Draw samples from a trained generator
@@ -112,6 +122,9 @@ pub fn main() -> ExitCode {
         Command::Prune(args) => prune::run(args),
         Command::Sample(args) => sample::run(*args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::List(args) => list::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Data(args) => data::run(args),

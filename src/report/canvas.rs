@@ -12,6 +12,8 @@ use plotters::prelude::{DrawingBackend, IntoFont};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, FontTransform, RGBColor, TextStyle, register_font};
 
+use super::curve::dashes;
+
 /// The result of drawing something.
 pub(super) type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
@@ -88,15 +90,10 @@ impl<DB: DrawingBackend> Canvas<DB> {
         Ok(())
     }
 
-    /// A horizontal dashed line.
-    pub(super) fn dashes(&self, from: f64, to: f64, y: f64, colour: RGBColor, width: f64) -> Drawn<DB> {
-        let (dash, period) = (5.0, 9.0);
-        let mut x = from;
-        while x < to {
-            self.line(&[(x, y), ((x + dash).min(to), y)], colour, width)?;
-            x += period;
-        }
-        Ok(())
+    /// A line in dashes.
+    pub(super) fn dashes(&self, points: &[At], colour: RGBColor, width: f64) -> Drawn<DB> {
+        let (on, off) = (4.0 + width, 4.0);
+        dashes(points, on, off).iter().try_for_each(|part| self.line(part, colour, width))
     }
 
     pub(super) fn dot(&self, at: At, radius: f64, colour: impl Color) -> Drawn<DB> {
@@ -121,6 +118,21 @@ impl<DB: DrawingBackend> Canvas<DB> {
         let pos = Pos::new(set.align, VPos::Top);
         TextStyle { font, color: set.colour.to_backend_color(), pos }
     }
+}
+
+/// A text, or where it is wider than that its beginning and end: names of runs often differ only in one of them.
+pub(super) fn fit(text: &str, em: f64, width: f64) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let without = |n: usize| {
+        let kept = letters.len() - n;
+        let (head, tail) = (kept.div_ceil(2), kept / 2);
+        letters[..head].iter().chain(&['…']).chain(&letters[letters.len() - tail..]).collect::<String>()
+    };
+    if text_width(text, em) <= width {
+        return text.to_owned();
+    }
+    let mut shortened = (1..=letters.len()).map(without);
+    shortened.find(|t| text_width(t, em) <= width).unwrap_or_default()
 }
 
 /// The width of a text in the bundled font.
@@ -148,4 +160,22 @@ fn register_fonts() {
             assert!(register_font(FAMILY, style, bytes).is_ok(), "the bundled font is sound");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_wide_keeps_both_ends() {
+        let name = "00003-mnist-dcgan28-small-lr-4";
+        assert_eq!(fit(name, 12.0, 1000.0), name);
+        for width in [150.0, 80.0, 40.0] {
+            let short = fit(name, 12.0, width);
+            assert!(text_width(&short, 12.0) <= width, "{short}");
+            let (head, tail) = short.split_once('…').unwrap();
+            assert!(!head.is_empty() && name.starts_with(head) && name.ends_with(tail), "{short}");
+        }
+        assert_eq!(fit(name, 12.0, 1.0), "");
+    }
 }

@@ -1,31 +1,38 @@
 //! A plot of panels: title, axes, curves and their labels.
 
+use std::borrow::Cow;
+
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{At, Canvas, Drawn, Type, text_width};
-use super::curve::{Point, clip, drawable, extent, runs, smooth, thin, ticks, y_extent};
-use super::plot::{Line, Panel};
+use super::canvas::{At, Canvas, Drawn, Type, fit, text_width};
+use super::curve::{Point, clip, drawable, extent, runs, smooth, thin, y_extent};
+use super::plot::{Axis, Line, Panel, Scale};
+use super::ticks::{Tick, log_ticks, ticks, whole_ticks};
 
-/// Blue, vermilion, green and purple of Okabe and Ito's palette, which people with any colour vision can tell apart.
-pub(super) const COLOURS: [RGBColor; 4] = [
+/// Okabe and Ito's palette, which people with any colour vision can tell apart, without its yellow, in which no text can
+/// be read on white.
+pub(super) const COLOURS: [RGBColor; 7] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
     RGBColor(0x00, 0x9E, 0x73),
     RGBColor(0xCC, 0x79, 0xA7),
+    RGBColor(0xE6, 0x9F, 0x00),
+    RGBColor(0x56, 0xB4, 0xE9),
+    RGBColor(0x00, 0x00, 0x00),
 ];
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub(super) const GREY: RGBColor = RGBColor(0x66, 0x66, 0x66);
 pub(super) const RULE: RGBColor = RGBColor(0xE6, 0xE6, 0xE6);
 pub(super) const WHITE: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+/// Short ticks between rules.
+const TICK: RGBColor = RGBColor(0xB0, 0xB0, 0xB0);
 
-const WIDTH: f64 = 960.0;
 const LEFT: f64 = 76.0;
 /// Above the first panel, with the title.
 const TOP: f64 = 48.0;
-/// The axes of one panel; above them its title, below them the numbers.
-const AXES: f64 = 250.0;
+/// Above a panel's axes is its title, below them are the numbers.
 const ABOVE: f64 = 30.0;
 const BELOW: f64 = 40.0;
 /// Under the last panel, for the name of the x axis.
@@ -36,61 +43,121 @@ const LABEL_STEP: f64 = 15.0;
 
 /// More points than this are drawn faint, with their moving average over them.
 const MANY: usize = 100;
+/// Of more curves than this only the moving averages are drawn: faint ones would lie over each other.
+const CROWD: usize = 4;
 /// More points than this are thinned: there are no more columns of pixels.
 const COLUMNS: usize = 750;
 /// The moving average goes over this part of the curve.
 const WINDOW: f64 = 0.04;
 
-/// The size of a plot in units of the canvas.
-pub(super) fn size(panels: usize) -> (u32, u32) {
-    (WIDTH as u32, (TOP + BOTTOM + panels as f64 * (ABOVE + AXES + BELOW)) as u32)
+/// What a plot is besides its panels.
+pub(super) struct Page<'a> {
+    pub title: &'a str,
+    pub x: Axis,
+    /// Panels side by side.
+    pub columns: usize,
 }
 
-/// Draws everything.
-pub(super) fn draw<DB: DrawingBackend>(canvas: &Canvas<DB>, title: &str, panels: &[Panel]) -> Drawn<DB> {
-    canvas.fill(WHITE)?;
-    canvas.text(title, (LEFT, 32.0), Type { em: 18.0, bold: true, colour: INK, align: HPos::Left })?;
-    let all = || panels.iter().flat_map(|p| &p.lines).flat_map(|l| &l.points).filter(|&&p| drawable(p));
-    let x_range = extent(all().map(|p| p.0));
-    let labels =
-        panels.iter().flat_map(|p| p.lines.iter().map(|l| &l.label).chain(p.reference.iter().map(|r| &r.1)));
-    // A vector drawing may be shown in a wider font.
-    let widest = labels.map(|l| text_width(l, SMALL) * 1.15).fold(0.0, f64::max);
-    let right = WIDTH - (widest + 24.0).clamp(30.0, WIDTH / 3.0);
-    for (i, panel) in panels.iter().enumerate() {
-        let top = TOP + ABOVE + i as f64 * (ABOVE + AXES + BELOW);
-        let y_range = panel.y_range.filter(|(low, high)| low < high && drawable((*low, *high)));
-        let frame = Frame {
-            left: LEFT,
-            right,
-            top,
-            bottom: top + AXES,
-            x_range,
-            y_range: y_range.unwrap_or_else(|| automatic(panel)),
-        };
-        frame.draw(canvas, panel, i + 1 == panels.len())?;
+impl Page<'_> {
+    /// A column's width, and the height of a panel's axes.
+    fn cell(&self) -> (f64, f64) {
+        if self.columns == 1 { (960.0, 250.0) } else { (600.0, 190.0) }
     }
-    canvas.present()
+
+    /// The size of the plot in units of the canvas.
+    pub(super) fn size(&self, panels: usize) -> (u32, u32) {
+        let ((width, axes), rows) = (self.cell(), panels.div_ceil(self.columns));
+        let height = TOP + BOTTOM + rows as f64 * (ABOVE + axes + BELOW);
+        ((width * self.columns as f64) as u32, height as u32)
+    }
+
+    /// Draws everything.
+    pub(super) fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, panels: &[Panel]) -> Drawn<DB> {
+        canvas.fill(WHITE)?;
+        canvas.text(
+            self.title,
+            (LEFT, 32.0),
+            Type { em: 18.0, bold: true, colour: INK, align: HPos::Left },
+        )?;
+        let all = || panels.iter().flat_map(|p| &p.lines).flat_map(|l| &l.points).filter(|&&p| drawable(p));
+        let x_range = extent(all().map(|p| p.0));
+        let (width, height) = self.cell();
+        for (i, panel) in panels.iter().enumerate() {
+            let (row, column) = (i / self.columns, i % self.columns);
+            let labels = panels.iter().skip(column).step_by(self.columns).flat_map(label_widths);
+            let room = (labels.fold(0.0, f64::max) + 24.0).clamp(30.0, width / 3.0);
+            let (left, top) = (width * column as f64, TOP + ABOVE + row as f64 * (ABOVE + height + BELOW));
+            let shown = along_axis(panel);
+            let y_range = shown.y_range.filter(|(low, high)| low < high && drawable((*low, *high)));
+            let frame = Frame {
+                left: left + LEFT,
+                right: left + width - room,
+                top,
+                bottom: top + height,
+                x_range,
+                y_range: y_range.unwrap_or_else(|| automatic(&shown)),
+                label_width: room - 12.0,
+                panel: &shown,
+            };
+            frame.draw(canvas, self.x, i + self.columns >= panels.len())?;
+            frame.note(canvas, panel)?;
+        }
+        canvas.present()
+    }
 }
 
-/// The y range of a panel that does not say.
+/// How wide the labels of a panel are; a vector drawing may be shown in a wider font.
+fn label_widths(panel: &Panel) -> impl Iterator<Item = f64> {
+    let labels = panel.lines.iter().map(|l| &l.label).chain(panel.reference.iter().map(|r| &r.1));
+    labels.map(|label| text_width(label, SMALL) * 1.15)
+}
+
+/// Whether a logarithmic axis can show a value.
+fn on_log_axis(y: f64) -> bool {
+    (1e-30..1e30).contains(&y)
+}
+
+/// The panel with its values as they lie along the axis: on a logarithmic one, powers of ten. What has no place
+/// there becomes a gap.
+fn along_axis(panel: &Panel) -> Cow<'_, Panel> {
+    if panel.y_scale == Scale::Linear {
+        return Cow::Borrowed(panel);
+    }
+    let log = |y: f64| if on_log_axis(y) { y.log10() } else { f64::NAN };
+    let mut panel = panel.clone();
+    panel.y_range = panel.y_range.map(|(low, high)| (log(low), log(high)));
+    panel.lines.iter_mut().flat_map(|l| &mut l.points).for_each(|p| p.1 = log(p.1));
+    panel.reference.iter_mut().for_each(|r| r.0 = log(r.0));
+    Cow::Owned(panel)
+}
+
+/// The y range of a panel that does not say: of what it draws.
 fn automatic(panel: &Panel) -> (f64, f64) {
-    let values = panel.lines.iter().flat_map(|l| &l.points).filter(|&&p| drawable(p)).map(|p| p.1).collect();
     let references: Vec<f64> = panel.reference.iter().map(|r| r.0).filter(|&y| drawable((0.0, y))).collect();
-    y_extent(values, &references)
+    let points = panel.lines.iter().flat_map(|l| &l.points).filter(|&&p| drawable(p));
+    let range = y_extent(points.map(|p| p.1).collect(), &references);
+    if !crowded(panel) {
+        return range;
+    }
+    let strong = |line: &Line| average(line, range).into_iter().flatten().map(|p| p.1).collect::<Vec<_>>();
+    y_extent(panel.lines.iter().flat_map(strong).collect(), &references)
 }
 
-/// The axes of one panel: where they lie, and what they span.
-struct Frame {
+/// The axes of one panel: where they lie, what they span, and what is drawn in them.
+struct Frame<'a> {
     left: f64,
     right: f64,
     top: f64,
     bottom: f64,
     x_range: (f64, f64),
     y_range: (f64, f64),
+    /// The room for labels.
+    label_width: f64,
+    /// Its values are as they lie along the axis.
+    panel: &'a Panel,
 }
 
-impl Frame {
+impl Frame<'_> {
     fn x(&self, x: f64) -> f64 {
         self.left + (x - self.x_range.0) / (self.x_range.1 - self.x_range.0) * (self.right - self.left)
     }
@@ -107,85 +174,98 @@ impl Frame {
         (self.y_range.0..=self.y_range.1).contains(&y)
     }
 
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, panel: &Panel, last: bool) -> Drawn<DB> {
-        self.axes(canvas, panel, last)?;
-        let styled = || panel.lines.iter().zip(COLOURS.iter().cycle());
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, x: Axis, last: bool) -> Drawn<DB> {
+        self.axes(canvas, x, last)?;
+        let styled = || self.panel.lines.iter().zip(styles());
         // The faint curves come first, since they would hide the rest.
-        for (line, &colour) in styled().filter(|(line, _)| many(line)) {
-            self.curve(canvas, line, pale(colour), 0.75, thin)?;
+        if !crowded(self.panel) {
+            for (line, style) in styled().filter(|(line, _)| many(line)) {
+                let faint = Style { colour: pale(style.colour), width: 0.75, dashed: false };
+                let parts = runs(&line.points).map(|run| thin(run, stride(line)));
+                self.curve(canvas, parts, faint)?;
+            }
         }
-        for (y, _) in panel.reference.iter().filter(|r| self.shows(r.0)) {
-            canvas.dashes(self.left, self.right, self.y(*y), GREY, 1.0)?;
+        for (y, _) in self.panel.reference.iter().filter(|r| self.shows(r.0)) {
+            canvas.dashes(&[(self.left, self.y(*y)), (self.right, self.y(*y))], GREY, 1.0)?;
         }
-        for (line, &colour) in styled() {
-            let half = |run: &[Point], stride: usize| {
-                (run.len() as f64 * WINDOW / 2.0 / stride as f64).ceil() as usize
-            };
-            self.curve(canvas, line, colour, 1.75, |run, stride| {
-                if many(line) { smooth(run, stride, half(run, stride)) } else { run.to_vec() }
-            })?;
+        for (line, style) in styled() {
+            self.curve(canvas, average(line, self.y_range), style)?;
         }
-        self.labels(canvas, panel)?;
-        self.note(canvas, panel)
+        self.labels(canvas)
     }
 
-    fn axes<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, panel: &Panel, last: bool) -> Drawn<DB> {
+    fn axes<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, x_axis: Axis, last: bool) -> Drawn<DB> {
         let numbers = Type { em: SMALL, bold: false, colour: GREY, align: HPos::Right };
-        for (y, text) in ticks(self.y_range, 5) {
+        let mut widest: f64 = 0.0;
+        for (y, text) in self.y_ticks() {
             let y = self.y(y);
+            if text.is_empty() {
+                canvas.line(&[(self.left - 4.0, y), (self.left, y)], TICK, 1.0)?;
+                continue;
+            }
             canvas.line(&[(self.left, y), (self.right, y)], RULE, 1.0)?;
             canvas.text(&text, (self.left - 8.0, y + 4.3), numbers)?;
+            widest = widest.max(text_width(&text, SMALL));
         }
-        for (x, text) in ticks(self.x_range, 8) {
+        // As many as have room for their numbers.
+        let x_count = ((self.right - self.left) / 75.0).round().min(8.0) as usize;
+        let x_ticks = if x_axis.whole() { whole_ticks } else { ticks };
+        for (x, text) in x_ticks(self.x_range, x_count) {
             let x = self.x(x);
             canvas.line(&[(x, self.bottom), (x, self.bottom + 5.0)], GREY, 1.0)?;
             canvas.text(&text, (x, self.bottom + 19.0), Type { align: HPos::Center, ..numbers })?;
         }
         canvas.line(&[(self.left, self.bottom), (self.right, self.bottom)], GREY, 1.0)?;
         canvas.text(
-            &panel.title,
+            &self.panel.title,
             (self.left, self.top - 9.0),
             Type { em: 14.0, bold: true, colour: INK, align: HPos::Left },
         )?;
         let name = Type { em: SMALL, bold: false, colour: INK, align: HPos::Center };
-        canvas.text_upwards(&panel.y_label, (self.left - 48.0, (self.top + self.bottom) / 2.0), name)?;
+        let beside = self.left - (widest + 20.0).clamp(48.0, LEFT - SMALL);
+        canvas.text_upwards(&self.panel.y_label, (beside, (self.top + self.bottom) / 2.0), name)?;
         if last {
-            canvas.text("step", ((self.left + self.right) / 2.0, self.bottom + 42.0), name)?;
+            let centre = ((self.left + self.right) / 2.0, self.bottom + 42.0);
+            canvas.text(x_axis.label(), centre, name)?;
         }
         Ok(())
     }
 
-    /// Each stretch of a line, after `shape` has been at it, cut off where it leaves the axes.
+    fn y_ticks(&self) -> Vec<Tick> {
+        match self.panel.y_scale {
+            Scale::Linear => ticks(self.y_range, 5),
+            Scale::Log => log_ticks(self.y_range),
+        }
+    }
+
+    /// The stretches of a line, cut off where they leave the axes.
     fn curve<DB: DrawingBackend>(
         &self,
         canvas: &Canvas<DB>,
-        line: &Line,
-        colour: RGBColor,
-        width: f64,
-        shape: impl Fn(&[Point], usize) -> Vec<Point>,
+        stretches: impl IntoIterator<Item = Vec<Point>>,
+        style: Style,
     ) -> Drawn<DB> {
-        let stride = line.points.len().div_ceil(COLUMNS).max(1);
-        for run in runs(&line.points) {
-            for part in clip(&shape(run, stride), self.y_range) {
-                let places: Vec<At> = part.into_iter().map(|p| self.at(p)).collect();
-                match places[..] {
-                    [one] => canvas.dot(one, 2.0, colour)?,
-                    _ => canvas.line(&places, colour, width)?,
-                }
+        for part in stretches.into_iter().flat_map(|run| clip(&run, self.y_range)) {
+            let places: Vec<At> = part.into_iter().map(|p| self.at(p)).collect();
+            match places[..] {
+                [one] => canvas.dot(one, 2.0, style.colour)?,
+                _ if style.dashed => canvas.dashes(&places, style.colour, style.width)?,
+                _ => canvas.line(&places, style.colour, style.width)?,
             }
         }
         Ok(())
     }
 
     /// The names of the curves and of the dashed lines, at their right ends but never over each other.
-    fn labels<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, panel: &Panel) -> Drawn<DB> {
+    fn labels<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         let mut labels: Vec<(f64, &str, RGBColor, bool)> = Vec::new();
-        for (line, &colour) in panel.lines.iter().zip(COLOURS.iter().cycle()) {
-            if let Some(y) = end(line) {
-                labels.push((self.y(y.clamp(self.y_range.0, self.y_range.1)), &line.label, colour, true));
+        for (line, style) in self.panel.lines.iter().zip(styles()) {
+            if let Some(y) = end(line, self.y_range) {
+                let y = self.y(y.clamp(self.y_range.0, self.y_range.1));
+                labels.push((y, &line.label, style.colour, true));
             }
         }
-        for (y, label) in panel.reference.iter().filter(|r| self.shows(r.0)) {
+        for (y, label) in self.panel.reference.iter().filter(|r| self.shows(r.0)) {
             labels.push((self.y(*y), label, GREY, false));
         }
         labels.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -193,7 +273,7 @@ impl Frame {
         let places = spread(&wanted, LABEL_STEP, self.top, self.bottom);
         for ((_, text, colour, bold), y) in labels.into_iter().zip(places) {
             canvas.text(
-                text,
+                &fit(text, SMALL, self.label_width),
                 (self.right + 8.0, y + 4.3),
                 Type { em: SMALL, bold, colour, align: HPos::Left },
             )?;
@@ -201,19 +281,26 @@ impl Frame {
         Ok(())
     }
 
-    /// Says so where points lie outside of the axes.
-    fn note<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, panel: &Panel) -> Drawn<DB> {
-        let points = || panel.lines.iter().flat_map(|l| &l.points);
-        let lost = points().filter(|&&p| !drawable(p)).count();
-        let outside = points().filter(|&&p| drawable(p) && !self.shows(p.1)).count();
+    /// Says so where points of the panel as it was given lie outside of the axes.
+    fn note<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, given: &Panel) -> Drawn<DB> {
+        let points = |p: &'_ Panel, which: fn(&Point) -> bool| {
+            p.lines.iter().flat_map(|l| &l.points).filter(|p| which(p)).count()
+        };
+        let (total, known) = (points(given, |_| true), points(given, |&p| drawable(p)));
+        let placed = points(self.panel, |&p| drawable(p));
+        let shown = self.panel.lines.iter().flat_map(|l| &l.points);
+        let outside = shown.filter(|&&p| drawable(p) && !self.shows(p.1)).count();
         let mut notes = Vec::new();
-        if outside > 0 {
-            notes.push(format!("{outside} of {} points beyond the axis", points().count()));
+        if outside > 0 && !crowded(self.panel) {
+            notes.push(format!("{outside} of {total} points beyond the axis"));
         }
-        if lost > 0 {
-            notes.push(format!("{lost} not finite"));
+        if known > placed {
+            notes.push(format!("{} too small for the axis", known - placed));
         }
-        if points().next().is_none() {
+        if total > known {
+            notes.push(format!("{} missing or not finite", total - known));
+        }
+        if total == 0 {
             notes.push("no data".into());
         }
         let set = Type { em: 11.0, bold: false, colour: GREY, align: HPos::Right };
@@ -221,16 +308,52 @@ impl Frame {
     }
 }
 
+/// How a curve is drawn.
+#[derive(Clone, Copy)]
+struct Style {
+    colour: RGBColor,
+    width: f64,
+    dashed: bool,
+}
+
+/// The styles of curves in turn: when the colours are used up, they come again in dashes.
+fn styles() -> impl Iterator<Item = Style> {
+    let row = |dashed| COLOURS.into_iter().map(move |colour| Style { colour, width: 1.75, dashed });
+    [false, true].into_iter().flat_map(row).cycle()
+}
+
 fn many(line: &Line) -> bool {
     line.points.len() > MANY
 }
 
+fn crowded(panel: &Panel) -> bool {
+    panel.lines.len() > CROWD
+}
+
+/// Points of a line to a column of pixels.
+fn stride(line: &Line) -> usize {
+    line.points.len().div_ceil(COLUMNS).max(1)
+}
+
+/// The stretches of a line as they are drawn strong: of one with many points the moving average, in which a spike that
+/// leaves the axis has no part.
+fn average(line: &Line, (low, high): (f64, f64)) -> Vec<Vec<Point>> {
+    if !many(line) {
+        return runs(&line.points).map(<[Point]>::to_vec).collect();
+    }
+    let stride = stride(line);
+    let smoothed = |run: &[Point]| {
+        let shown: Vec<Point> = run.iter().copied().filter(|p| (low..=high).contains(&p.1)).collect();
+        smooth(&shown, stride, (shown.len() as f64 * WINDOW / 2.0 / stride as f64).ceil() as usize)
+    };
+    runs(&line.points).map(smoothed).collect()
+}
+
 /// Where the curve as drawn ends.
-fn end(line: &Line) -> Option<f64> {
-    let run = runs(&line.points).last()?;
-    let tail = if many(line) { run.len().div_ceil(50) } else { 1 };
-    let tail = &run[run.len() - tail..];
-    Some(tail.iter().map(|p| p.1).sum::<f64>() / tail.len() as f64)
+fn end(line: &Line, y_range: (f64, f64)) -> Option<f64> {
+    let drawn = average(line, y_range).into_iter().flatten().last();
+    // All of it may lie beyond the axis.
+    drawn.or_else(|| line.points.iter().copied().rfind(|&p| drawable(p))).map(|p| p.1)
 }
 
 /// A colour a third as strong, on white. Opaque, so that a curve that crosses itself stays even.
@@ -265,5 +388,26 @@ mod tests {
         assert_eq!(spread(&[10.0, 50.0], 15.0, 0.0, 100.0), [10.0, 50.0]);
         assert_eq!(spread(&[10.0, 12.0, 50.0], 15.0, 0.0, 100.0), [10.0, 25.0, 50.0]);
         assert_eq!(spread(&[90.0, 98.0, 100.0], 15.0, 0.0, 100.0), [70.0, 85.0, 100.0]);
+    }
+    #[test]
+    fn a_spike_beyond_the_axis_has_no_part_in_the_average() {
+        let mut line = Line { label: "D".into(), points: (0..1000).map(|i| (i as f64, 1.0)).collect() };
+        line.points[500].1 = 1e6;
+        let strong = average(&line, (0.0, 2.0)).concat();
+        assert!(strong.len() > 400 && strong.iter().all(|p| (p.1 - 1.0).abs() < 1e-12));
+        assert_eq!(end(&line, (0.0, 2.0)), Some(1.0));
+        // Nor does it stretch the axis of a panel whose faint curves are left out.
+        let mut other = line.clone();
+        other.points.iter_mut().for_each(|p| p.1 += 0.25 * (p.0 % 2.0));
+        let lines = [vec![line], vec![other; CROWD]].concat();
+        let (low, high) = automatic(&Panel { lines, ..Panel::default() });
+        assert!(low > 0.9 && low < 1.0 && high > 1.1 && high < 1.3, "{low} {high}");
+    }
+
+    #[test]
+    fn two_rows_of_styles_differ() {
+        let looks: Vec<_> = styles().take(2 * COLOURS.len() + 1).map(|s| (s.colour, s.dashed)).collect();
+        let differ = (0..looks.len() - 1).all(|i| !looks[..i].contains(&looks[i]));
+        assert!(differ && looks[0] == looks[looks.len() - 1]);
     }
 }

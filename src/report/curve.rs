@@ -1,4 +1,4 @@
-//! What is done to numbers before they are drawn: ranges, ticks, thinning, smoothing, clipping.
+//! What is done to numbers before they are drawn: ranges, thinning, smoothing, clipping, dashes.
 
 /// A point in the units of the data.
 pub(super) type Point = (f64, f64);
@@ -29,17 +29,27 @@ pub(super) fn thin(run: &[Point], stride: usize) -> Vec<Point> {
     run.chunks(stride).flat_map(extremes).flatten().collect()
 }
 
-/// The centred moving average over `2 * half + 1` groups of `stride` points, fewer at the ends but as many on
-/// either side, so that a slope stays a slope up to the end.
+/// The moving average over `2 * half + 1` groups of `stride` points. At the ends, where fewer are on one side, it is
+/// the straight line through the first or last so many by least squares: a slope stays a slope, and noise is evened
+/// out up to the end.
 pub(super) fn smooth(run: &[Point], stride: usize, half: usize) -> Vec<Point> {
     let mean = |points: &[Point]| {
         let n = points.len() as f64;
         (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n)
     };
     let groups: Vec<Point> = run.chunks(stride).map(mean).collect();
+    let size = (2 * half + 1).min(groups.len());
     let at = |i: usize| {
-        let reach = half.min(i).min(groups.len() - 1 - i);
-        mean(&groups[i - reach..=i + reach])
+        let first = i.saturating_sub(half).min(groups.len() - size);
+        let window = &groups[first..first + size];
+        let (centre, level) = mean(window);
+        if first + half == i && size > 2 * half {
+            return (centre, level);
+        }
+        let sum = |f: fn(f64, f64) -> f64| window.iter().map(|p| f(p.0 - centre, p.1 - level)).sum::<f64>();
+        let (spread, common) = (sum(|x, _| x * x), sum(|x, y| x * y));
+        let slope = if spread > 0.0 { common / spread } else { 0.0 };
+        (groups[i].0, level + slope * (groups[i].0 - centre))
     };
     (0..groups.len()).map(at).collect()
 }
@@ -67,6 +77,36 @@ pub(super) fn clip(line: &[Point], (low, high): (f64, f64)) -> Vec<Vec<Point>> {
     }
     parts.push(part);
     parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// The dashes of a polyline: `on` drawn and `off` left out in turn, measured along it.
+pub(super) fn dashes(line: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
+    let (mut parts, mut part) = (Vec::new(), Vec::new());
+    let (mut drawing, mut left) = (true, on);
+    part.extend(line.first());
+    for pair in line.windows(2) {
+        let (mut a, b) = (pair[0], pair[1]);
+        let mut length = (b.0 - a.0).hypot(b.1 - a.1);
+        while length > left {
+            let t = left / length;
+            a = (a.0 + (b.0 - a.0) * t, a.1 + (b.1 - a.1) * t);
+            length -= left;
+            if drawing {
+                part.push(a);
+                parts.push(std::mem::take(&mut part));
+            } else {
+                part.push(a);
+            }
+            drawing = !drawing;
+            left = if drawing { on } else { off };
+        }
+        left -= length;
+        if drawing {
+            part.push(b);
+        }
+    }
+    parts.extend((!part.is_empty()).then_some(part));
     parts
 }
 
@@ -103,56 +143,9 @@ pub(super) fn y_extent(mut values: Vec<f64>, always: &[f64]) -> (f64, f64) {
     (low - room, high + room)
 }
 
-/// About `count` round numbers in a range, and the text of each.
-pub(super) fn ticks((low, high): (f64, f64), count: usize) -> Vec<(f64, String)> {
-    let rough = (high - low) / count as f64;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|&s| s >= rough * 0.999).unwrap();
-    let first = (low / step - 1e-6).ceil() as i64;
-    let last = (high / step + 1e-6).floor() as i64;
-    let largest = low.abs().max(high.abs());
-    (first..=last).map(|i| (i as f64 * step, tick_text(i as f64 * step, step, largest))).collect()
-}
-
-/// `step` and `largest` are the same for a whole axis, so that its numbers are alike.
-fn tick_text(value: f64, step: f64, largest: f64) -> String {
-    let text = if value == 0.0 {
-        "0".into()
-    } else if largest >= 1e10 || step < 1e-5 {
-        format!("{:.1e}", value)
-    } else if step >= 1e6 {
-        format!("{:.0}M", value / 1e6)
-    } else if step >= 1e3 {
-        format!("{:.0}k", value / 1e3)
-    } else {
-        let decimals = (-step.log10()).ceil().max(0.0) as usize;
-        format!("{value:.decimals$}")
-    };
-    text.replace('-', "\u{2212}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn texts(range: Point, count: usize) -> Vec<String> {
-        ticks(range, count).into_iter().map(|t| t.1).collect()
-    }
-
-    #[test]
-    fn ticks_are_round_and_alike() {
-        assert_eq!(texts((0.0, 1.0), 5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(texts((-1.3, 1.2), 4), ["\u{2212}1", "0", "1"]);
-        assert_eq!(texts((0.0, 23450.0), 5), ["0", "5k", "10k", "15k", "20k"]);
-        assert_eq!(texts((1.0, 2000.0), 4), ["500", "1000", "1500", "2000"]);
-        assert_eq!(texts((0.0, 4e6), 4), ["0", "1M", "2M", "3M", "4M"]);
-        assert_eq!(texts((0.012, 0.05), 4), ["0.02", "0.03", "0.04", "0.05"]);
-        for exponent in -25..29 {
-            let high = 3.0 * 10f64.powi(exponent);
-            let n = ticks((-high, high), 5).len();
-            assert!((3..=8).contains(&n), "{n} ticks up to {high}");
-        }
-    }
 
     #[test]
     fn thinning_keeps_the_extremes() {
@@ -173,7 +166,11 @@ mod tests {
             assert!((y - 2.0 * x).abs() < 1e-9);
         }
         let noise: Vec<Point> = (0..400).map(|i| (i as f64, if i % 2 == 0 { 1.0 } else { -1.0 })).collect();
-        assert!(smooth(&noise, 1, 10)[10..390].iter().all(|p| p.1.abs() < 0.05));
+        let even = smooth(&noise, 1, 10);
+        assert!(even[10..390].iter().all(|p| p.1.abs() < 0.05));
+        assert!(even.iter().all(|p| p.1.abs() < 0.2), "at the ends as well");
+        assert_eq!(smooth(&[(1.0, 3.0)], 1, 0), [(1.0, 3.0)]);
+        assert_eq!(smooth(&[(1.0, 3.0); 4], 1, 3), [(1.0, 3.0); 4]);
     }
 
     #[test]
@@ -187,6 +184,20 @@ mod tests {
         assert!(close(parts[2][0], (2.0 + 1.0 / 1.5, 0.0)));
         assert_eq!(clip(&line[..1], (0.0, 1.0)), [[(0.0, 0.5)]]);
         assert!(clip(&[(0.0, 5.0), (1.0, 6.0)], (0.0, 1.0)).is_empty());
+    }
+
+    #[test]
+    fn dashes_go_around_corners() {
+        let length = |part: &Vec<Point>| -> f64 {
+            part.windows(2).map(|p| (p[1].0 - p[0].0).hypot(p[1].1 - p[0].1)).sum()
+        };
+        let parts = dashes(&[(0.0, 0.0), (4.0, 0.0), (4.0, 10.0), (4.0, 10.0), (9.0, 10.0)], 5.0, 2.0);
+        // 19 long: three dashes of 5 and gaps of 2 take up all of it.
+        assert_eq!(parts.iter().map(length).collect::<Vec<_>>(), [5.0, 5.0, 5.0]);
+        assert_eq!(parts[0], [(0.0, 0.0), (4.0, 0.0), (4.0, 1.0)]);
+        assert_eq!(parts[2].last(), Some(&(9.0, 10.0)));
+        assert_eq!(dashes(&[(1.0, 1.0)], 5.0, 2.0), [[(1.0, 1.0)]]);
+        assert!(dashes(&[], 5.0, 2.0).is_empty());
     }
 
     #[test]

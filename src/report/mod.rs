@@ -3,23 +3,32 @@
 mod animation;
 mod canvas;
 mod chart;
+mod comparison;
 mod curve;
 mod environment;
+mod figures;
 mod folder;
 mod grid;
+mod history;
 mod log;
 mod pictures;
 mod plot;
 mod render;
 mod scatter;
 pub mod tensorboard;
+mod ticks;
 
 pub use animation::save_gif;
+pub use comparison::{ComparedRun, save_comparison};
 pub use environment::{Environment, memory_mb, peak_memory_mb, processor};
+pub use figures::{FigureFormat, LossFacts, RunFigures};
 pub(crate) use folder::run_folder;
 pub use grid::{GridStyle, encode_grid, save_grid};
+pub use history::History;
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
-pub use plot::{Line, LossHistory, Panel, encode_plot_png, encode_plot_svg, plot_losses, save_plot};
+pub use plot::{
+    Axis, Line, LossHistory, Panel, Scale, encode_plot_png, encode_plot_svg, plot_losses, save_plot,
+};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};
 pub use tensorboard::EventLog;

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::path::Path;
+use std::str::FromStr;
 
 use plotters::prelude::DrawingBackend;
 
 use super::canvas::{Canvas, Drawn};
-use super::chart;
+use super::chart::Page;
 use super::render::{self, Drawing};
-use crate::Result;
+use crate::names::unknown;
+use crate::{Error, Result};
 
 /// A curve.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +34,67 @@ pub struct Panel {
     pub lines: Vec<Line>,
     /// Values to compare them with and their names, drawn as dashed lines.
     pub reference: Vec<(f64, String)>,
+    /// How the y axis runs.
+    pub y_scale: Scale,
+}
+
+/// How an axis runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// In proportion to the values.
+    #[default]
+    Linear,
+    /// In proportion to the logarithms of the values. What is 0 or below has no place on it: it leaves a gap, and the
+    /// panel says how many there are. The moving average of a curve is that of the logarithms: a geometric mean.
+    Log,
+}
+
+/// What curves are drawn over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Axis {
+    /// Training steps.
+    #[default]
+    Step,
+    /// Thousands of real images seen.
+    Kimg,
+    /// Seconds since the run started.
+    Seconds,
+}
+
+impl Axis {
+    /// Every axis.
+    pub const ALL: [Axis; 3] = [Axis::Step, Axis::Kimg, Axis::Seconds];
+
+    /// The name in flags, and the field of the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Axis::Step => "step",
+            Axis::Kimg => "kimg",
+            Axis::Seconds => "seconds",
+        }
+    }
+
+    /// What is written under it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Axis::Step => "step",
+            Axis::Kimg => "real images seen, thousands",
+            Axis::Seconds => "time, s",
+        }
+    }
+
+    /// Whether it has whole numbers only.
+    pub(super) fn whole(self) -> bool {
+        self == Axis::Step
+    }
+}
+
+impl FromStr for Axis {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Axis> {
+        let names = Axis::ALL.map(Axis::name);
+        Axis::ALL.into_iter().find(|a| a.name() == s).ok_or_else(|| unknown("axis", s, &names))
+    }
 }
 
 /// Saves a plot of panels one above the other, with a common axis of steps. The file appears whole or not at all.
@@ -42,30 +105,37 @@ pub struct Panel {
 ///
 /// Fails if the file cannot be written or has another extension.
 pub fn save_plot(path: impl AsRef<Path>, title: &str, panels: &[Panel]) -> Result<()> {
-    render::save(path.as_ref(), &Plot { title, panels })
+    render::save(path.as_ref(), &Plot::column(title, panels))
 }
 
 /// The PNG of [`save_plot`] in memory.
 pub fn encode_plot_png(title: &str, panels: &[Panel]) -> io::Result<Vec<u8>> {
-    render::png(&Plot { title, panels })
+    render::png(&Plot::column(title, panels))
 }
 
 /// The SVG of [`save_plot`] in memory, to be written to a file or into a page.
 pub fn encode_plot_svg(title: &str, panels: &[Panel]) -> io::Result<String> {
-    render::svg(&Plot { title, panels })
+    render::svg(&Plot::column(title, panels))
 }
 
-struct Plot<'a> {
-    title: &'a str,
-    panels: &'a [Panel],
+/// Panels on a page.
+pub(super) struct Plot<'a> {
+    pub page: Page<'a>,
+    pub panels: &'a [Panel],
+}
+
+impl<'a> Plot<'a> {
+    fn column(title: &'a str, panels: &'a [Panel]) -> Plot<'a> {
+        Plot { page: Page { title, x: Axis::Step, columns: 1 }, panels }
+    }
 }
 
 impl Drawing for Plot<'_> {
     fn size(&self) -> (u32, u32) {
-        chart::size(self.panels.len())
+        self.page.size(self.panels.len())
     }
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
-        chart::draw(canvas, self.title, self.panels)
+        self.page.draw(canvas, self.panels)
     }
 }
 
@@ -101,6 +171,7 @@ impl LossHistory {
             y_range: None,
             lines: vec![line("D", &self.d_loss), line("G", &self.g_loss)],
             reference: self.equilibrium.clone(),
+            y_scale: Scale::Linear,
         };
         let outputs = Panel {
             title: "Discriminator output".into(),
@@ -108,6 +179,7 @@ impl LossHistory {
             y_range: self.probabilities.then_some((0.0, 1.0)),
             lines: vec![line("D(x)", &self.d_real), line("D(G(z))", &self.d_fake)],
             reference: if self.probabilities { vec![(0.5, "undecided, 1/2".into())] } else { Vec::new() },
+            y_scale: Scale::Linear,
         };
         if self.d_real.is_empty() && self.d_fake.is_empty() { vec![losses] } else { vec![losses, outputs] }
     }
@@ -215,10 +287,15 @@ mod tests {
                 let lines =
                     (0..6).map(|i| Line { label: format!("line {i}"), points: points(n, i) }).collect();
                 let reference = odd.iter().map(|&y| (y, format!("{y}"))).collect();
-                let panel = Panel { title: "odd".into(), y_label: "y".into(), y_range, lines, reference };
-                let svg = encode_plot_svg("odd", &[panel]).unwrap();
-                assert_eq!(svg.contains("not finite"), n > 0);
-                assert_eq!(svg.contains("no data"), n == 0);
+                let (title, y_label) = ("odd".into(), "y".into());
+                let mut panel = Panel { title, y_label, y_range, lines, reference, y_scale: Scale::Linear };
+                for y_scale in [Scale::Linear, Scale::Log] {
+                    panel.y_scale = y_scale;
+                    let svg = encode_plot_svg("odd", std::slice::from_ref(&panel)).unwrap();
+                    assert_eq!(svg.contains("missing or not finite"), n > 0);
+                    assert_eq!(svg.contains("too small for the axis"), n > 0 && y_scale == Scale::Log);
+                    assert_eq!(svg.contains("no data"), n == 0);
+                }
             }
         }
         let everywhere = |x| Panel {

@@ -9,8 +9,9 @@ use plotters::style::{Color, RGBColor};
 
 use super::canvas::{At, Canvas, Drawn, Type, text_width};
 use super::chart::{COLOURS, GREY, INK, RULE, WHITE};
-use super::curve::{drawable, extent, ticks};
+use super::curve::{drawable, extent};
 use super::render::{self, Drawing};
+use super::ticks::ticks;
 use crate::Result;
 
 /// A set of points of one colour.

@@ -50,7 +50,7 @@ for p in pictures:
 
 batch = int(re.search(r"^batch = (\d+)", (run / "config.toml").read_text(), re.M)[1])
 histograms = 0
-for tag in ("logits/real", "logits/fake"):
+for tag in ("outputs/real", "outputs/fake"):
     for e in events.Histograms(tag):
         h = e.histogram_value
         assert h.num == sum(h.bucket) == batch, f"{tag} at {e.step}: {h.num} of {batch}, {sum(h.bucket)} in buckets"

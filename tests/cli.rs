@@ -25,7 +25,8 @@ fn a_short_run_leaves_everything_behind() {
     assert!(err.contains("step 25/25") && err.contains("images/s"), "plain lines without a terminal: {err}");
 
     let dir = Path::new(&dir);
-    for file in ["samples/real.png", "samples/kimg-00000.0.png", "samples/kimg-00001.6.png", "plots/loss.png"]
+    for file in
+        ["samples/real.png", "samples/kimg-00000.0.png", "samples/kimg-00001.6.png", "plots/training.png"]
     {
         let png = std::fs::read(dir.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         assert_eq!(&png[1..4], b"PNG", "{file}");

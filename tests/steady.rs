@@ -75,7 +75,7 @@ fn whole_run(recipe: &str, data: &Arc<Dataset>) {
     let run = Run::create(Some(&dir), "mnist", trainer.config()).unwrap();
     let mut after_first = None;
     run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |event| match event {
-        Event::Wrote(path) if path.ends_with("plots/loss.png") => {
+        Event::Wrote(path) if path.ends_with("plots/training.png") => {
             after_first.get_or_insert_with(misses);
         }
         _ => {}

@@ -1,6 +1,6 @@
 //! What a run's folder says of it, for the commands that only look.
 
-use crate::gan::{Loss, Output, latest_checkpoint};
+use crate::gan::{Loss, StepConfig, latest_checkpoint};
 use crate::report::{LossFacts, read_log};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -82,11 +82,9 @@ impl Recorded {
             return Ok(LossFacts::default());
         };
         let loss = name.parse::<Loss>();
-        let loss = loss.map_err(|e| Error::format(self.dir.join("config.toml"), e.to_string()))?.get();
-        // Smoothed labels move the equilibrium.
-        let smoothed = step.get("real_label").and_then(toml::Value::as_float).is_some_and(|t| t != 1.0);
-        let (d, g) = if smoothed { (None, None) } else { (Some(loss.equilibrium().0), loss.equilibrium().1) };
-        Ok(LossFacts { d_equilibrium: d, g_equilibrium: g, probabilities: loss.output() != Output::Score })
+        let loss = loss.map_err(|e| Error::format(self.dir.join("config.toml"), e.to_string()))?;
+        let real_label = step.get("real_label").and_then(toml::Value::as_float).unwrap_or(1.0);
+        Ok(StepConfig { loss, real_label, ..StepConfig::default() }.loss_facts())
     }
 
     /// Steps done at the newest checkpoint, if there is one.

@@ -56,12 +56,16 @@ pub struct Statistics {
     loss: Loss,
     /// Those of the last step seen.
     pub last: StepStatistics,
+    /// Whether to keep D's outputs.
+    pub keep_outputs: bool,
+    /// D's outputs on the real batch and on the fakes of its last update, if they are kept.
+    pub outputs: Vec<Vec<f32>>,
 }
 
 impl Statistics {
     /// For games with this loss.
     pub fn new(loss: Loss) -> Statistics {
-        Statistics { loss, last: StepStatistics::default() }
+        Statistics { loss, last: StepStatistics::default(), keep_outputs: false, outputs: Vec::new() }
     }
 
     /// Mean probability, and the share above one half; or mean score, and the share above zero.
@@ -84,6 +88,9 @@ impl Probe for Statistics {
     fn discriminator(&mut self, u: &DiscriminatorUpdate) {
         let ((d_real, acc_real), (d_fake, called_real)) = (self.verdict(u.real), self.verdict(u.fake));
         let logits = [u.real, u.fake].map(|out| self.logits(out));
+        if self.keep_outputs {
+            self.outputs = [u.real, u.fake].map(|out| out.to_dtype(DType::F32).to_vec()).into();
+        }
         let last = &mut self.last;
         (last.d_loss, last.penalty, last.d_real, last.acc_real) = (u.loss, u.penalty, d_real, acc_real);
         (last.logit_real, last.logit_rms_real) = logits[0].unzip();

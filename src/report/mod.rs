@@ -27,8 +27,6 @@ pub use grid::{GridStyle, encode_grid, save_grid};
 pub use history::History;
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
-pub use plot::{
-    Axis, Line, LossHistory, Panel, Scale, encode_plot_png, encode_plot_svg, plot_losses, save_plot,
-};
+pub use plot::{Axis, Line, Panel, Scale, encode_plot_png, encode_plot_svg, save_plot};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};
 pub use tensorboard::EventLog;

@@ -139,74 +139,40 @@ impl Drawing for Plot<'_> {
     }
 }
 
-/// What a training run records for its plot; the series have one value per entry of `step`, or none.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LossHistory {
-    /// The steps at which the values were taken.
-    pub step: Vec<f64>,
-    /// The discriminator's loss.
-    pub d_loss: Vec<f64>,
-    /// The generator's loss.
-    pub g_loss: Vec<f64>,
-    /// The mean of D over real images.
-    pub d_real: Vec<f64>,
-    /// The mean of D over generated images.
-    pub d_fake: Vec<f64>,
-    /// Losses where neither player can gain and their names, such as `(1.386, "2 ln 2")`.
-    pub equilibrium: Vec<(f64, String)>,
-    /// Whether D gives probabilities, which are shown from 0 to 1 with a line at 1/2, or unbounded scores.
-    pub probabilities: bool,
-}
-
-impl LossHistory {
-    /// The panels that [`plot_losses`] draws: the losses, and D's outputs if there are any.
-    pub fn panels(&self) -> Vec<Panel> {
-        let line = |label: &str, values: &[f64]| Line {
-            label: label.into(),
-            points: self.step.iter().copied().zip(values.iter().copied()).collect(),
-        };
-        let losses = Panel {
-            title: "Losses".into(),
-            y_label: "loss".into(),
-            y_range: None,
-            lines: vec![line("D", &self.d_loss), line("G", &self.g_loss)],
-            reference: self.equilibrium.clone(),
-            y_scale: Scale::Linear,
-        };
-        let outputs = Panel {
-            title: "Discriminator output".into(),
-            y_label: if self.probabilities { "probability of real" } else { "mean score" }.into(),
-            y_range: self.probabilities.then_some((0.0, 1.0)),
-            lines: vec![line("D(x)", &self.d_real), line("D(G(z))", &self.d_fake)],
-            reference: if self.probabilities { vec![(0.5, "undecided, 1/2".into())] } else { Vec::new() },
-            y_scale: Scale::Linear,
-        };
-        if self.d_real.is_empty() && self.d_fake.is_empty() { vec![losses] } else { vec![losses, outputs] }
-    }
-}
-
-/// Saves the plot of a run's losses and of D's outputs, headed by the recipe's name; see [`save_plot`].
-pub fn plot_losses(path: impl AsRef<Path>, recipe: &str, history: &LossHistory) -> Result<()> {
-    save_plot(path, recipe, &history.panels())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::atomic::tests::Folder;
     use std::fs;
 
-    fn history(n: usize) -> LossHistory {
-        let series = |f: fn(f64) -> f64| (0..n).map(|i| f(i as f64)).collect::<Vec<f64>>();
-        LossHistory {
-            step: series(|i| i + 1.0),
-            d_loss: series(|i| 1.4 + 0.3 * (i * 1.7).sin()),
-            g_loss: series(|i| 0.7 + 0.3 * (i * 2.3).cos()),
-            d_real: series(|i| 0.6 + 0.1 * (i * 1.1).sin()),
-            d_fake: series(|i| 0.4 + 0.1 * (i * 1.3).sin()),
-            equilibrium: vec![(1.386, "2 ln 2 & <so on>".into())],
-            probabilities: true,
-        }
+    /// Losses, and outputs that are probabilities, of `n` steps.
+    fn panels(n: usize) -> Vec<Panel> {
+        let line = |label: &str, f: fn(f64) -> f64| Line {
+            label: label.into(),
+            points: (0..n).map(|i| (i as f64 + 1.0, f(i as f64))).collect(),
+        };
+        let losses = Panel {
+            title: "Losses".into(),
+            y_label: "loss".into(),
+            lines: vec![
+                line("D", |i| 1.4 + 0.3 * (i * 1.7).sin()),
+                line("G", |i| 0.7 + 0.3 * (i * 2.3).cos()),
+            ],
+            reference: vec![(1.386, "2 ln 2 & <so on>".into())],
+            ..Panel::default()
+        };
+        let outputs = Panel {
+            title: "Discriminator output".into(),
+            y_label: "probability of real".into(),
+            y_range: Some((0.0, 1.0)),
+            lines: vec![
+                line("D(x)", |i| 0.6 + 0.1 * (i * 1.1).sin()),
+                line("D(G(z))", |i| 0.4 + 0.1 * (i * 1.3).sin()),
+            ],
+            reference: vec![(0.5, "undecided, 1/2".into())],
+            ..Panel::default()
+        };
+        vec![losses, outputs]
     }
 
     /// How many pixels of a PNG are close to a colour.
@@ -222,7 +188,7 @@ mod tests {
         let f = Folder::new("plot-png");
         let path = f.0.join("losses.PNG");
         for n in [2, 50, 5000] {
-            plot_losses(&path, "dcgan", &history(n)).unwrap();
+            save_plot(&path, "dcgan", &panels(n)).unwrap();
             let png = fs::read(&path).unwrap();
             let size = image::load_from_memory(&png).unwrap().into_rgb8().dimensions();
             assert_eq!(size, (1920, 1416));
@@ -232,17 +198,14 @@ mod tests {
             }
             assert!(count(&png, [255; 3]) > 1920 * 1416 / 2);
         }
-        assert_eq!(
-            encode_plot_png("a", &history(300).panels()).unwrap(),
-            encode_plot_png("a", &history(300).panels()).unwrap()
-        );
+        assert_eq!(encode_plot_png("a", &panels(300)).unwrap(), encode_plot_png("a", &panels(300)).unwrap());
     }
 
     #[test]
     fn an_svg_holds_the_words() {
         let f = Folder::new("plot-svg");
         let path = f.0.join("losses.svg");
-        plot_losses(&path, "wgan <gp>", &history(500)).unwrap();
+        save_plot(&path, "wgan <gp>", &panels(500)).unwrap();
         let svg = fs::read_to_string(&path).unwrap();
         assert!(svg.starts_with("<svg width=\"960\" height=\"708\" viewBox=\"0 0 3840 2832\""));
         assert!(svg.trim_end().ends_with("</svg>"));
@@ -252,17 +215,6 @@ mod tests {
             assert!(svg.lines().any(|line| line == words || line.contains(words)), "{words}");
         }
         assert!(svg.contains("#0072B2") && svg.contains("#D55E00"));
-    }
-
-    #[test]
-    fn the_panels_follow_what_was_recorded() {
-        let mut h = history(10);
-        assert_eq!(h.panels()[1].y_range, Some((0.0, 1.0)));
-        h.probabilities = false;
-        assert_eq!((h.panels()[1].y_range, h.panels()[1].reference.len()), (None, 0));
-        (h.d_real, h.d_fake) = (Vec::new(), Vec::new());
-        assert_eq!(h.panels().len(), 1);
-        assert_eq!(h.panels()[0].lines[1].points[3], (4.0, h.g_loss[3]));
     }
 
     #[test]
@@ -310,16 +262,16 @@ mod tests {
 
     #[test]
     fn rare_spikes_are_mentioned() {
-        let mut h = history(1000);
-        h.d_loss[400] = 1e4;
-        let svg = encode_plot_svg("spike", &h.panels()).unwrap();
+        let mut spiky = panels(1000);
+        spiky[0].lines[0].points[400].1 = 1e4;
+        let svg = encode_plot_svg("spike", &spiky).unwrap();
         assert!(svg.contains("1 of 2000 points beyond the axis"));
     }
 
     #[test]
     fn other_extensions_are_refused() {
         for name in ["losses.jpg", "losses"] {
-            let text = plot_losses(name, "", &history(3)).unwrap_err().to_string();
+            let text = save_plot(name, "", &panels(3)).unwrap_err().to_string();
             assert!(text.contains(name) && text.contains(".png or .svg"), "{text}");
         }
     }

@@ -171,6 +171,16 @@ impl EventLog {
         self.write(Event::now(step, vec![Summary::new(tag, Value::Image(picture))]))
     }
 
+    /// [`EventLog::image`] of a picture that says itself how large it is, and has three colours or shades of grey.
+    pub(crate) fn png(&mut self, step: u64, tag: &str, png: &[u8]) -> Result<()> {
+        // Behind the signature and the head of the first chunk: width, height, depth, kind of colour.
+        let number = |at: usize| {
+            png.get(at..at + 4).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])) as usize
+        };
+        let channels = if png.get(25) == Some(&2) { 3 } else { 1 };
+        self.image(step, tag, png, number(20), number(16), channels)
+    }
+
     /// Adds a distribution, in the buckets of [`Histogram`]. Values that are not finite are left out, and not counted.
     pub fn histogram(&mut self, step: u64, tag: &str, values: &[f32]) -> Result<()> {
         let histogram = Histogram::new(values);

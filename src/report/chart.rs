@@ -108,8 +108,9 @@ impl Page<'_> {
 
 /// How wide the labels of a panel are; a vector drawing may be shown in a wider font.
 fn label_widths(panel: &Panel) -> impl Iterator<Item = f64> {
-    let labels = panel.lines.iter().map(|l| &l.label).chain(panel.reference.iter().map(|r| &r.1));
-    labels.map(|label| text_width(label, SMALL) * 1.15)
+    let lines = panel.lines.iter().zip(styles()).map(|(line, style)| style.label(line));
+    let labels = lines.chain(panel.reference.iter().map(|r| Cow::Borrowed(&*r.1)));
+    labels.map(|label| text_width(&label, SMALL) * 1.15)
 }
 
 /// Whether a logarithmic axis can show a value.
@@ -258,22 +259,22 @@ impl Frame<'_> {
 
     /// The names of the curves and of the dashed lines, at their right ends but never over each other.
     fn labels<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
-        let mut labels: Vec<(f64, &str, RGBColor, bool)> = Vec::new();
+        let mut labels: Vec<(f64, Cow<str>, RGBColor, bool)> = Vec::new();
         for (line, style) in self.panel.lines.iter().zip(styles()) {
             if let Some(y) = end(line, self.y_range) {
                 let y = self.y(y.clamp(self.y_range.0, self.y_range.1));
-                labels.push((y, &line.label, style.colour, true));
+                labels.push((y, style.label(line), style.colour, true));
             }
         }
         for (y, label) in self.panel.reference.iter().filter(|r| self.shows(r.0)) {
-            labels.push((self.y(*y), label, GREY, false));
+            labels.push((self.y(*y), Cow::Borrowed(label), GREY, false));
         }
         labels.sort_by(|a, b| a.0.total_cmp(&b.0));
         let wanted: Vec<f64> = labels.iter().map(|l| l.0).collect();
         let places = spread(&wanted, LABEL_STEP, self.top, self.bottom);
         for ((_, text, colour, bold), y) in labels.into_iter().zip(places) {
             canvas.text(
-                &fit(text, SMALL, self.label_width),
+                &fit(&text, SMALL, self.label_width),
                 (self.right + 8.0, y + 4.3),
                 Type { em: SMALL, bold, colour, align: HPos::Left },
             )?;
@@ -316,6 +317,17 @@ struct Style {
     dashed: bool,
 }
 
+impl Style {
+    /// The name of a line, with a sample of it where the colour alone does not tell which it is.
+    fn label(self, line: &Line) -> Cow<'_, str> {
+        if self.dashed {
+            Cow::Owned(format!("\u{2013} \u{2013} {}", line.label))
+        } else {
+            Cow::Borrowed(&line.label)
+        }
+    }
+}
+
 /// The styles of curves in turn: when the colours are used up, they come again in dashes.
 fn styles() -> impl Iterator<Item = Style> {
     let row = |dashed| COLOURS.into_iter().map(move |colour| Style { colour, width: 1.75, dashed });
@@ -323,7 +335,7 @@ fn styles() -> impl Iterator<Item = Style> {
 }
 
 fn many(line: &Line) -> bool {
-    line.points.len() > MANY
+    line.points.len() > MANY && !line.exact
 }
 
 fn crowded(panel: &Panel) -> bool {
@@ -338,10 +350,10 @@ fn stride(line: &Line) -> usize {
 /// The stretches of a line as they are drawn strong: of one with many points the moving average, in which a spike that
 /// leaves the axis has no part.
 fn average(line: &Line, (low, high): (f64, f64)) -> Vec<Vec<Point>> {
-    if !many(line) {
-        return runs(&line.points).map(<[Point]>::to_vec).collect();
-    }
     let stride = stride(line);
+    if !many(line) {
+        return runs(&line.points).map(|run| thin(run, stride)).collect();
+    }
     let smoothed = |run: &[Point]| {
         let shown: Vec<Point> = run.iter().copied().filter(|p| (low..=high).contains(&p.1)).collect();
         smooth(&shown, stride, (shown.len() as f64 * WINDOW / 2.0 / stride as f64).ceil() as usize)
@@ -391,7 +403,8 @@ mod tests {
     }
     #[test]
     fn a_spike_beyond_the_axis_has_no_part_in_the_average() {
-        let mut line = Line { label: "D".into(), points: (0..1000).map(|i| (i as f64, 1.0)).collect() };
+        let points = (0..1000).map(|i| (i as f64, 1.0)).collect();
+        let mut line = Line { label: "D".into(), points, exact: false };
         line.points[500].1 = 1e6;
         let strong = average(&line, (0.0, 2.0)).concat();
         assert!(strong.len() > 400 && strong.iter().all(|p| (p.1 - 1.0).abs() < 1e-12));
@@ -402,6 +415,13 @@ mod tests {
         let lines = [vec![line], vec![other; CROWD]].concat();
         let (low, high) = automatic(&Panel { lines, ..Panel::default() });
         assert!(low > 0.9 && low < 1.0 && high > 1.1 && high < 1.3, "{low} {high}");
+    }
+
+    #[test]
+    fn what_has_no_noise_keeps_its_corners() {
+        let points: Vec<Point> = (0..1000).map(|i| (i as f64, (i as f64).min(300.0))).collect();
+        let line = Line { label: "lr".into(), points: points.clone(), exact: true };
+        assert_eq!(average(&line, (0.0, 300.0)), [points]);
     }
 
     #[test]

@@ -75,7 +75,11 @@ pub fn save_comparison(path: impl AsRef<Path>, title: &str, runs: &[ComparedRun]
 /// Those of a row's panels that any run has something for.
 fn panels(&(titles, y_label, fields): &Row, runs: &[ComparedRun], x: Axis) -> Vec<Panel> {
     let panel = |(title, field): (&str, &str)| {
-        let line = |r: &ComparedRun| Line { label: r.name.clone(), points: r.history.points(x, field) };
+        let line = |r: &ComparedRun| Line {
+            label: r.name.clone(),
+            points: r.history.points(x, field),
+            exact: false,
+        };
         // A run without the field keeps its place, and with it the colours of those behind it.
         let lines: Vec<Line> = runs.iter().map(line).collect();
         let panel = Panel { title: title.into(), y_label: y_label.into(), lines, ..Panel::default() };

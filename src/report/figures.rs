@@ -185,6 +185,7 @@ impl RunFigures {
         let line = |&(label, field): &(&str, &str)| Line {
             label: label.into(),
             points: self.history.points(Axis::Step, field),
+            exact: false,
         };
         let lines: Vec<Line> = fields.iter().map(line).filter(|l| !l.points.is_empty()).collect();
         let panel = Panel { title: title.into(), y_label: y_label.into(), lines, ..Panel::default() };
@@ -251,7 +252,10 @@ impl RunFigures {
         let points = || panel.lines.iter().flat_map(|l| &l.points);
         let largest = points().filter(|&&p| drawable(p)).fold(0.0, |m: f64, p| m.max(p.1.abs()));
         let power = if largest > 0.0 { largest.log10().floor() as i32 } else { 0 };
-        panel.lines.iter_mut().flat_map(|l| &mut l.points).for_each(|p| p.1 /= 10f64.powi(power));
+        for line in &mut panel.lines {
+            line.exact = true;
+            line.points.iter_mut().for_each(|p| p.1 /= 10f64.powi(power));
+        }
         panel.y_label = format!("learning rate, in 1e{power}").replace('-', "\u{2212}");
         Some(from_zero(panel))
     }

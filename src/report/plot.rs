@@ -19,6 +19,9 @@ pub struct Line {
     pub label: String,
     /// `(step, value)` in order of the steps. A value that is not finite leaves a gap.
     pub points: Vec<(f64, f64)>,
+    /// Whether the values are without noise, a learning rate's for example: then they are drawn as they are, however
+    /// many there are.
+    pub exact: bool,
 }
 
 /// One pair of axes with its curves.
@@ -150,6 +153,7 @@ mod tests {
         let line = |label: &str, f: fn(f64) -> f64| Line {
             label: label.into(),
             points: (0..n).map(|i| (i as f64 + 1.0, f(i as f64))).collect(),
+            exact: false,
         };
         let losses = Panel {
             title: "Losses".into(),
@@ -236,8 +240,9 @@ mod tests {
             for y_range in
                 [None, Some((0.0, 1.0)), Some((1.0, 1.0)), Some((f64::NAN, 1.0)), Some((0.0, f64::INFINITY))]
             {
-                let lines =
-                    (0..6).map(|i| Line { label: format!("line {i}"), points: points(n, i) }).collect();
+                let lines = (0..6)
+                    .map(|i| Line { label: format!("line {i}"), points: points(n, i), exact: i % 2 == 0 })
+                    .collect();
                 let reference = odd.iter().map(|&y| (y, format!("{y}"))).collect();
                 let (title, y_label) = ("odd".into(), "y".into());
                 let mut panel = Panel { title, y_label, y_range, lines, reference, y_scale: Scale::Linear };
@@ -251,7 +256,7 @@ mod tests {
             }
         }
         let everywhere = |x| Panel {
-            lines: vec![Line { label: "x".into(), points: vec![(x, 1.0); 3] }],
+            lines: vec![Line { label: "x".into(), points: vec![(x, 1.0); 3], exact: false }],
             ..Panel::default()
         };
         for x in odd {

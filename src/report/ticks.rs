@@ -65,7 +65,7 @@ pub(super) fn log_ticks((low, high): (f64, f64)) -> Vec<Tick> {
     let numbered = |digit: i32, power: i32| {
         if powers < 2 { matches!(digit, 1 | 2 | 5) } else { digit == 1 && power.rem_euclid(stride) == 0 }
     };
-    let plain = below >= -3 && above <= 5;
+    let plain = low >= -5.0 && high < 6.0;
     let text = |digit, power| if plain { decimal(digit, power) } else { scientific(digit, power) };
     let tick = |(at, digit, power): (f64, i32, i32)| {
         let text = if numbered(digit, power) { text(digit, power) } else { String::new() };
@@ -129,6 +129,7 @@ mod tests {
     #[test]
     fn numbers_of_a_logarithmic_axis_stand_at_decades() {
         assert_eq!(numbers(0.02, 300.0), ["0.1", "1", "10", "100"]);
+        assert_eq!(numbers(2e-4, 2.0), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(numbers(0.001, 1.0), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(numbers(1e-8, 1e-4), ["1e−8", "1e−7", "1e−6", "1e−5", "1e−4"]);
         assert_eq!(numbers(0.3, 8.0), ["0.5", "1", "2", "5"]);

@@ -281,5 +281,5 @@ fn a_run_in_progress_is_left_alone() {
         "{}",
         text(&out.stderr)
     );
-    assert!(!shown.contains("running"), "{shown}");
+    assert!(!shown.contains(": running,"), "{shown}");
 }

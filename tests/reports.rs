@@ -253,7 +253,7 @@ fn a_folder_of_runs_is_listed() {
     assert_eq!(row(&table, "longer")[2], "20/5000");
     assert_eq!(row(&table, "longer").last(), Some(&"unfinished"));
     let begun = row(&table, "begun");
-    assert_eq!(&begun[..7], ["mlp-a", "-", "300/5000", "19.2", "-", "1.250", "1:05:20"]);
+    assert_eq!(&begun[..7], ["mlp-a", "mnist", "300/5000", "19.2", "-", "1.250", "1:05:20"]);
     assert_eq!(&begun[begun.len() - 2..], ["no", "checkpoint"]);
     let line = |name: &str| table.lines().find(|l| l.starts_with(name)).unwrap();
     assert!(line("bad-log").contains("no checkpoint; log.jsonl: line 2 is no record"), "{table}");

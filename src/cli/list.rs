@@ -1,6 +1,7 @@
 //! `ganvil list`.
 
 use super::recorded::{Recorded, columns, folder_name, number};
+use crate::gan::is_running;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -51,6 +52,8 @@ struct Row {
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
+    /// A process is training into it.
+    Running,
     /// Its last step is saved.
     Finished,
     /// A step before its last is.
@@ -64,6 +67,7 @@ enum State {
 impl State {
     fn name(self) -> &'static str {
         match self {
+            State::Running => "running",
             State::Finished => "finished",
             State::Unfinished => "unfinished",
             State::NoCheckpoint => "no checkpoint",
@@ -148,6 +152,7 @@ fn row(dir: &Path) -> Row {
 fn state(dir: &Path, readable: bool, saved: Option<u64>, target: Option<u64>) -> State {
     match (saved, target) {
         _ if !readable => State::Damaged,
+        _ if is_running(dir) => State::Running,
         // A run that does not count its steps beforehand, the classifier's, writes its result when it is done.
         _ if dir.join("result.json").is_file() => State::Finished,
         (None, _) => State::NoCheckpoint,

@@ -3,10 +3,10 @@
 
 use flate2::{Compression, write::GzEncoder};
 use ganvil::checkpoint;
-use ganvil::data::{Images, read_images, read_labels};
-use ganvil::gan::{Sampler, TrainConfig};
+use ganvil::data::{Dataset, Images, read_images, read_labels};
+use ganvil::gan::{NoProbe, Sampler, TrainConfig, Trainer, zoo};
 use ganvil::nn::LayerSpec;
-use ganvil::{DType, Result, Tensor};
+use ganvil::{DType, Device, Error, Result, Tensor};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::cell::Cell;
@@ -103,9 +103,26 @@ pub fn checkpoint(bytes: &[u8]) -> bool {
             assert!(same(&again.tensors[name], t), "'{name}' changed");
         }
     }
+    resumed(&file.0);
     let Some(sampler) = refused(Sampler::load(&file.0), &file.0) else { return false };
     assert_eq!(sampler.sample(2, 0).len(), 2 * sampler.shape.iter().product::<usize>());
     true
+}
+
+/// The same file, as `ganvil resume` reads it: what it accepts trains.
+fn resumed(file: &Path) {
+    let Ok(read) = checkpoint::load(file) else { return };
+    let images = Images { count: 2, channels: 1, rows: 1, cols: 1, pixels: vec![0, 255] };
+    let data = Dataset { images, labels: None, classes: vec![], name: "two".into() };
+    let mut config = (zoo::recipe("mlp-a").unwrap().config)();
+    (config.latent, config.batch, config.step.ema) = (1, 2, None);
+    let mut trainer = Trainer::new(config, data.into(), Device::Cpu).unwrap();
+    match trainer.restore(&read, file) {
+        // Any numbers are weights, also such that the step is not finite.
+        Ok(_) => drop(trainer.step(&mut NoProbe).is_ok()),
+        Err(Error::Argument { what, .. }) => assert_eq!(what, "data"),
+        Err(e) => drop(refused::<()>(Err(e), file)),
+    }
 }
 
 /// A checkpoint with this header, and zeros for all its tensors unless they are large: what a fuzzer could not make
@@ -132,13 +149,15 @@ fn json<T: Debug + Serialize + DeserializeOwned>(text: &str) -> Option<T> {
     Some(value)
 }
 
-/// Settings of a run or layers of a network, as JSON or TOML.
+/// Settings of a run or layers of a network, as JSON or TOML; a change of one, as `--set` takes it.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let settings: [Option<TrainConfig>; 2] = [json(text), toml::from_str(text).ok()];
+    let mut set = TrainConfig::default();
+    let set = set.set(text).ok().map(|()| set);
+    let settings: [Option<TrainConfig>; 3] = [json(text), TrainConfig::from_toml(text).ok(), set];
     for c in settings.into_iter().flatten() {
         if c.check().is_ok() {
-            round_trip(&c, &toml::to_string(&c).unwrap(), |s| toml::from_str(s).ok());
+            round_trip(&c, &toml::to_string(&c).unwrap(), |s| TrainConfig::from_toml(s).ok());
         }
     }
     json::<Vec<LayerSpec>>(text);

@@ -67,7 +67,7 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
 }
 
 pub fn configs() -> Vec<Vec<u8>> {
-    let mut all = Vec::new();
+    let mut all = vec![b"optimizer_g.lr=1e-3".to_vec(), b"step.r1=none".to_vec(), b"name=\"x\"".to_vec()];
     for recipe in &zoo::RECIPES {
         let config: TrainConfig = (recipe.config)();
         all.push(serde_json::to_vec(&config).unwrap());

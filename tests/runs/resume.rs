@@ -35,7 +35,7 @@ fn two_and_two_steps_are_four_for_every_recipe() {
         let data = pictures(recipe.name);
         let begin = || Trainer::new(config.clone(), data.clone(), Device::Cpu).unwrap();
         let steps = |trainer: &mut Trainer, n: usize| {
-            (0..n).for_each(|_| drop(trainer.step(&mut NoProbe).unwrap()));
+            (0..n).for_each(|_| assert!(trainer.step(&mut NoProbe).is_ok()));
         };
         let saved = |trainer: &Trainer, name: &str| {
             let path = tmp.0.join(name);
@@ -271,6 +271,7 @@ fn a_run_in_progress_is_left_alone() {
     let (_, err) = fails(&["prune", &dir]);
     assert!(err.contains("another process"), "{err}");
     assert!(text(&run(&["show", &dir]).stdout).contains(": running,"));
+    assert!(text(&run(&["list", &dir]).stdout).contains("running"));
     child.kill().unwrap();
     child.wait().unwrap();
     let out = run(&["resume", &dir, "--steps", "10"]);

@@ -87,7 +87,7 @@ fn whole_run(recipe: &str, data: &Arc<Dataset>) {
     let run = Run::create(Some(&dir), "mnist", trainer.config()).unwrap();
     let mut after_first = None;
     run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |event| match event {
-        Event::Wrote(path) if path.ends_with("plots/training.png") => {
+        Event::Wrote(path) if path.extension().is_some_and(|e| e == "safetensors") => {
             after_first.get_or_insert_with(misses);
         }
         _ => {}

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
     after_help = "Prints the settings that differ, a - where a run does not have one, and the last record of each log.\n\n\
     Examples:\n  \
     ganvil compare runs/00000-mnist-mlp runs/00001-mnist-mlp\n  \
-    ganvil compare runs/* --out curves.svg --x kimg"
+    ganvil compare my-run runs/00000-mnist-mlp --out curves.svg --x kimg"
 )]
 pub struct Args {
     /// Folders of runs

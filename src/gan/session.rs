@@ -17,10 +17,12 @@ use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Real images in a grid.
 const REALS: usize = 64;
+/// Drawing takes a tenth of a second: where checkpoints come more often than this, not all have a figure.
+const DRAW_EVERY: Duration = Duration::from_secs(30);
 
 /// A line of `log.jsonl`.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -108,7 +110,9 @@ fn train(trainer: &mut Trainer, run: &Run, stop: &AtomicBool, on: &mut dyn FnMut
         }
         if due(config.checkpoint_every) || stopping {
             let checkpoint = session.checkpoint(trainer, on)?;
-            session.overview(on)?;
+            if stopping || session.drawn.elapsed() > DRAW_EVERY {
+                session.overview(on)?;
+            }
             if stopping {
                 return Err(Error::Interrupted { step: next, run: run.dir().to_path_buf(), checkpoint });
             }
@@ -139,6 +143,8 @@ struct Session<'a> {
     log: RunLog,
     events: Option<EventLog>,
     figures: RunFigures,
+    /// When they were drawn.
+    drawn: Instant,
     preview: Preview,
     start: Instant,
     /// Seconds of training before this start.
@@ -160,6 +166,7 @@ impl Session<'_> {
             log,
             events: if config.tensorboard { Some(events(run, done)?) } else { None },
             figures: RunFigures::new(&config.recipe, config.step.loss_facts(), &records),
+            drawn: Instant::now(),
             preview: trainer.preview(),
             start: Instant::now(),
             before,
@@ -221,8 +228,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn overview(&self, on: &mut dyn FnMut(Event)) -> Result<()> {
+    fn overview(&mut self, on: &mut dyn FnMut(Event)) -> Result<()> {
         let path = self.figures.save_overview(&self.run.dir().join("plots"))?;
+        self.drawn = Instant::now();
         on(Event::Wrote(&path));
         Ok(())
     }
@@ -242,7 +250,7 @@ impl Session<'_> {
 
     /// The error for a loss that is not finite. Part of the step may have been made, so the state in memory is not
     /// one to go on from: the last checkpoint stays as it is.
-    fn not_finite(&self, trainer: &Trainer, e: NotFinite, on: &mut dyn FnMut(Event)) -> Error {
+    fn not_finite(&mut self, trainer: &Trainer, e: NotFinite, on: &mut dyn FnMut(Event)) -> Error {
         // A plot that cannot be drawn must not hide why the run stopped.
         if let Err(plot) = self.overview(on) {
             on(Event::Failed(&plot));
@@ -251,7 +259,7 @@ impl Session<'_> {
     }
 
     fn error(&self, trainer: &Trainer, e: NotFinite) -> Error {
-        let kept = match latest_checkpoint(&self.run.dir()) {
+        let kept = match latest_checkpoint(self.run.dir()) {
             Ok(path) => format!("The last good checkpoint is {}", path.display()),
             Err(_) => "There is no checkpoint yet".into(),
         };

@@ -39,13 +39,24 @@ pub(crate) fn create_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>)
     match fs::read_dir(path) {
         Ok(mut entries) => {
             if entries.next().is_some() {
-                let e = io::Error::other("it is not empty; name a new one, or remove it");
+                let text = "it is not empty; name a new one, or remove it";
+                let e = io::Error::new(io::ErrorKind::DirectoryNotEmpty, text);
                 return Err(cannot()(e));
             }
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+            return Err(cannot()(io::Error::new(e.kind(), "there is a file of this name; name another")));
+        }
         Err(e) => return Err(cannot()(e)),
     }
+    // The folder that a program runs in cannot be replaced under it.
+    if path.file_name().is_none() {
+        return Err(cannot()(io::Error::other("name a new folder within it")));
+    }
+    // A link has its folder elsewhere.
+    let real = fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let outer = folder(path);
     fs::create_dir_all(outer).map_err(cannot())?;
     let temporary = temporary(path).map_err(cannot())?;
@@ -143,7 +154,14 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// A rename is durable once the folder is. Only Unix lets a folder be opened for it.
 fn sync_folder(dir: &Path) -> io::Result<()> {
     faults::call()?;
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(dir)?.sync_all() {
+        // Some file systems have no such thing for folders.
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Removes a file; it is no error if there is none.

@@ -66,6 +66,12 @@ pub enum Error {
         /// What was kept and what to change.
         remedy: String,
     },
+    /// Two processes want to write into one run.
+    #[error("another process is training into {}; wait until it ends, or stop it", run.display())]
+    Busy {
+        /// The run's folder.
+        run: PathBuf,
+    },
     /// Something outside of the training, a full disk for example, ended a run.
     #[error("{source}. {kept}")]
     RunEnded {

@@ -15,7 +15,8 @@ pub(crate) fn did_you_mean(value: &str, names: &[&str]) -> String {
 
 /// The candidate that a mistyped word is nearest to, if it is near.
 fn closest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let near = candidates.iter().map(|c| (edit_distance(word, c), *c)).min()?;
+    let word = word.to_lowercase();
+    let near = candidates.iter().map(|c| (edit_distance(&word, &c.to_lowercase()), *c)).min()?;
     (near.0 <= near.1.len().max(4) / 2).then_some(near.1)
 }
 
@@ -43,6 +44,7 @@ mod tests {
     fn mistyped_names_are_recognised() {
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!(closest("mpl", &["mlp", "dcgan28"]), Some("mlp"));
+        assert_eq!(closest("sgd", &["Adam", "SGD"]), Some("SGD"));
         assert_eq!(closest("transformer", &["mlp", "mlp-a"]), None);
     }
 }

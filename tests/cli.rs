@@ -416,6 +416,40 @@ fn an_interrupt_saves_the_state_and_exits_with_130() {
 }
 
 #[test]
+fn folders_that_take_no_run_say_why() {
+    let tmp = Scratch::new("folders");
+    let file = tmp.path("file");
+    std::fs::write(&file, "").unwrap();
+    let (code, err) = fails(&["train", "mlp-a", "--steps", "1", "--out", &file]);
+    assert!(code == 1 && err.contains(&file) && err.contains("there is a file of this name"), "{err}");
+    let (code, err) = fails(&["train", "mlp-a", "--steps", "1", "--seed", "9223372036854775808"]);
+    assert!(code == 2 && err.contains("--seed") && err.contains("9223372036854775807"), "{err}");
+    // In the folder where it is, through a link, and beside a number that has no next one of 32 bits.
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist").display().to_string();
+    let at = |more: &[&str]| {
+        let mut c = program(&[&["train", "mlp-a", "--steps", "1", "--data", &data], more].concat());
+        let out = c.current_dir(&tmp.0).output().unwrap();
+        (out.status.code(), text(&out.stderr))
+    };
+    let (code, err) = at(&["--out", "."]);
+    assert!(code == Some(2) && err.contains("not empty"), "{err}");
+    let empty = tmp.0.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let mut c = program(&["train", "mlp-a", "--steps", "1", "--data", &data, "--out", "."]);
+    let err = text(&c.current_dir(&empty).output().unwrap().stderr);
+    assert!(err.contains("name a new folder within it"), "{err}");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&empty, tmp.0.join("link")).unwrap();
+        assert_eq!(at(&["--out", "link"]).0, Some(0));
+        assert!(empty.join("config.toml").is_file());
+    }
+    std::fs::create_dir_all(tmp.0.join("runs/4294967295-x")).unwrap();
+    assert_eq!(at(&[]).0, Some(0));
+    assert!(tmp.0.join("runs/4294967296-mnist-mlp-a/config.toml").is_file());
+}
+
+#[test]
 fn runs_are_numbered() {
     let tmp = Scratch::new("numbered");
     for _ in 0..2 {

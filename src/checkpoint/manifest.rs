@@ -78,14 +78,28 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(Error::io("read the folder", dir)(e)),
     };
-    let is_checkpoint = |p: &PathBuf| {
-        let name = p.file_name().and_then(|n| n.to_str()).unwrap_or("");
-        name.starts_with("step-") && name.ends_with(".safetensors")
-    };
-    let mut all: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(is_checkpoint).collect();
-    // Steps of more than eight digits have longer names.
-    all.sort_by(|a, b| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
-    Ok(all)
+    let paths = entries.flatten().map(|e| e.path());
+    let mut all: Vec<(u64, PathBuf)> = paths.filter_map(|p| Some((step(&p)?, p))).collect();
+    all.sort();
+    Ok(all.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The step in a checkpoint's name, `step-00000100.safetensors`; None of any other file, copies of one included.
+pub(crate) fn step(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// Takes a damaged checkpoint out of the way of those that are to come, and returns its new path.
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
+    let aside = path.with_extension("safetensors.damaged");
+    fs::rename(path, &aside).map_err(Error::io("rename", path))?;
+    Ok(aside)
+}
+
+/// Whether the manifest knows of checkpoints that are gone: more than the one that a kill leaves unwritten.
+pub(crate) fn lost(dir: &Path) -> bool {
+    read(dir).is_ok_and(|m| m.files.keys().filter(|name| !dir.join(name).is_file()).count() > 1)
 }
 
 /// Writes the checkpoint of a step, and removes those that are older than the `keep` newest.
@@ -133,6 +147,10 @@ mod tests {
             verify(&path, &step.to_le_bytes()).unwrap();
         }
         assert_eq!(names(&f.0), ["step-99999999.safetensors", "step-100000000.safetensors"]);
+        for other in ["step-00000005-copy.safetensors", "step-.safetensors", "step-1.safetensors.damaged"] {
+            fs::write(f.0.join(other), "").unwrap();
+        }
+        assert_eq!(list(&f.0).unwrap().len(), 2, "copies are no checkpoints");
         // The entry of the one before them goes with the next manifest.
         assert_eq!(read(&f.0).unwrap().files.len(), 3);
         save(&f.0, 100_000_001, b"x", 2).unwrap();

@@ -139,7 +139,7 @@ fn median_step(trainer: &mut Trainer, long: Duration) -> Result<f64> {
 /// The most memory the process has held, where the system tells it; else 0.
 fn peak_rss_mb() -> f64 {
     peak_memory_mb().unwrap_or_else(|| {
-        eprintln!("note: this system does not tell the peak memory; 0 is printed");
+        note!("this system does not tell the peak memory; 0 is printed");
         0.0
     })
 }

@@ -88,7 +88,7 @@ fn train(trainer: &mut ClassifierTrainer, test: &Dataset, out: &Path) -> Result<
     let config = trainer.config().clone();
     let mut log = RunLog::create(out.join("log.jsonl"))?;
     let start = Instant::now();
-    eprintln!(
+    note!(
         "training the classifier for {} epochs, seed {}, into {}",
         config.epochs,
         config.seed,
@@ -100,7 +100,7 @@ fn train(trainer: &mut ClassifierTrainer, test: &Dataset, out: &Path) -> Result<
         let seconds = start.elapsed().as_secs_f64();
         log.write(&Record { epoch, step: trainer.steps(), loss, test_accuracy, seconds })?;
         let percent = 100.0 * test_accuracy;
-        eprintln!(
+        note!(
             "epoch {epoch}/{}: loss {loss:.4}, test accuracy {percent:.2} %, {seconds:.0} s",
             config.epochs
         );
@@ -126,7 +126,7 @@ fn finish(trainer: &ClassifierTrainer, test: &Dataset, out: &Path) -> Result<()>
         "test_images": test.images.count,
     });
     atomic::write_atomic(&out.join("result.json"), format!("{result}\n").as_bytes())?;
-    eprintln!(
+    note!(
         "{}: test accuracy {:.2} % of {} images, SHA-256 {}",
         path.display(),
         100.0 * accuracy,

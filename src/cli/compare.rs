@@ -84,7 +84,7 @@ pub fn run(args: Args) -> Result<()> {
     let text = if args.json { format!("{}\n", object(&runs)) } else { table(&runs) };
     super::print(&text)?;
     if let Some(out) = &args.out {
-        eprintln!("{}", out.display());
+        note!("{}", out.display());
     }
     Ok(())
 }

@@ -40,6 +40,6 @@ pub fn run(args: Args) -> Result<()> {
     let beside = || if is_file { name.into() } else { args.run.join(name) };
     let out = args.out.unwrap_or_else(beside);
     export(&checkpoint, &out, part)?;
-    eprintln!("{} of {}", out.display(), checkpoint.display());
+    note!("{} of {}", out.display(), checkpoint.display());
     Ok(())
 }

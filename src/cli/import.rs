@@ -42,6 +42,6 @@ pub fn run(args: Args) -> Result<()> {
     })?;
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let run = imported.into_run(args.out.as_deref(), &name)?;
-    eprintln!("imported into {}\nmore:    ganvil sample {}", run.display(), run.display());
+    note!("imported into {}\nmore:    ganvil sample {}", run.display(), run.display());
     Ok(())
 }

@@ -149,6 +149,11 @@ fn row(dir: &Path) -> Row {
     }
 }
 
+/// How the run in a folder stands, in a word.
+pub fn state_of(dir: &Path) -> &'static str {
+    row(dir).state.name()
+}
+
 fn state(dir: &Path, readable: bool, saved: Option<u64>, target: Option<u64>) -> State {
     match (saved, target) {
         _ if !readable => State::Damaged,

@@ -3,6 +3,11 @@
 //! Exit codes: 0 done, 1 failed, 2 usage, 130 and 143 interrupted (Ctrl-C, SIGTERM) with the state saved. Bad input ends in one line on stderr
 //! that names the thing, the value and the remedy, never in a panic.
 
+/// [`note`] with a format.
+macro_rules! note {
+    ($($arg:tt)*) => { $crate::cli::note(&format!($($arg)*)) };
+}
+
 mod bench;
 mod classifier;
 mod compare;
@@ -112,7 +117,7 @@ pub fn main() -> ExitCode {
     let matches = command.clone().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     if let Err(message) = check_environment() {
-        eprintln!("error: {message}");
+        note!("error: {message}");
         return ExitCode::from(2);
     }
     let result = try_run(|| match cli.command {

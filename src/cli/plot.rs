@@ -41,6 +41,6 @@ pub fn run(args: Args) -> Result<()> {
     let mut names: Vec<_> = files.iter().filter_map(|f| f.file_stem()).map(|n| n.to_string_lossy()).collect();
     names.dedup();
     let s = if records.len() == 1 { "" } else { "s" };
-    eprintln!("{} of {} record{s} in {}", names.join(", "), records.len(), out.display());
+    note!("{} of {} record{s} in {}", names.join(", "), records.len(), out.display());
     Ok(())
 }

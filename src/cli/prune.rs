@@ -1,7 +1,7 @@
 //! `ganvil prune`.
 
-use crate::Result;
 use crate::gan::{Pruned, prune};
+use crate::{Error, Result};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -25,8 +25,19 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let (mut files, mut bytes) = (0, 0);
     let verb = if args.dry_run { "would remove" } else { "removed" };
+    let mut failed = None;
     for dir in &args.runs {
-        for Pruned { path, bytes: size } in prune(dir, args.keep, args.dry_run)? {
+        let pruned = match prune(dir, args.keep, args.dry_run) {
+            Ok(pruned) => pruned,
+            Err(e @ Error::Argument { .. }) => return Err(e),
+            // The others are no worse for it.
+            Err(e) => {
+                super::note(&format!("{}: {e}", dir.display()));
+                failed = Some(e);
+                continue;
+            }
+        };
+        for Pruned { path, bytes: size } in pruned {
             super::print(&format!("{verb} {} ({:.1} MB)\n", path.display(), size as f64 / 1e6))?;
             (files, bytes) = (files + 1, bytes + size);
         }
@@ -35,5 +46,6 @@ pub fn run(args: Args) -> Result<()> {
         "{verb} {files} file{}, {:.1} MB\n",
         if files == 1 { "" } else { "s" },
         bytes as f64 / 1e6
-    ))
+    ))?;
+    failed.map_or(Ok(()), Err)
 }

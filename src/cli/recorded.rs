@@ -1,5 +1,6 @@
 //! What a run's folder says of it, for the commands that only look.
 
+use crate::checkpoint::manifest;
 use crate::gan::{Loss, StepConfig, latest_checkpoint};
 use crate::report::{LossFacts, read_log};
 use crate::{Error, Result};
@@ -89,8 +90,7 @@ impl Recorded {
 
     /// Steps done at the newest checkpoint, if there is one.
     pub fn checkpoint(&self) -> Option<u64> {
-        let path = latest_checkpoint(&self.dir).ok()?;
-        path.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
+        manifest::step(&latest_checkpoint(&self.dir).ok()?)
     }
 }
 

@@ -29,7 +29,6 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let stop = signals::watch();
     let threads = super::threads(args.threads)?;
     let run = Run::open(&args.run)?;
     let written = run.config()?;
@@ -37,7 +36,12 @@ pub fn run(args: Args) -> Result<()> {
     config.dataset = args.data.clone().or(config.dataset);
     config.steps = args.steps.unwrap_or(config.steps);
     config.check()?;
-    let data = train::open_data(&mut config, args.data.is_some())?;
+    // The checkpoint knows its data: another folder with the same is as good.
+    if args.data.is_none() && config.dataset.as_ref().is_some_and(|dir| !dir.exists()) {
+        let was = config.dataset.take().unwrap_or_default();
+        super::note(&format!("note: {} is gone; looking for the data elsewhere", was.display()));
+    }
+    let data = train::open_data(&mut config)?;
     crate::threads(threads, || {
         let mut resumed = resume(&run, &config, &data, args.device)?;
         resumed.notes.iter().for_each(|n| super::note(&format!("note: {n}")));
@@ -56,6 +60,7 @@ pub fn run(args: Args) -> Result<()> {
             ));
             return Ok(());
         }
+        let stop = signals::watch();
         run.note_environment(done)?;
         train::go_on(&mut resumed.trainer, &run, &stop)
     })

@@ -167,7 +167,7 @@ impl Args {
             save_grid(out, &images, shape, &GridStyle { columns, ..GridStyle::default() })?;
             written.push(out.display().to_string());
         }
-        eprintln!("{what} after {} steps: {}", sampler.steps, written.join(", "));
+        note!("{what} after {} steps: {}", sampler.steps, written.join(", "));
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl Args {
         let frame = |i: usize| sampler.generate(&rounds(i as f64 / self.frames as f64), self.statistics());
         let [c, h, w] = sampler.shape;
         save_gif(gif, (0..self.frames).map(frame), [n, c, h, w], &style, MILLISECONDS)?;
-        eprintln!("{n} samples after {} steps, {} frames: {}", sampler.steps, self.frames, gif.display());
+        note!("{n} samples after {} steps, {} frames: {}", sampler.steps, self.frames, gif.display());
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ pub fn man(args: ManArgs) -> Result<()> {
     let Some(dir) = args.out else { return super::print(&page(&command)) };
     std::fs::create_dir_all(&dir).map_err(Error::io("create the folder", &dir))?;
     let count = write_pages(&command, &dir)?;
-    eprintln!("{count} pages: {}", dir.display());
+    note!("{count} pages: {}", dir.display());
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! `ganvil show`.
 
+use super::list;
+use super::recorded::Recorded;
 use crate::checkpoint;
-use crate::gan::{checkpoints, is_running, read_config};
+use crate::gan::{checkpoints, read_config};
 use crate::report::read_log;
 use crate::{Error, Result};
 use serde_json::Value;
@@ -22,22 +24,12 @@ pub fn run(args: Args) -> Result<()> {
 
 fn describe(dir: &Path) -> Result<String> {
     let path = dir.join("config.toml");
-    if !path.is_file() {
-        return Err(Error::NotFound {
-            what: "run".into(),
-            looked: vec![path],
-            remedy: "Name the folder of a run, such as runs/00000-mnist-mlp; `ganvil list` shows them".into(),
-        });
-    }
+    Recorded::open(dir)?;
     let config = read_config(&path)?;
     let log = dir.join("log.jsonl");
     let records = if log.is_file() { read_log(&log)? } else { Vec::new() };
     let done = records.last().and_then(|r| r["step"].as_u64()).unwrap_or(0);
-    let state = match is_running(dir) {
-        true => "running",
-        false if done >= config.steps => "finished",
-        false => "stopped",
-    };
+    let state = list::state_of(dir);
     let mut text = format!("{}: {state}, {done} of {} steps\n", dir.display(), config.steps);
     for start in starts(dir) {
         let of = |key: &str| match &start[key] {
@@ -88,7 +80,7 @@ fn describe(dir: &Path) -> Result<String> {
     settings.lines().filter(|l| !l.starts_with('#')).for_each(|line| {
         let _ = writeln!(text, "{}", format!("  {line}").trim_end());
     });
-    let _ = write!(text, "\nto repeat it: ganvil train --config {}\n", path.display());
+    let _ = write!(text, "\nto train with these settings anew: ganvil train --config {}\n", path.display());
     Ok(text)
 }
 

@@ -63,8 +63,9 @@ fn register(stop: &Arc<AtomicBool>) -> io::Result<()> {
 #[cfg(not(unix))]
 fn register(stop: &Arc<AtomicBool>) -> io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
+    // No other process sends SIGTERM there.
+    CODE.store(128 + SIGINT as usize, Ordering::Relaxed);
     for signal in [SIGINT, SIGTERM] {
-        CODE.store(128 + signal as usize, Ordering::Relaxed);
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
         signal_hook::flag::register(signal, stop.clone())?;
     }

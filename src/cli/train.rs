@@ -195,7 +195,11 @@ impl Args {
             }
             None => {}
         }
-        self.set.iter().try_for_each(|assignment| c.set(assignment))?;
+        if let Some(twice) = self.set.iter().find(|s| self.epochs.is_some() && s.starts_with("steps")) {
+            let remedy = "the steps follow from --epochs; leave one of the two out".into();
+            return Err(Error::Argument { what: "--set", value: twice.clone(), remedy });
+        }
+        c.set_all(&self.set)?;
         c.check()?;
         Ok(c)
     }
@@ -222,25 +226,24 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
         let Args { data, out, seed, epochs, batch, .. } = args;
         return classifier::run(classifier::Args { data, out, threads, seed, epochs, batch });
     }
-    let stop = signals::watch();
     let threads = super::threads(args.threads)?;
     let mut config = args.config()?;
-    let data = open_data(&mut config, args.data.is_some())?;
+    let data = open_data(&mut config)?;
     if let Some(epochs) = args.epochs {
         config.steps = args.steps(epochs, &config, data.images.count)?;
     }
     let mut trainer = Trainer::new(config, data.clone(), args.device)?;
     crate::threads(threads, || {
+        // Before, there is nothing to save.
+        let stop = signals::watch();
         let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;
         go_on(&mut trainer, &run, &stop)
     })
 }
 
-/// Reads the data that the settings name, or that is found in the usual places, and notes where it was.
-pub(super) fn open_data(config: &mut TrainConfig, named: bool) -> Result<Arc<Dataset>> {
-    // A run's data may lie elsewhere now, a folder that is named must be there.
-    let recorded = config.dataset.take().filter(|dir| named || dir.exists());
-    let dir = locate(recorded.as_deref())?;
+/// Reads the data that the settings name, or where they name none that of the usual places, and notes where it was.
+pub(super) fn open_data(config: &mut TrainConfig) -> Result<Arc<Dataset>> {
+    let dir = locate(config.dataset.as_deref())?;
     let data = Dataset::open(&dir, Split::Train, &config.data)?;
     config.dataset = Some(std::path::absolute(&dir).map_err(Error::io("find", &dir))?);
     Ok(Arc::new(data))

@@ -130,6 +130,9 @@ impl TrainConfig {
                 return bad(what, &value, &format!("use at most {most}"));
             }
         }
+        if i64::try_from(self.seed).is_err() {
+            return bad("--seed", &self.seed, "use at most 9223372036854775807, which all TOML files hold");
+        }
         if self.batch < 2 {
             return bad(
                 "--batch",

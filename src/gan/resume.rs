@@ -8,7 +8,7 @@ use crate::checkpoint::{self, Checkpoint, manifest};
 use crate::data::Dataset;
 use crate::{Device, Error, Result};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A run as its newest intact checkpoint has it.
@@ -26,35 +26,50 @@ const FIXED: [&str; 7] = ["recipe", "seed", "latent", "prior", "conditioning", "
 /// none yet begins.
 ///
 /// # Errors
-/// If every checkpoint is damaged; if `config` or the data are not those of the checkpoint.
+/// If every checkpoint is damaged, or they cannot be read; if `config` or the data are not those of the checkpoint.
 pub fn resume(run: &Run, config: &TrainConfig, data: &Arc<Dataset>, device: Device) -> Result<Resumed> {
     let dir = run.checkpoints();
-    let mut notes = Vec::new();
-    for path in manifest::list(&dir)?.iter().rev() {
-        let mut trainer = Trainer::new(config.clone(), data.clone(), device)?;
-        match restore(&mut trainer, path) {
-            Ok(news) => {
+    let gone = |remedy: &str| Error::NotFound {
+        what: "checkpoint".into(),
+        looked: vec![dir.clone()],
+        remedy: remedy.into(),
+    };
+    if !dir.is_dir() {
+        return Err(gone("A run has this folder from its beginning on; put it back"));
+    }
+    let mut trainer = Trainer::new(config.clone(), data.clone(), device)?;
+    let mut damaged: Vec<(PathBuf, Error)> = Vec::new();
+    for path in manifest::list(&dir)?.into_iter().rev() {
+        match checkpoint::load(&path) {
+            Ok(file) => {
+                let news = restore(&mut trainer, &file, &path)?;
+                let mut notes = Vec::new();
+                for (path, e) in damaged {
+                    let aside = manifest::set_aside(&path)?;
+                    notes.push(format!("{e}; it is {} now, going back to the one before", aside.display()));
+                }
                 notes.extend(news);
                 return Ok(Resumed { trainer, notes });
             }
-            // A setting that does not fit this checkpoint fits no other.
-            Err(e @ Error::Argument { .. }) => return Err(e),
-            Err(e) => notes.push(format!("{e}; going back to the checkpoint before")),
+            Err(e @ Error::Format { .. }) => damaged.push((path, e)),
+            // What cannot be read now may be whole.
+            Err(e) => return Err(e),
         }
     }
-    if !notes.is_empty() {
-        let problem = format!("has no intact checkpoint:\n  {}", notes.join("\n  "));
-        return Err(Error::format(dir, problem));
+    if !damaged.is_empty() {
+        let all: Vec<String> = damaged.iter().map(|(_, e)| format!("\n  {e}")).collect();
+        return Err(Error::format(dir, format!("has no intact checkpoint:{}", all.concat())));
     }
-    notes.push("there is no checkpoint yet; beginning at step 0".into());
-    Ok(Resumed { trainer: Trainer::new(config.clone(), data.clone(), device)?, notes })
+    if manifest::lost(&dir) {
+        return Err(gone("Its manifest lists some that are gone; put them back"));
+    }
+    Ok(Resumed { trainer, notes: vec!["there is no checkpoint yet; beginning at step 0".into()] })
 }
 
 /// What there is to say of it.
-fn restore(trainer: &mut Trainer, path: &Path) -> Result<Vec<String>> {
-    let file = checkpoint::load(path)?;
-    let mut notes = changes(&file, trainer.config())?;
-    let tier = trainer.restore(&file, path)?;
+fn restore(trainer: &mut Trainer, file: &Checkpoint, path: &Path) -> Result<Vec<String>> {
+    let mut notes = changes(file, trainer.config())?;
+    let tier = trainer.restore(file, path)?;
     if tier != trainer.tier() {
         notes.push(format!(
             "the checkpoint was made with {tier}, this goes on with {}: the last bits may differ from a run that never \

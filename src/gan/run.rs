@@ -108,8 +108,7 @@ fn lock(dir: &Path) -> Result<Option<File>> {
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
-    let remedy = "another process is training into it; wait until it ends, or stop it".into();
-    Err(Error::Argument { what: "run", value: dir.display().to_string(), remedy })
+    Err(Error::Busy { run: dir.to_path_buf() })
 }
 
 /// Whether some process is training into a run's folder.
@@ -136,7 +135,7 @@ pub fn read_config(path: &Path) -> Result<TrainConfig> {
 fn write_config(dir: &Path, config: &TrainConfig) -> Result<()> {
     let path = dir.join("config.toml");
     let text = toml::to_string(config).map_err(|e| Error::format(&path, e.to_string()))?;
-    let repeat = "# To repeat the run: ganvil train --config config.toml\n";
+    let repeat = "# To train with these settings anew: ganvil train --config config.toml\n";
     write_atomic(&path, format!("{repeat}{text}").as_bytes())
 }
 

@@ -42,29 +42,60 @@ impl TrainConfig {
     /// # Errors
     /// If there is no such setting, or the value is none for it; says what was probably meant.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
-        let bad = |remedy: String| Error::Argument { what: "--set", value: assignment.into(), remedy };
-        let Some((key, value)) = assignment.split_once('=') else {
-            return Err(bad("write KEY=VALUE, such as optimizer_g.lr=1e-4".into()));
-        };
-        let (key, value) = (key.trim(), value.trim());
-        let mut table = Table::try_from(&*self).map_err(|e| bad(e.to_string()))?;
+        self.set_all(&[assignment])
+    }
+
+    /// [`TrainConfig::set`] for several, which are looked at together: `schedule_d.type=linear` needs
+    /// `schedule_d.horizon=30000`. A new `type` keeps the learning rate and drops what else the old one had.
+    ///
+    /// ```
+    /// use ganvil::gan::TrainConfig;
+    /// let mut config = TrainConfig::default();
+    /// config.set_all(&["schedule_d.type=linear", "schedule_d.horizon=100", "optimizer_d.type=SGD"])?;
+    /// assert_eq!((config.schedule_d.factor(50), config.optimizer_d.lr()), (0.5, 2e-4));
+    /// # Ok::<(), ganvil::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there; nothing is changed then.
+    pub fn set_all(&mut self, assignments: &[impl AsRef<str>]) -> Result<()> {
+        let bad =
+            |value: &str, remedy: String| Error::Argument { what: "--set", value: value.into(), remedy };
+        let all: Vec<&str> = assignments.iter().map(AsRef::as_ref).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::try_from(&*self).map_err(|e| bad(&all.join(" "), e.to_string()))?;
         let known = keys(&table);
-        put(&mut table, key, value).map_err(bad)?;
-        *self = table.try_into().map_err(|e: toml::de::Error| {
-            let leaf = key.rsplit('.').next().unwrap_or(key);
-            let elsewhere: Vec<&str> = known
-                .iter()
-                .map(String::as_str)
-                .filter(|k| *k != key && k.rsplit('.').next() == Some(leaf))
-                .collect();
-            let hint = match elsewhere.is_empty() {
-                true => meant(e.message()),
-                false => format!("; did you mean {}?", elsewhere.join(" or ")),
+        for assignment in &all {
+            let Some((key, value)) = assignment.split_once('=') else {
+                return Err(bad(assignment, "write KEY=VALUE, such as optimizer_g.lr=1e-4".into()));
             };
-            bad(format!("{}{hint}", e.message()))
+            let (key, value) = (key.trim(), value.trim());
+            if key == "recipe" && value.trim_matches('"') != self.recipe {
+                let remedy = "another recipe has other settings; name it in place of this one";
+                return Err(bad(assignment, remedy.into()));
+            }
+            put(&mut table, key, value).map_err(|remedy| bad(assignment, remedy))?;
+        }
+        *self = table.try_into().map_err(|e: toml::de::Error| {
+            let (text, hint) = (e.message(), elsewhere(&known, &all).unwrap_or_else(|| meant(e.message())));
+            bad(&all.join(" "), format!("{text}{hint}"))
         })?;
         Ok(())
     }
+}
+
+/// Where the last part of an unknown key is known: `lr` of both optimisers.
+fn elsewhere(known: &[String], assignments: &[&str]) -> Option<String> {
+    let keys = assignments.iter().filter_map(|a| Some(a.split_once('=')?.0.trim()));
+    let mut hints = keys.filter(|key| !known.iter().any(|k| k == key)).filter_map(|key| {
+        let leaf = key.rsplit('.').next()?;
+        let same = known.iter().filter(|k| k.rsplit('.').next() == Some(leaf));
+        let same: Vec<&str> = same.map(String::as_str).collect();
+        (!same.is_empty()).then(|| format!("; did you mean {}?", same.join(" or ")))
+    });
+    hints.next()
 }
 
 /// Puts a value where a dotted key says, making tables on the way.
@@ -83,8 +114,13 @@ fn put(table: &mut Table, key: &str, value: &str) -> std::result::Result<(), Str
         at.remove(leaf);
         return Ok(());
     }
-    let parsed = toml::from_str::<Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v"));
-    at.insert(leaf.into(), parsed.unwrap_or_else(|| Value::String(value.into())));
+    let parsed = toml::from_str::<Table>(&format!("v = {value}"));
+    let parsed = parsed.ok().filter(|t| t.len() == 1).and_then(|mut t| t.remove("v"));
+    let parsed = parsed.unwrap_or_else(|| Value::String(value.into()));
+    if leaf == "type" && at.get(leaf) != Some(&parsed) {
+        at.retain(|key, _| key == "lr");
+    }
+    at.insert(leaf.into(), parsed);
     Ok(())
 }
 
@@ -143,7 +179,7 @@ mod tests {
             ("step.los=hinge", "did you mean 'loss'?"),
             ("step.loss=hing", "did you mean 'hinge'?"),
             ("conditioning=embedd", "did you mean 'embed'?"),
-            ("optimizer_d.typ=sgd", "typ"),
+            ("optimizer_d.typ=SGD", "typ"),
             ("seed=one", "string"),
             ("seed=-1", "-1"),
             ("seed.x=1", "'seed' is one value"),
@@ -151,6 +187,11 @@ mod tests {
             ("=3", "KEY=VALUE"),
             ("step..loss=hinge", "KEY=VALUE"),
             ("steps=none", "missing field `steps`"),
+            ("recipe=mlp-a", "another recipe has other settings"),
+            ("steps=5\nseed=3", "string"),
+            ("optimizer_d.betas=[0.5]", "length"),
+            ("schedule_d.type=linear", "missing field `horizon`"),
+            ("optimizer_d.type=sgd", "did you mean 'SGD'?"),
             ("qqqqqqqqqqqqqqqqqqqqqqqq=1", "unknown field"),
         ] {
             let message = refused(assignment);

@@ -3,6 +3,7 @@
 use crate::atomic::create_folder;
 use crate::{Error, Result};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Makes the folder given, or the next free `runs/NNNNN-TITLE`, with what `fill` puts into it: it is there with all of
@@ -28,7 +29,8 @@ pub(crate) fn run_folder(
         let dir = next_folder(Path::new("runs"), &title.join("-"))?;
         match create_folder(&dir, &mut fill) {
             // Another process took the number meanwhile.
-            Err(_) if dir.exists() => {}
+            Err(Error::Io { source, .. })
+                if matches!(source.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {}
             made => return made.map(|()| dir),
         }
     }
@@ -45,6 +47,6 @@ fn next_folder(runs: &Path, name: &str) -> Result<PathBuf> {
     fs::create_dir_all(runs).map_err(Error::io("create the folder", runs))?;
     let entries = fs::read_dir(runs).map_err(Error::io("read the folder", runs))?;
     let number = |e: fs::DirEntry| e.file_name().to_str()?.split('-').next()?.parse::<u32>().ok();
-    let next = entries.flatten().filter_map(number).max().map_or(0, |n| n + 1);
+    let next = entries.flatten().filter_map(number).max().map_or(0, |n| u64::from(n) + 1);
     Ok(runs.join(format!("{next:05}-{name}")))
 }

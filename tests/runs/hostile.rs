@@ -118,7 +118,8 @@ fn a_damaged_checkpoint_is_passed_over() {
         assert!(err.contains("step-00000006") && err.contains("is damaged"), "{err}");
         let out = run(&["resume", &dir]);
         let err = text(&out.stderr);
-        assert!(out.status.success() && err.contains("going back to the checkpoint before"), "{err}");
+        assert!(out.status.success() && err.contains("going back to the one before"), "{err}");
+        assert!(all[1].with_extension("safetensors.damaged").exists(), "{err}");
         assert!(err.contains("step-00000006") && err.contains("from step 4 on"), "{err}");
         assert_eq!(fs::read(&all[1]).unwrap(), whole, "the same step is made again");
     }
@@ -128,6 +129,56 @@ fn a_damaged_checkpoint_is_passed_over() {
     let (code, err) = fails(&["resume", &dir]);
     assert!(code == 1 && err.contains("no intact checkpoint"), "{err}");
     assert!(err.contains("step-00000004") && err.contains("step-00000006"), "{err}");
+}
+
+/// What was passed over must not outlive what is written afterwards because its number is higher.
+#[test]
+fn a_run_that_went_back_keeps_what_it_writes() {
+    let tmp = Scratch::new("back");
+    let (dir, _) = short(&tmp, &["--set", "steps=8"]);
+    let early = fs::read(&checkpoints(Path::new(&dir)).unwrap()[0]).unwrap();
+    for path in checkpoints(Path::new(&dir)).unwrap() {
+        fs::write(&path, b"torn").unwrap();
+    }
+    // A copy is no checkpoint, whatever it holds.
+    fs::write(format!("{dir}/checkpoints/step-00000006-copy.safetensors"), &early).unwrap();
+    fs::write(format!("{dir}/checkpoints/step-00000002.safetensors"), &early).unwrap();
+    let config = format!("{dir}/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    // What stands at step 2 is of step 6, and says so.
+    fs::write(&config, text.replace("steps = 8", "steps = 7")).unwrap();
+    let out = run(&["resume", &dir]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let names: Vec<String> = checkpoints(Path::new(&dir))
+        .unwrap()
+        .iter()
+        .map(|p| p.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["step-00000002.safetensors", "step-00000007.safetensors"]);
+    assert!(run(&["sample", &dir]).status.success());
+}
+
+#[test]
+fn checkpoints_that_are_gone_do_not_cost_the_log() {
+    let tmp = Scratch::new("gone");
+    let (dir, data) = short(&tmp, &[]);
+    let log = fs::read(format!("{dir}/log.jsonl")).unwrap();
+    let refused = |words: &str| {
+        let (code, err) = fails(&["resume", &dir, "--steps", "8"]);
+        assert!(code == 1 && err.contains("no checkpoint found") && err.contains(words), "{err}");
+        assert_eq!(fs::read(format!("{dir}/log.jsonl")).unwrap(), log);
+    };
+    for path in checkpoints(Path::new(&dir)).unwrap() {
+        fs::remove_file(path).unwrap();
+    }
+    refused("lists some that are gone");
+    fs::rename(format!("{dir}/checkpoints"), tmp.path("away")).unwrap();
+    refused("put it back");
+    // Nor is data that is gone replaced by other data.
+    fs::remove_dir_all(&data).unwrap();
+    let (code, err) =
+        fails(&["train", "--config", &format!("{dir}/config.toml"), "--out", &tmp.path("again")]);
+    assert!(code == 1 && err.contains(&data), "{err}");
 }
 
 #[test]

@@ -267,7 +267,7 @@ fn a_run_in_progress_is_left_alone() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let (code, err) = fails(&["resume", &dir]);
-    assert!(code == 2 && err.contains("another process is training into it"), "{err}");
+    assert!(code == 1 && err.contains("another process is training into"), "{err}");
     let (_, err) = fails(&["prune", &dir]);
     assert!(err.contains("another process"), "{err}");
     assert!(text(&run(&["show", &dir]).stdout).contains(": running,"));

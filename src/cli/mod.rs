@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 done, 1 failed, 2 usage, 130 and 143 interrupted (Ctrl-C, SIGTERM) with the state saved. Bad input ends in one line on stderr
-//! that names the thing, the value and the remedy, never in a panic.
+//! Exit codes: 0 done, 1 failed, 2 usage, 130 and 143 interrupted (Ctrl-C, SIGTERM) with the state saved. Bad input ends
+//! in one line on stderr that names the thing, the value and the remedy, never in a panic.
 
 /// [`note`] with a format.
 macro_rules! note {

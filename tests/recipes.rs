@@ -76,9 +76,13 @@ fn recipes_have_the_networks_that_they_describe() {
             (100 * 256 + 256 * 128 + 128 * 64 + 64) * 16 + 2 * (256 + 128 + 64),
             (64 + 64 * 128 + 128 * 256 + 256) * 16 + 2 * (128 + 256),
         ),
-        // D has 128 biases where the others normalise.
+        // These two have 128 biases in D where the others normalise.
         ("cdcgan", plain.0 + (by_class(2) - 2) * (128 + 64), plain.1 - 2 * 128 + 128 + by_class(128 * 49)),
-        ("acgan", plain.0 + by_class(10) + by_class(128 * 49), plain.1 + by_class(128 * 49 + 1)),
+        (
+            "acgan",
+            plain.0 + by_class(10) + by_class(128 * 49),
+            plain.1 - 2 * 128 + 128 + by_class(128 * 49 + 1),
+        ),
         (
             "sngan-resnet32",
             129 * 64 * 16 + 3 * (2 * 128 + block + shortcut) + 128 + 64 * 9 + 1,

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "manifest.json";
 
+/// How the name of a checkpoint ends that was found damaged.
+pub(crate) const DAMAGED: &str = ".safetensors.damaged";
+
 /// No manifest is longer: two checkpoints take 300 bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -92,7 +95,7 @@ pub(crate) fn step(path: &Path) -> Option<u64> {
 
 /// Takes a damaged checkpoint out of the way of those that are to come, and returns its new path.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
-    let aside = path.with_extension("safetensors.damaged");
+    let aside = path.with_extension(&DAMAGED[1..]);
     fs::rename(path, &aside).map_err(Error::io("rename", path))?;
     Ok(aside)
 }

@@ -28,11 +28,12 @@ impl Progress {
         let c = trainer.config();
         let (tier, threads, done) = (trainer.tier(), rayon::current_num_threads(), trainer.steps());
         note(&format!(
-            "training {} for {} steps of {} images{} on {threads} thread{} ({tier}), seed {}, into {}",
+            "training {} {} on {threads} thread{} ({tier}), seed {}, into {}",
             c.recipe,
-            c.steps,
-            c.batch,
-            if done == 0 { String::new() } else { format!(" from step {done} on") },
+            match done {
+                0 => format!("for {} steps of {} images", c.steps, c.batch),
+                done => format!("from step {done} on, to step {}, {} images each,", c.steps, c.batch),
+            },
             if threads == 1 { "" } else { "s" },
             c.seed,
             run.dir().display()

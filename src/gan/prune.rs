@@ -16,7 +16,8 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
-/// Removes all checkpoints of a run but the `keep` newest, and what kills left half-written. Nothing is removed with
+/// Removes all checkpoints of a run but the `keep` newest, those that a resume found damaged, and what kills left
+/// half-written. Nothing is removed with
 /// `dry_run`.
 ///
 /// # Errors
@@ -35,7 +36,8 @@ pub fn prune(dir: &Path, keep: usize, dry_run: bool) -> Result<Vec<Pruned>> {
     }
     for sub in ["", "samples", "plots", "checkpoints", "tensorboard"] {
         let entries = fs::read_dir(dir.join(sub)).into_iter().flatten().flatten();
-        old.extend(entries.filter(|e| e.file_name().to_str().is_some_and(is_left_over)).map(|e| e.path()));
+        let useless = |name: &str| is_left_over(name) || name.ends_with(manifest::DAMAGED);
+        old.extend(entries.filter(|e| e.file_name().to_str().is_some_and(useless)).map(|e| e.path()));
     }
     let size = |path: &PathBuf| fs::symlink_metadata(path).map_or(0, |m| m.len());
     let all: Vec<Pruned> = old.into_iter().map(|path| Pruned { bytes: size(&path), path }).collect();

@@ -73,11 +73,8 @@ pub fn run_training(
 ) -> Result<()> {
     train(trainer, run, stop, on).map_err(|e| match e {
         e @ (Error::Io { .. } | Error::Format { .. }) => {
-            let kept = match latest_checkpoint(run.dir()) {
-                Ok(path) => format!("The last good checkpoint is {}", path.display()),
-                Err(_) => "There is no checkpoint yet".into(),
-            };
-            let how = format!("{kept}; when the cause is mended: ganvil resume {}", run.dir().display());
+            let how =
+                format!("{}; when the cause is mended: ganvil resume {}", kept(run), run.dir().display());
             Error::RunEnded { source: Box::new(e), kept: how }
         }
         e => e,
@@ -259,16 +256,20 @@ impl Session<'_> {
     }
 
     fn error(&self, trainer: &Trainer, e: NotFinite) -> Error {
-        let kept = match latest_checkpoint(self.run.dir()) {
-            Ok(path) => format!("The last good checkpoint is {}", path.display()),
-            Err(_) => "There is no checkpoint yet".into(),
-        };
         Error::NonFinite {
             what: e.what,
             step: trainer.steps() + 1,
             tensor: e.tensor,
-            remedy: format!("{kept}; lower --lr-d and --lr-g, or try another --seed"),
+            remedy: format!("{}; lower --lr-d and --lr-g, or try another --seed", kept(self.run)),
         }
+    }
+}
+
+/// What a run that fails can go on from.
+fn kept(run: &Run) -> String {
+    match latest_checkpoint(run.dir()) {
+        Ok(path) => format!("The last checkpoint is {}", path.display()),
+        Err(_) => "There is no checkpoint yet".into(),
     }
 }
 

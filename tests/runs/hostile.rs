@@ -123,6 +123,8 @@ fn a_damaged_checkpoint_is_passed_over() {
         assert!(err.contains("step-00000006") && err.contains("from step 4 on"), "{err}");
         assert_eq!(fs::read(&all[1]).unwrap(), whole, "the same step is made again");
     }
+    assert!(run(&["prune", &dir, "--keep", "2"]).status.success());
+    assert!(!all[1].with_extension("safetensors.damaged").exists() && all[1].exists());
     for path in &all {
         fs::write(path, &fs::read(path).unwrap()[..100]).unwrap();
     }

@@ -42,10 +42,12 @@ pub fn run(args: Args) -> Result<()> {
             (files, bytes) = (files + 1, bytes + size);
         }
     }
-    super::print(&format!(
-        "{verb} {files} file{}, {:.1} MB\n",
-        if files == 1 { "" } else { "s" },
-        bytes as f64 / 1e6
-    ))?;
+    if files > 0 || failed.is_none() {
+        super::print(&format!(
+            "{verb} {files} file{}, {:.1} MB\n",
+            if files == 1 { "" } else { "s" },
+            bytes as f64 / 1e6
+        ))?;
+    }
     failed.map_or(Ok(()), Err)
 }

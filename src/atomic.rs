@@ -146,7 +146,7 @@ fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     faults::call()?;
     fs::rename(from, to)
 }

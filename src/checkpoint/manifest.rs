@@ -3,7 +3,7 @@
 //! The manifest is written before the checkpoint that it lists. A kill between the two leaves an entry without a file,
 //! which is nothing; the other order would leave a file that nothing vouches for.
 
-use crate::atomic::{remove, write_atomic};
+use crate::atomic::{remove, rename, write_atomic};
 use crate::sha256::sha256;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ pub(crate) fn step(path: &Path) -> Option<u64> {
 /// Takes a damaged checkpoint out of the way of those that are to come, and returns its new path.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
     let aside = path.with_extension(&DAMAGED[1..]);
-    fs::rename(path, &aside).map_err(Error::io("rename", path))?;
+    rename(path, &aside).map_err(Error::io("rename", path))?;
     Ok(aside)
 }
 

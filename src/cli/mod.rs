@@ -17,6 +17,7 @@ mod export;
 mod import;
 mod info;
 mod list;
+mod modes;
 mod plot;
 mod progress;
 mod prune;
@@ -46,6 +47,7 @@ use std::process::ExitCode;
     // One screen: the usual template would spend eight lines on the options and on what each line says twice.
     help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
+        Modes: `ganvil modes ring8` (grid25) counts what GANs cover of a known mixture.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
         Start here: `ganvil train` (MNIST, three minutes on two cores).",
     max_term_width = 100
@@ -87,6 +89,9 @@ enum Command {
     Info(info::Args),
     /// Measure speed
     Bench(bench::Args),
+    /// Count the modes that GANs cover of a mixture in the plane
+    #[command(hide = true)]
+    Modes(modes::Args),
     /// Print what makes a shell complete commands and flags
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -96,7 +101,7 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 2] = ["completions", "man"];
+const IN_ONE_LINE: [&str; 3] = ["completions", "man", "modes"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -136,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Modes(args) => modes::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     });
@@ -145,7 +151,7 @@ pub fn main() -> ExitCode {
             note(&format!("error: {e}"));
             ExitCode::from(match e {
                 Error::Argument { .. } => 2,
-                Error::Interrupted { .. } => signals::exit_code(),
+                Error::Interrupted { .. } | Error::Stopped { .. } => signals::exit_code(),
                 _ => 1,
             })
         }

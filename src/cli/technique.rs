@@ -80,7 +80,7 @@ pub struct TechniqueArgs {
     #[arg(long, value_name = "WHICH", help_heading = "What D sees")]
     augment: Option<DiffAugment>,
     /// Noise on what D sees: STD, or STD:KIMG to say after how many thousand images it is gone [default KIMG: 300]
-    #[arg(long, value_name = "STD", value_parser = instance_noise, help_heading = "What D sees")]
+    #[arg(long, value_name = "STD", allow_hyphen_values = true, value_parser = instance_noise, help_heading = "What D sees")]
     instance_noise: Option<InstanceNoise>,
     /// Updates of D per step [default: the recipe's]
     #[arg(long, value_name = "N", help_heading = "Balance")]

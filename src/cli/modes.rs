@@ -114,7 +114,7 @@ pub fn run(args: Args) -> Result<()> {
             config.steps,
             dir.display()
         );
-        let stop = signals::watch();
+        let stop = signals::watch(signals::PIECES);
         let play =
             Play { config: &config, folder: &folder, first: seeds[0], stop: &stop, left: Mutex::new(left) };
         results.extend(play.all(side, threads / side)?);

@@ -27,6 +27,7 @@ mod shell;
 mod show;
 mod signals;
 mod summary;
+mod theory;
 mod train;
 
 use crate::gan::zoo::RECIPES;
@@ -47,7 +48,7 @@ use std::process::ExitCode;
     help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
-        Start here: `ganvil train` (MNIST, three minutes on two cores).",
+        Start here: `ganvil train` (MNIST, three minutes on two cores), `ganvil theory`.",
     max_term_width = 100
 )]
 struct Cli {
@@ -87,6 +88,9 @@ enum Command {
     Info(info::Args),
     /// Measure speed
     Bench(bench::Args),
+    /// Run experiments on the theory of GANs
+    #[command(hide = true)]
+    Theory(theory::Args),
     /// Print what makes a shell complete commands and flags
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -96,7 +100,7 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 2] = ["completions", "man"];
+const IN_ONE_LINE: [&str; 3] = ["completions", "man", "theory"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -136,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Theory(args) => theory::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     });

@@ -23,6 +23,7 @@ mod settings;
 mod state;
 mod statistics;
 mod step;
+pub mod theory;
 mod trainer;
 mod transfer;
 mod walk;

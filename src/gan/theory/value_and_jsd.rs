@@ -1,0 +1,121 @@
+//! What the minimax game measures (Goodfellow et al., 2014, arXiv:1406.2661, theorem 1).
+//!
+//! max_D V(D, G) = V(D*, G) = -log 4 + 2 JSD(p || q),  0 <= JSD <= log 2
+//!
+//! While G moves along a path from far away onto the data, D is trained at each position, and the value that it reaches,
+//! V = integral p log D + q log(1 - D), is compared with the right-hand side by quadrature. D* is the maximum, so
+//! a trained D falls short of it and never exceeds it.
+//!
+//! Look at: far away V is 0 and does not change with the distance, so the game has no slope there; on the data D says
+//! 1/2 everywhere and V is -log 4 = -1.3863. Pitfall: D's loss is -V: it is *largest* when G is best, and a falling loss
+//! of D is no progress of G.
+
+use super::density::{Density, axis, integral, jsd, where_weighty};
+use super::judge::{Judge, Lessons, falling, softplus};
+use super::{Experiment, Options, Outcome, Table, largest, line};
+use crate::gan::Loss;
+use crate::nn::LayerSpec;
+use crate::report::{Panel, Scale};
+use crate::rng::Stream;
+use crate::{Generator, Result};
+
+/// See the [module's docs](self).
+pub const EXPERIMENT: Experiment = Experiment {
+    name: "value-and-jsd",
+    summary: "The value of the game against -log 4 + 2 JSD while G moves onto the data",
+    explanation: "G's mean goes from 6 to the data's 0 and its spread from 0.5 to 1. At each position D is trained on \
+        samples, from where it was, and V(D, G) = E log D(x) + E log(1 - D(G(z))) is integrated over the known \
+        densities. Theory (Goodfellow et al., 2014, theorem 1): the best D gives -log 4 + 2 JSD(data || G). Look at \
+        the flat part on the far side, and at the end: D = 1/2, V = -log 4 = -1.3863.",
+    run,
+};
+
+/// Positions of G, as shares of the way that is left.
+const LEFT: [f64; 10] = [1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0];
+const STEPS: u64 = 500;
+const BATCH: usize = 512;
+
+fn run(options: &Options) -> Result<Outcome> {
+    let p = Density::normal(0.0, 1.0);
+    let mut judge = Judge::new(1, 64, LayerSpec::Tanh, options.seed);
+    let data = Generator::new(options.seed, Stream::Data);
+    let noise = Generator::new(options.seed, Stream::Noise);
+    let objective = |real: &_, fake: &_| Loss::Minimax.get().discriminator(real, fake, 1.0);
+    let lessons =
+        Lessons { objective: &objective, gradient_penalty: None, lr: 4e-3, schedule: falling(STEPS) };
+    let mut table =
+        Table::new(&["G mean", "G std", "JSD", "-log 4 + 2 JSD", "V(D, G)", "difference", "max |D - 1/2|"]);
+    for left in LEFT {
+        let (mean, std) = (6.0 * left, 1.0 - 0.5 * left);
+        let q = Density::normal(mean, std);
+        judge.learn(&lessons, STEPS, &mut || (p.samples(BATCH, &data), q.samples(BATCH, &noise)));
+        let (jsd, v) = (jsd(&p, &q), value(&p, &q, &judge));
+        let theory = 2.0 * jsd - 4f64.ln();
+        let d = judge.probabilities(&where_weighty(&p, &q, 0.01));
+        let undecided = largest(d.iter().map(|d| (d - 0.5).abs()));
+        table.push([mean, std, jsd, theory, v, v - theory, undecided].map(Into::into));
+    }
+    let findings = findings(&table);
+    Ok(Outcome { panels: panels(&table), findings, table })
+}
+
+/// V(D, G) of the trained D, by quadrature.
+fn value(p: &Density, q: &Density, judge: &Judge) -> f64 {
+    let x = axis(p, q);
+    let a = judge.logits(&x);
+    // log D = -sp(-a), log(1 - D) = -sp(a)
+    integral(&x, |i| -p.at(x[i]) * softplus(-a[i]) - q.at(x[i]) * softplus(a[i]))
+}
+
+fn findings(table: &Table) -> Vec<String> {
+    let [mean, v, off, undecided] =
+        ["G mean", "V(D, G)", "difference", "max |D - 1/2|"].map(|c| table.column(c));
+    let last = mean.len() - 1;
+    let above = off.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    vec![
+        format!(
+            "Along the whole path V(D, G) is within {:.1e} of -log 4 + 2 JSD.",
+            largest(off.iter().map(|d| d.abs()))
+        ),
+        format!("No trained D exceeds the theory's maximum: the largest difference is {above:.1e}."),
+        format!(
+            "From mean {:.1} to {:.1} V changes by {:.3}, from {:.1} to {:.1} by {:.3}: far away the game has next to no \
+             slope.",
+            mean[0],
+            mean[1],
+            (v[1] - v[0]).abs(),
+            mean[4],
+            mean[5],
+            (v[5] - v[4]).abs()
+        ),
+        format!(
+            "On the data D is within {:.3} of 1/2 and V = {:.4} (-log 4 = -1.3863).",
+            undecided[last], v[last]
+        ),
+    ]
+}
+
+fn panels(table: &Table) -> Vec<Panel> {
+    let column = |name| table.column("G mean").into_iter().zip(table.column(name));
+    let off = column("difference").map(|(x, d)| (x, d.abs()));
+    vec![
+        Panel {
+            title: "The value of the game".into(),
+            y_label: "nats".into(),
+            x_label: "mean of G (data: 0)".into(),
+            lines: vec![line("−log 4 + 2 JSD", column("-log 4 + 2 JSD"))],
+            dots: vec![line("V of the trained D", column("V(D, G)"))],
+            reference: vec![(0.0, "told apart: 0".into()), (-(4f64.ln()), "equal: −log 4".into())],
+            ..Panel::default()
+        },
+        Panel {
+            title: "How far the trained D falls short".into(),
+            y_label: "nats".into(),
+            x_label: "mean of G (data: 0)".into(),
+            y_scale: Scale::Log,
+            lines: vec![line("theory − V", off)],
+            reference: vec![(1e-2, "0.01".into())],
+            ..Panel::default()
+        },
+    ]
+}

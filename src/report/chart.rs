@@ -34,6 +34,8 @@ const SMALL: f64 = 12.0;
 /// Between the baselines of labels that would otherwise overlap.
 pub(super) const LABEL_STEP: f64 = 15.0;
 
+/// About so many numbers stand along a y axis.
+const Y_TICKS: usize = 5;
 /// More points than this are drawn faint, with their moving average over them.
 const MANY: usize = 100;
 /// Of more curves than this only the moving averages are drawn: faint ones would lie over each other.
@@ -232,7 +234,8 @@ impl Frame<'_> {
             widest = widest.max(text_width(&text, SMALL));
         }
         // As many as have room for their numbers.
-        let x_count = ((self.right - self.left) / 75.0).round().clamp(2.0, 8.0) as usize;
+        let room = ((self.right - self.left) / 75.0).round().min(8.0) as usize;
+        let x_count = if self.panel.square { Y_TICKS } else { room };
         let x_ticks = if whole { whole_ticks } else { ticks };
         for (x, text) in x_ticks(self.x_range, x_count) {
             let x = self.x(x);
@@ -255,7 +258,7 @@ impl Frame<'_> {
 
     fn y_ticks(&self) -> Vec<Tick> {
         match self.panel.y_scale {
-            Scale::Linear => ticks(self.y_range, 5),
+            Scale::Linear => ticks(self.y_range, Y_TICKS),
             Scale::Log => log_ticks(self.y_range),
         }
     }

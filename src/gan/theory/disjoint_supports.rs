@@ -38,7 +38,7 @@ pub const EXPERIMENT: Experiment = Experiment {
 };
 
 const THETAS: [f64; 8] = [2.0, 1.5, 1.0, 0.75, 0.5, 0.25, 0.1, 0.0];
-const STEPS: u64 = 400;
+const STEPS: u64 = 1500;
 const BATCH: usize = 128;
 /// Weight of the gradient penalty.
 const LAMBDA: f64 = 10.0;

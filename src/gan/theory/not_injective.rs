@@ -3,8 +3,8 @@
 //! A G from the plane to the plane is trained on eight Gaussians in a ring, and then asked two things.
 //!
 //! Not one-to-one: z and z' far apart with |G(z) - G(z')| near 0. Candidates come from a search among samples that fall
-//! into one small cell; then |G(z) - G(z')|^2 is brought to 0 by gradient descent in both. On the straight way from z to
-//! z' the sample goes elsewhere and comes back, so it is not one flat patch that both lie in.
+//! into one small cell; then |G(z) - G(z')|^2 is brought to 0 by gradient descent in both. A mode is narrow, so G presses
+//! a whole sector of the plane into it and must fold: on the straight way from z to z' the sample leaves and comes back.
 //!
 //! Not onto: for a real x, min over z of |G(z) - x| by gradient descent from the best of many z, within the ball that
 //! holds 99.9 % of the noise: |z|^2 <= -2 ln 0.001 in two dimensions. What stays above 0 is not in G's range. This is
@@ -31,9 +31,10 @@ pub const EXPERIMENT: Experiment = Experiment {
     name: "not-injective",
     summary: "Distant noise gives equal samples, and some real points come from no noise",
     explanation: "G maps noise in the plane to a ring of eight Gaussians and is trained for 2500 steps (non-saturating, \
-        R1). Then pairs of distant z are searched whose samples are equal, and z for real points by gradient descent \
-        in z, within the ball that holds 99.9 % of the noise. Look at the pairs: on the straight way between the two \
-        z the sample goes elsewhere. And at the residuals: points that stay above 0 are not in G's range.",
+        R1). For each mode the most distant pair of z with one sample is searched, and for real points the z that comes \
+        nearest, by gradient descent in z within the ball that holds 99.9 % of the noise. Look at the pairs, and at how \
+        far the sample strays on the straight way between the two z; and at the residuals: points that stay above 0 \
+        are not in G's range.",
     run,
 };
 
@@ -272,8 +273,8 @@ fn findings(pairs: &[Pair], residuals: &[f64], ring: &Mixture) -> Vec<String> {
     let length = |p: &Pair| distance(p.z[0], p.z[1]);
     if let Some(p) = pairs.iter().max_by(|a, b| length(a).total_cmp(&length(b))) {
         findings.push(format!(
-            "z = ({:.2}, {:.2}) and ({:.2}, {:.2}) are {:.2} apart, their samples {:.1e}. Half way and elsewhere between \
-             them the sample is up to {:.2} away ({:.0} sigma).",
+            "z = ({:.2}, {:.2}) and ({:.2}, {:.2}) are {:.2} apart, their samples {:.1e}. On the straight way between \
+             them the sample strays by up to {:.3} ({:.1} sigma).",
             p.z[0][0],
             p.z[0][1],
             p.z[1][0],

@@ -32,8 +32,8 @@ pub const EXPERIMENT: Experiment = Experiment {
 
 /// Below this share of its largest value a density has no weight.
 const WEIGHT: f64 = 0.01;
-const STEPS: u64 = 2500;
-const BATCH: usize = 512;
+const STEPS: u64 = 5000;
+const BATCH: usize = 1024;
 
 fn run(options: &Options) -> Result<Outcome> {
     let cases = [

@@ -30,13 +30,12 @@ pub const EXPERIMENT: Experiment = Experiment {
     run,
 };
 
-type Case = (Loss, &'static str, fn(f64) -> f64);
-
-const CASES: [Case; 4] = [
-    (Loss::Minimax, "minimax", |d| -d),
-    (Loss::NonSaturating, "non-saturating", |d| d - 1.0),
-    (Loss::Hinge, "hinge", |_| -1.0),
-    (Loss::Wasserstein, "Wasserstein", |_| -1.0),
+/// Losses with the formulas of their slopes by D, in the order of the table's columns.
+const CASES: [(Loss, fn(f64) -> f64); 4] = [
+    (Loss::Minimax, |d| -d),
+    (Loss::NonSaturating, |d| d - 1.0),
+    (Loss::Hinge, |_| -1.0),
+    (Loss::Wasserstein, |_| -1.0),
 ];
 
 fn run(_: &Options) -> Result<Outcome> {
@@ -50,10 +49,10 @@ fn run(_: &Options) -> Result<Outcome> {
         "off formula",
         "off differences",
     ]);
-    for a in even(-10.0, 10.0, 41) {
+    for a in even(-10.0, 10.0, 21) {
         let d = sigmoid(a);
-        let slopes = CASES.map(|(loss, ..)| slope(loss, a));
-        let off_formula = largest(CASES.iter().zip(slopes).map(|((_, _, f), s)| (s - f(d)).abs()));
+        let slopes = CASES.map(|(loss, _)| slope(loss, a));
+        let off_formula = largest(CASES.iter().zip(slopes).map(|((_, f), s)| (s - f(d)).abs()));
         let off_differences = largest(CASES.iter().zip(slopes).map(|(c, s)| (s - difference(c.0, a)).abs()));
         let [mm, ns, hinge, w] = slopes;
         table.push([a, d, mm, ns, hinge, w, off_formula, off_differences].map(Into::into));
@@ -76,7 +75,7 @@ fn run(_: &Options) -> Result<Outcome> {
             largest(table.column("off differences"))
         ),
     ];
-    Ok(Outcome { panels: panels(&table), findings, table })
+    Ok(Outcome { panels: panels(), findings, table })
 }
 
 fn generator_loss(loss: Loss, a: &Tensor) -> Tensor {
@@ -97,27 +96,33 @@ fn difference(loss: Loss, a: f64) -> f64 {
     (at(a + STEP) - at(a - STEP)) / (2.0 * STEP)
 }
 
-fn panels(table: &Table) -> Vec<Panel> {
-    let column =
-        |name: &str| -> Vec<_> { table.column("logit a").into_iter().zip(table.column(name)).collect() };
-    let name = |case: &Case| case.1;
+fn panels() -> Vec<Panel> {
     let x_label = "logit a of a fake (left: rejected, D near 0; right: taken for real)";
-    let strength = |case: &Case| line(name(case), column(case.1).into_iter().map(|(a, s)| (a, -s)));
+    // Hinge has the loss of G that Wasserstein has.
+    let shown = [
+        (Loss::Minimax, "minimax"),
+        (Loss::NonSaturating, "non-saturating"),
+        (Loss::Hinge, "hinge, Wasserstein"),
+    ];
+    let curves = |f: fn(f64) -> f64| {
+        let curve = |loss| even(-10.0, 10.0, 201).into_iter().map(move |a| (a, f(slope(loss, a))));
+        shown.into_iter().map(|(loss, name)| line(name, curve(loss))).collect()
+    };
     vec![
         Panel {
-            title: "Slope dL/da".into(),
+            title: "Slope of the loss by the logit".into(),
             y_label: "dL/da".into(),
             x_label: x_label.into(),
             y_range: Some((-1.1, 0.1)),
-            lines: CASES.iter().map(|c| line(name(c), column(c.1))).collect(),
+            lines: curves(|slope| slope),
             ..Panel::default()
         },
         Panel {
-            title: "Strength |dL/da|".into(),
-            y_label: "|dL/da|".into(),
+            title: "Its size".into(),
+            y_label: "size of dL/da".into(),
             x_label: x_label.into(),
             y_scale: Scale::Log,
-            lines: CASES.iter().map(strength).collect(),
+            lines: curves(f64::abs),
             ..Panel::default()
         },
     ]

@@ -37,10 +37,10 @@ const INITIALISATIONS: u64 = 8;
 const BATCH: usize = 128;
 const LOSSES: [Loss; 3] = [Loss::Minimax, Loss::NonSaturating, Loss::Wasserstein];
 /// G's mean seen from the data's.
-const OFFSET: [f32; 2] = [3.0, 1.5];
-const SPREAD: f64 = 0.6;
+const OFFSET: [f32; 2] = [4.0, 2.0];
+const SPREAD: f64 = 0.5;
 
-/// G(z) = 0.6 z + the offset: as wide as the data, beside them.
+/// G(z) = 0.5 z + the offset: as wide as the data, beside them.
 fn generator() -> Linear {
     let weight = Tensor::eye(2, DType::F32, Device::Cpu).mul_scalar(SPREAD).detach().requires_grad();
     let bias = Tensor::new(&OFFSET, &[2]).requires_grad();
@@ -105,7 +105,7 @@ fn course(seed: u64) -> Vec<Measured> {
             let lessons = Lessons {
                 objective: &objective,
                 gradient_penalty: *gradient_penalty,
-                lr: 1e-3,
+                lr: 3e-3,
                 schedule: Schedule::default(),
             };
             judge.learn(&lessons, k - done, &mut || {

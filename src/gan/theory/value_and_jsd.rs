@@ -71,22 +71,23 @@ fn findings(table: &Table) -> Vec<String> {
     let [mean, v, off, undecided] =
         ["G mean", "V(D, G)", "difference", "max |D - 1/2|"].map(|c| table.column(c));
     let last = mean.len() - 1;
-    let above = off.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (least, most) =
+        off.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), &d| (d.min(l), d.max(m)));
+    let slope = |i: usize| ((v[i + 1] - v[i]) / (mean[i + 1] - mean[i])).abs();
     vec![
         format!(
-            "Along the whole path V(D, G) is within {:.1e} of -log 4 + 2 JSD.",
+            "Along the whole path V(D, G) is within {:.1e} of -log 4 + 2 JSD. V minus the theory's maximum runs from \
+             {least:.1e} to {most:.1e}.",
             largest(off.iter().map(|d| d.abs()))
         ),
-        format!("No trained D exceeds the theory's maximum: the largest difference is {above:.1e}."),
         format!(
-            "From mean {:.1} to {:.1} V changes by {:.3}, from {:.1} to {:.1} by {:.3}: far away the game has next to no \
-             slope.",
+            "V changes by {:.3} per unit of the mean between {:.1} and {:.1}, and by {:.3} between {:.1} and {:.1}.",
+            slope(0),
             mean[0],
             mean[1],
-            (v[1] - v[0]).abs(),
+            slope(4),
             mean[4],
-            mean[5],
-            (v[5] - v[4]).abs()
+            mean[5]
         ),
         format!(
             "On the data D is within {:.3} of 1/2 and V = {:.4} (-log 4 = -1.3863).",

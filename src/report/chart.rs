@@ -303,7 +303,8 @@ impl Frame<'_> {
     /// The names of the curves and of the dashed lines, at their right ends but never over each other.
     fn labels<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         let mut labels: Vec<(f64, Cow<str>, RGBColor, bool)> = Vec::new();
-        for (line, style) in self.panel.lines.iter().chain(&self.panel.dots).zip(styles()) {
+        let named = self.panel.lines.iter().chain(&self.panel.dots).zip(styles());
+        for (line, style) in named.filter(|(line, _)| !line.label.is_empty()) {
             if let Some(y) = end(line, self.y_range) {
                 let y = self.y(y.clamp(self.y_range.0, self.y_range.1));
                 labels.push((y, style.label(line), style.colour, true));

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// A curve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
-    /// Its name, drawn at its end.
+    /// Its name, drawn at its end; none if empty.
     pub label: String,
     /// `(step, value)` in order of the steps. A value that is not finite leaves a gap.
     pub points: Vec<(f64, f64)>,

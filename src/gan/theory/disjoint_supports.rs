@@ -159,7 +159,7 @@ fn findings(table: &Table) -> Vec<String> {
             off(&w1, &|i| theta[i])
         ),
         format!(
-            "The critic's gap is within {:.3} of theta + theta^2 / (2 lambda), what the penalty lets it reach.",
+            "The critic's gap is within {:.1e} of theta + theta^2 / (2 lambda), what the penalty lets it reach.",
             off(&gap, &|i| expected[i])
         ),
         format!(
@@ -170,10 +170,11 @@ fn findings(table: &Table) -> Vec<String> {
 }
 
 fn panels(table: &Table) -> Vec<Panel> {
+    // From 0 outwards, so that names stand at the far end.
     let column =
-        |name: &str| -> Vec<_> { table.column("theta").into_iter().zip(table.column(name)).collect() };
+        |name: &str| -> Vec<_> { table.column("theta").into_iter().zip(table.column(name)).rev().collect() };
     let apart = |name: &str| column(name).into_iter().filter(|p| p.0 > 0.0).map(|(x, y)| (x, y.abs()));
-    let x_label = "theta, the distance of the lines";
+    let x_label = "θ, the distance of the lines";
     vec![
         Panel {
             title: "How far apart?".into(),
@@ -181,18 +182,18 @@ fn panels(table: &Table) -> Vec<Panel> {
             x_label: x_label.into(),
             lines: vec![
                 line("W1", column("W1")),
-                line("JSD, θ > 0", apart("JSD")),
-                line("expected gap", even(0.0, 2.0, 50).into_iter().map(|t| (t, t + t * t / (2.0 * LAMBDA)))),
+                line("JSD for θ > 0", apart("JSD")),
+                line("θ + θ²/2λ", even(0.0, 2.0, 50).into_iter().map(|t| (t, t + t * t / (2.0 * LAMBDA)))),
             ],
             dots: vec![
-                line("gap of the critic", column("critic's gap")),
-                line("JSD at 0", [column("JSD")[7]]),
+                line("critic's gap", column("critic's gap")),
+                line("JSD at θ = 0", column("JSD").into_iter().filter(|p| p.0 == 0.0)),
             ],
             ..Panel::default()
         },
         Panel {
-            title: "What G is told: the slope by theta".into(),
-            y_label: "|dL / d theta|".into(),
+            title: "What G is told: the slope of its loss by θ".into(),
+            y_label: "size of dL/dθ".into(),
             x_label: x_label.into(),
             y_scale: Scale::Log,
             lines: vec![

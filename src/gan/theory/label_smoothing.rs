@@ -17,7 +17,7 @@ use super::{Experiment, Options, Outcome, Table, largest, line};
 use crate::autograd::grad;
 use crate::gan::Loss;
 use crate::nn::LayerSpec;
-use crate::report::Panel;
+use crate::report::{Line, Panel};
 use crate::rng::Stream;
 use crate::{Generator, Reduction, Result, Tensor};
 
@@ -94,7 +94,7 @@ fn run(options: &Options) -> Result<Outcome> {
     let (near_p, near_q) = (Density::normal(-1.0, 0.6), Density::normal(1.0, 0.6));
     let (far_p, far_q) = (Density::normal(-3.0, 0.3), Density::normal(3.0, 0.3));
     let mut lines = Vec::new();
-    let mut dots = Vec::new();
+    let mut trained = Vec::new();
     for targets in TARGETS {
         for (data, p, q) in [("overlapping", &near_p, &near_q), ("separable", &far_p, &far_q)] {
             let judge = train(targets, p, q, options.seed);
@@ -118,14 +118,14 @@ fn run(options: &Options) -> Result<Outcome> {
                 expected,
             ]);
             if data == "overlapping" {
-                let few = even(-3.0, 3.0, 61);
+                let few = even(-3.0, 3.0, 31);
                 let best = even(-3.0, 3.0, 301).into_iter().map(|x| (x, targets.best(p.at(x), q.at(x))));
                 lines.push(line(format!("D*, {}", targets.name), best));
-                dots.push(line("", few.iter().copied().zip(judge.probabilities(&few))));
+                trained.extend(few.iter().copied().zip(judge.probabilities(&few)));
             }
         }
     }
-    let panels = vec![panel(&near_p, &near_q, lines, dots)];
+    let panels = panels(&near_p, &near_q, lines, trained);
     Ok(Outcome { panels, findings: findings(&table), table })
 }
 
@@ -197,24 +197,25 @@ fn findings(table: &Table) -> Vec<String> {
     ]
 }
 
-fn panel(
-    p: &Density,
-    q: &Density,
-    mut lines: Vec<crate::report::Line>,
-    dots: Vec<crate::report::Line>,
-) -> Panel {
-    let scaled =
-        |d: &Density| even(-3.0, 3.0, 301).into_iter().map(|x| (x, 0.5 * d.at(x))).collect::<Vec<_>>();
-    lines.push(line("p, data (scaled)", scaled(p)));
-    lines.push(line("q, fakes (scaled)", scaled(q)));
-    Panel {
-        title: "Data and fakes that overlap".into(),
-        y_label: "probability of real".into(),
-        x_label: "x (dots: the trained D)".into(),
-        y_range: Some((-0.03, 1.03)),
-        lines,
-        dots,
-        reference: vec![(0.9, "0.9".into()), (0.1, "0.1".into())],
-        ..Panel::default()
-    }
+fn panels(p: &Density, q: &Density, lines: Vec<Line>, trained: Vec<(f64, f64)>) -> Vec<Panel> {
+    let over = |d: &Density| even(-3.0, 3.0, 301).into_iter().map(|x| (x, d.at(x))).collect::<Vec<_>>();
+    vec![
+        Panel {
+            title: "The best D, and trained ones".into(),
+            y_label: "probability of real".into(),
+            x_label: "x".into(),
+            y_range: Some((-0.03, 1.03)),
+            lines,
+            dots: vec![line("trained", trained)],
+            reference: vec![(0.9, "0.9".into()), (0.1, "0.1".into())],
+            ..Panel::default()
+        },
+        Panel {
+            title: "Data and fakes".into(),
+            y_label: "density".into(),
+            x_label: "x".into(),
+            lines: vec![line("p, data", over(p)), line("q, fakes", over(q))],
+            ..Panel::default()
+        },
+    ]
 }

@@ -308,17 +308,17 @@ fn panels(z: &[Point], samples: &[Point], pairs: &[Pair], real: &[Point], residu
     vec![
         Panel {
             title: "Pairs of z with one sample".into(),
-            x_label: "z₁".into(),
-            y_label: "z₂".into(),
+            x_label: "z1".into(),
+            y_label: "z2".into(),
             square: true,
             lines: pairs.iter().map(|p| line("", p.z.iter().map(xy))).collect(),
-            dots: vec![line("", ends), line("", some(z))],
+            dots: vec![line("", some(z)), line("", ends)],
             ..Panel::default()
         },
         Panel {
             title: "Samples, and real points".into(),
-            x_label: "x₁".into(),
-            y_label: "x₂".into(),
+            x_label: "x1".into(),
+            y_label: "x2".into(),
             square: true,
             dots: vec![
                 line("G(z)", some(samples)),
@@ -329,10 +329,13 @@ fn panels(z: &[Point], samples: &[Point], pairs: &[Pair], real: &[Point], residu
         },
         Panel {
             title: "How near G comes to each real point".into(),
-            y_label: "residual / sigma".into(),
+            y_label: "residual / sigma, at least 1e−7".into(),
             x_label: "real points, sorted".into(),
             y_scale: Scale::Log,
-            lines: vec![line("residual", sorted.into_iter().enumerate().map(|(i, r)| (i as f64, r)))],
+            lines: vec![line(
+                "residual",
+                sorted.into_iter().enumerate().map(|(i, r)| (i as f64, r.max(1e-7))),
+            )],
             reference: vec![(REACHED, format!("{REACHED} sigma"))],
             ..Panel::default()
         },

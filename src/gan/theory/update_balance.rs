@@ -144,8 +144,8 @@ fn findings(table: &Table) -> Vec<String> {
     let strongest = mm.iter().copied().fold(0.0, f64::max);
     vec![
         format!(
-            "An untrained D sends G anywhere: the cosine with the way to the data is {:.2} on average and {:.2} at \
-             worst. After {} steps they are {:.2} and {:.2}.",
+            "Through an untrained D the cosine with the way to the data is {:.2} on average and {:.2} at worst. After {} \
+             steps of D they are {:.2} and {:.2}.",
             cos[0], least[0], LESSONS[3], cos[3], least[3]
         ),
         format!(
@@ -170,7 +170,7 @@ fn panels(table: &Table) -> Vec<Panel> {
     let names = ["minimax", "non-saturating", "WGAN-GP critic"];
     let lines =
         |columns: [&str; 3]| names.into_iter().zip(columns).map(|(n, c)| line(n, column(c))).collect();
-    let x_label = "training of D before: 0, 1, 5, 25, 125, 625 steps at 0, 1, 2, 3, 4, 5";
+    let x_label = "steps of D before: 0, 1, 5, 25, 125, 625 stand at 0, 1, 2, 3, 4, 5";
     vec![
         Panel {
             title: "Strength: the norm of G's gradient".into(),

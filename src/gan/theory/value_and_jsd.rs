@@ -10,7 +10,7 @@
 //! 1/2 everywhere and V is -log 4 = -1.3863. Pitfall: D's loss is -V: it is *largest* when G is best, and a falling loss
 //! of D is no progress of G.
 
-use super::density::{Density, axis, integral, jsd, where_weighty};
+use super::density::{Density, axis, even, integral, jsd, where_weighty};
 use super::judge::{Judge, Lessons, falling, softplus};
 use super::{Experiment, Options, Outcome, Table, largest, line};
 use crate::gan::Loss;
@@ -30,6 +30,8 @@ pub const EXPERIMENT: Experiment = Experiment {
     run,
 };
 
+/// G's first mean; the data's is 0.
+const FAR: f64 = 6.0;
 /// Positions of G, as shares of the way that is left.
 const LEFT: [f64; 10] = [1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0];
 const STEPS: u64 = 500;
@@ -46,7 +48,7 @@ fn run(options: &Options) -> Result<Outcome> {
     let mut table =
         Table::new(&["G mean", "G std", "JSD", "-log 4 + 2 JSD", "V(D, G)", "difference", "max |D - 1/2|"]);
     for left in LEFT {
-        let (mean, std) = (6.0 * left, 1.0 - 0.5 * left);
+        let (mean, std) = position(left);
         let q = Density::normal(mean, std);
         judge.learn(&lessons, STEPS, &mut || (p.samples(BATCH, &data), q.samples(BATCH, &noise)));
         let (jsd, v) = (jsd(&p, &q), value(&p, &q, &judge));
@@ -56,7 +58,12 @@ fn run(options: &Options) -> Result<Outcome> {
         table.push([mean, std, jsd, theory, v, v - theory, undecided].map(Into::into));
     }
     let findings = findings(&table);
-    Ok(Outcome { panels: panels(&table), findings, table })
+    Ok(Outcome { panels: panels(&p, &table), findings, table })
+}
+
+/// G's mean and standard deviation when this share of the way is left.
+fn position(left: f64) -> (f64, f64) {
+    (FAR * left, 1.0 - 0.5 * left)
 }
 
 /// V(D, G) of the trained D, by quadrature.
@@ -96,25 +103,32 @@ fn findings(table: &Table) -> Vec<String> {
     ]
 }
 
-fn panels(table: &Table) -> Vec<Panel> {
-    let column = |name| table.column("G mean").into_iter().zip(table.column(name));
-    let off = column("difference").map(|(x, d)| (x, d.abs()));
+fn panels(p: &Density, table: &Table) -> Vec<Panel> {
+    // From the data outwards, so that names stand at the far end.
+    let column =
+        |name| -> Vec<_> { table.column("G mean").into_iter().zip(table.column(name)).rev().collect() };
+    let theory = even(0.0, 1.0, 101).into_iter().map(|left| {
+        let (mean, std) = position(left);
+        (mean, 2.0 * jsd(p, &Density::normal(mean, std)) - 4f64.ln())
+    });
+    let off = column("difference").into_iter().map(|(x, d)| (x, d.abs()));
+    let x_label = "mean of G (data: 0)";
     vec![
         Panel {
             title: "The value of the game".into(),
             y_label: "nats".into(),
-            x_label: "mean of G (data: 0)".into(),
-            lines: vec![line("−log 4 + 2 JSD", column("-log 4 + 2 JSD"))],
+            x_label: x_label.into(),
+            lines: vec![line("−log 4 + 2 JSD", theory)],
             dots: vec![line("V of the trained D", column("V(D, G)"))],
-            reference: vec![(0.0, "told apart: 0".into()), (-(4f64.ln()), "equal: −log 4".into())],
+            reference: vec![(-(4f64.ln()), "−log 4".into())],
             ..Panel::default()
         },
         Panel {
-            title: "How far the trained D falls short".into(),
+            title: "How far the trained D is from it".into(),
             y_label: "nats".into(),
-            x_label: "mean of G (data: 0)".into(),
+            x_label: x_label.into(),
             y_scale: Scale::Log,
-            lines: vec![line("theory − V", off)],
+            lines: vec![line("difference", off)],
             reference: vec![(1e-2, "0.01".into())],
             ..Panel::default()
         },

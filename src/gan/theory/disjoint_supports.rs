@@ -29,7 +29,7 @@ use std::f64::consts::LN_2;
 /// See the [module's docs](self).
 pub const EXPERIMENT: Experiment = Experiment {
     name: "disjoint-supports",
-    summary: "Parallel lines: JSD stays at log 2, W1 and a critic's gap fall with the distance",
+    summary: "Parallel lines: JSD stays at log 2 while W1 and a critic's gap fall",
     explanation: "Data on the line x = 0, fakes on x = theta, both uniform along it (Arjovsky et al., 2017, example 1). \
         JSD and W1 are computed from samples; a minimax D and a WGAN-GP critic are trained for each theta, and the \
         gradient by theta is what G would get through them. Look at JSD and the gradient of the minimax loss, which \

@@ -66,7 +66,7 @@ fn run(options: &Options) -> Result<Outcome> {
     let residuals: Vec<f64> = residuals.iter().map(|r| r / ring.sigma).collect();
     let table = table(&pairs, &residuals);
     let findings = findings(&pairs, &residuals, &ring);
-    let panels = panels(&z, &samples, &pairs, &real, &residuals);
+    let panels = panels(&ring, &z, &samples, &pairs, &real, &residuals);
     Ok(Outcome { table, panels, findings })
 }
 
@@ -295,12 +295,27 @@ fn findings(pairs: &[Pair], residuals: &[f64], ring: &Mixture) -> Vec<String> {
     findings
 }
 
-fn panels(z: &[Point], samples: &[Point], pairs: &[Pair], real: &[Point], residuals: &[f64]) -> Vec<Panel> {
+fn panels(
+    ring: &Mixture,
+    z: &[Point],
+    samples: &[Point],
+    pairs: &[Pair],
+    real: &[Point],
+    residuals: &[f64],
+) -> Vec<Panel> {
     let xy = |p: &Point| (p[0], p[1]);
     let some = |p: &[Point]| p[..2000].iter().map(xy).collect::<Vec<_>>();
-    let reached = |yes: bool| {
-        let both = real.iter().zip(residuals).filter(move |(_, r)| (**r <= REACHED) == yes);
-        both.map(|(p, _)| xy(p)).collect::<Vec<_>>()
+    let which = |yes: bool| -> Vec<Point> {
+        let both = real.iter().zip(residuals).filter(|(_, r)| (**r <= REACHED) == yes);
+        both.map(|(p, _)| *p).collect()
+    };
+    let (near, far) = (which(true), which(false));
+    let about = |points: &[Point]| -> Vec<(f64, f64)> {
+        let about = |p: &Point| {
+            let centre = ring.centres[ring.nearest(*p).0];
+            ((p[0] - centre[0]) / ring.sigma, (p[1] - centre[1]) / ring.sigma)
+        };
+        points.iter().map(about).filter(|(x, y)| x.hypot(*y) < 4.5).collect()
     };
     let mut sorted = residuals.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -322,8 +337,21 @@ fn panels(z: &[Point], samples: &[Point], pairs: &[Pair], real: &[Point], residu
             square: true,
             dots: vec![
                 line("G(z)", some(samples)),
-                line("out of reach", reached(false)),
-                line("reached", reached(true)),
+                line("out of reach", far.iter().map(xy)),
+                line("reached", near.iter().map(xy)),
+            ],
+            ..Panel::default()
+        },
+        Panel {
+            title: "About the centres of the modes".into(),
+            x_label: "sigmas".into(),
+            y_label: "sigmas".into(),
+            y_range: Some((-4.5, 4.5)),
+            square: true,
+            dots: vec![
+                line("G(z)", about(&samples[..2000])),
+                line("out of reach", about(&far)),
+                line("reached", about(&near)),
             ],
             ..Panel::default()
         },

@@ -79,21 +79,17 @@ fn game() -> Gan {
     let init = stream(Stream::Init);
     let generator = |init: &Generator| network("G", LATENT, LayerSpec::ReLU, 2, init);
     let adam = Adam { lr: LR, betas: (0.0, 0.99), ..Adam::default() };
-    Gan {
-        g: generator(&init),
-        d: network("D", 2, LayerSpec::leaky_relu(0.2), 1, &init),
-        opt_g: Optimizer::new(adam),
-        opt_d: Optimizer::new(adam),
-        // Samples come from a moving average of G, which starts as G: from the same random numbers.
-        average: Some(generator(&stream(Stream::Init))),
-        config: StepConfig {
-            loss: Loss::NonSaturating,
-            gradient_penalty: Some(0.1),
-            ema: Some(Ema { half_life_kimg: 90.0, ..Ema::default() }),
-            ..StepConfig::default()
-        },
-        images: 0,
-    }
+    let config = StepConfig {
+        loss: Loss::NonSaturating,
+        gradient_penalty: Some(0.1),
+        ema: Some(Ema { half_life_kimg: 90.0, ..Ema::default() }),
+        ..StepConfig::default()
+    };
+    let g = generator(&init);
+    let d = network("D", 2, LayerSpec::leaky_relu(0.2), 1, &init);
+    // Samples come from a moving average of G, which starts as G: from the same random numbers.
+    let average = Some(generator(&stream(Stream::Init)));
+    Gan { average, ..Gan::new(g, d, Optimizer::new(adam), Optimizer::new(adam), config) }
 }
 
 /// Counts the modes that the generator draws, and draws a picture.

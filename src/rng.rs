@@ -46,6 +46,12 @@ pub enum Stream {
     Samples = 6,
     /// The classes that a conditional generator is to draw in training.
     Labels = 7,
+    /// Noise on what D sees.
+    InstanceNoise = 8,
+    /// Which labels are flipped.
+    LabelFlips = 9,
+    /// Alterations of pictures.
+    Augmentation = 10,
 }
 
 /// The block of random words for a 128-bit counter.

@@ -47,12 +47,12 @@ fn losses_on_logits_are_their_formulas_even_far_out() {
     }
     let g = column(&f);
     assert_relative_eq!(
-        Loss::NonSaturating.get().generator(&g).item(),
+        Loss::NonSaturating.get().generator(&g, None).item(),
         mean(f.iter().map(|&a| softplus(-a))),
         max_relative = 1e-12
     );
     assert_relative_eq!(
-        Loss::Minimax.get().generator(&g).item(),
+        Loss::Minimax.get().generator(&g, None).item(),
         -mean(f.iter().map(|&a| softplus(a))),
         max_relative = 1e-12
     );
@@ -65,7 +65,11 @@ fn bce_on_probabilities_is_the_same_game() {
     let (bce, ns) = (Loss::Bce.get(), Loss::NonSaturating.get());
     let d = bce.discriminator(&lr.sigmoid(), &lf.sigmoid(), 0.9).item();
     assert_relative_eq!(d, ns.discriminator(&lr, &lf, 0.9).item(), max_relative = 1e-12);
-    assert_relative_eq!(bce.generator(&lf.sigmoid()).item(), ns.generator(&lf).item(), max_relative = 1e-12);
+    assert_relative_eq!(
+        bce.generator(&lf.sigmoid(), None).item(),
+        ns.generator(&lf, None).item(),
+        max_relative = 1e-12
+    );
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn generator_gradients_saturate_as_the_theory_says() {
         let p = 1.0 / (1.0 + f64::exp(-a));
         for (loss, want) in [(Loss::Minimax, -p), (Loss::NonSaturating, p - 1.0)] {
             let logit = column(&[a]).requires_grad();
-            let g = grad(&[&loss.get().generator(&logit)], &[&logit], &[], false)[0].clone().unwrap();
+            let g = grad(&[&loss.get().generator(&logit, None)], &[&logit], &[], false)[0].clone().unwrap();
             assert_relative_eq!(g.item(), want, max_relative = 1e-9, epsilon = 1e-15);
         }
     }
@@ -87,7 +91,7 @@ fn losses_at_equilibrium() {
         let outs = match loss.get().output() {
             Output::Probability | Output::Estimate => vec![0.5],
             Output::Logit => vec![0.0],
-            Output::Score => vec![-0.9, 0.0, 0.7],
+            Output::Score | Output::Difference => vec![-0.9, 0.0, 0.7],
         };
         for a in outs {
             let out = column(&[a; 4]);
@@ -95,18 +99,28 @@ fn losses_at_equilibrium() {
             assert_relative_eq!(loss.get().discriminator(&out, &out, 1.0).item(), d, max_relative = 1e-12);
             // A score has no zero point, so G's loss there is whatever D likes.
             let g = g.unwrap_or(-a);
-            assert_relative_eq!(loss.get().generator(&out).item(), g, max_relative = 1e-12);
+            assert_relative_eq!(loss.get().generator(&out, Some(&out)).item(), g, max_relative = 1e-12);
         }
     }
 }
 
 #[test]
 fn losses_on_scores_and_least_squares_are_their_formulas() {
-    let (r, f) = ([0.3, -2.0, 1e4, 1.0, -1e4], [-0.7, 3.0, -1e4, -1.0, 1e4]);
+    let (r, f): ([f64; 5], [f64; 5]) = ([0.3, -2.0, 1e4, 1.0, -1e4], [-0.7, 3.0, -1e4, -1.0, 1e4]);
     let (real, fake) = (column(&r), column(&f));
     let relu = |t: f64| t.max(0.0);
     let m = |g: &dyn Fn(f64) -> f64, v: &[f64]| mean(v.iter().map(|&a| g(a)));
-    let cases: [(Loss, f64, f64, f64); 4] = [
+    let sp = |t: f64| t.max(0.0) + (-t.abs()).exp().ln_1p();
+    let (mr, mf) = (mean(r.into_iter()), mean(f.into_iter()));
+    let pairs = |g: &dyn Fn(f64, f64) -> f64| mean(r.iter().zip(&f).map(|(&r, &f)| g(r, f)));
+    let cases: [(Loss, f64, f64, f64); 6] = [
+        (Loss::RelativisticPairing, 1.0, pairs(&|r, f| sp(f - r)), pairs(&|r, f| sp(r - f))),
+        (
+            Loss::RelativisticAverage,
+            1.0,
+            m(&|a| sp(mf - a), &r) + m(&|a| sp(a - mr), &f),
+            m(&|a| sp(mr - a), &f) + m(&|a| sp(a - mf), &r),
+        ),
         (Loss::Hinge, 1.0, m(&|a| relu(1.0 - a), &r) + m(&|a| relu(1.0 + a), &f), -m(&|a| a, &f)),
         (Loss::Wasserstein, 1.0, m(&|a| a, &f) - m(&|a| a, &r), -m(&|a| a, &f)),
         (Loss::Lsgan, 1.0, m(&|a| (a - 1.0).powi(2), &r) + m(&|a| a * a, &f), m(&|a| (a - 1.0).powi(2), &f)),
@@ -114,7 +128,22 @@ fn losses_on_scores_and_least_squares_are_their_formulas() {
     ];
     for (loss, t, d, g) in cases {
         assert_relative_eq!(loss.get().discriminator(&real, &fake, t).item(), d, max_relative = 1e-12);
-        assert_relative_eq!(loss.get().generator(&fake).item(), g, max_relative = 1e-12);
+        assert_relative_eq!(loss.get().generator(&fake, Some(&real)).item(), g, max_relative = 1e-12);
+        // The gradients, by differences of the formulas' values.
+        let of_d = |r: &Tensor, f: &Tensor| loss.get().discriminator(r, f, t);
+        let (lr, lf) = (column(&r[..2]).requires_grad(), column(&f[..2]).requires_grad());
+        let got = grad(&[&of_d(&lr, &lf)], &[&lr, &lf], &[], false);
+        for (side, g) in got.iter().enumerate() {
+            for (i, &got) in g.as_ref().unwrap().to_vec::<f64>().iter().enumerate() {
+                let at = |h: f64| {
+                    let mut v = [r[0], r[1], f[0], f[1]];
+                    v[2 * side + i] += h;
+                    of_d(&column(&v[..2]), &column(&v[2..])).item()
+                };
+                let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!((got - slope).abs() < 1e-8, "{loss:?}: {got} for {slope}");
+            }
+        }
     }
 }
 
@@ -135,7 +164,7 @@ fn only_losses_with_a_target_can_be_smoothed() {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(smoothed));
         let mut c = recipe("mlp");
         (c.step.loss, c.step.real_label) = (loss, 0.9);
-        let scores = matches!(loss, Loss::Hinge | Loss::Wasserstein);
+        let scores = matches!(loss.get().output(), Output::Score | Output::Difference);
         assert_eq!((result.is_err(), c.check().is_err()), (scores, scores), "{}", loss.name());
         if scores {
             let text = c.check().unwrap_err().to_string();
@@ -333,14 +362,14 @@ fn a_penalised_step_trains_and_statistics_are_sound() {
     for _ in 0..20 {
         let losses = trainer.step(&mut statistics).unwrap();
         let s = statistics.last;
-        assert_eq!((losses.d, losses.g, losses.penalty), (s.d_loss, s.g_loss, s.penalty));
-        assert!(s.penalty.unwrap() >= 0.0 && s.grad_norm_d > 0.0 && s.grad_norm_g > 0.0);
+        assert_eq!((losses.d, losses.g, losses.penalties), (s.d_loss, s.g_loss, s.penalties));
+        assert!(s.penalties.gradient.unwrap() >= 0.0 && s.grad_norm_d > 0.0 && s.grad_norm_g > 0.0);
         for share in [s.d_real, s.d_fake, s.acc_real, s.acc_fake] {
             assert!((0.0..=1.0).contains(&share), "{s:?}");
         }
     }
     // The untrained critic's slope is near 0, the penalty pulls it towards 1.
-    assert!(statistics.last.penalty.unwrap() < 0.5, "{:?}", statistics.last);
+    assert!(statistics.last.penalties.gradient.unwrap() < 0.5, "{:?}", statistics.last);
 }
 
 #[test]

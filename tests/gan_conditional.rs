@@ -107,7 +107,7 @@ impl Draws for Fixed {
 fn gan(conditioning: Conditioning, config: StepConfig) -> Gan {
     let sgd = || Optimizer::new(Sgd { lr: 0.1, ..Sgd::default() });
     let (g, d) = (generator(), discriminator(conditioning));
-    Gan { g, d, opt_g: sgd(), opt_d: sgd(), average: None, config, images: 0 }
+    Gan::new(g, d, sgd(), sgd(), config)
 }
 
 /// Loss, class loss, objective and gradients of an update.
@@ -128,7 +128,7 @@ fn values(grads: &[Option<Tensor>]) -> Vec<Vec<f64>> {
 impl Probe for Seen {
     fn discriminator(&mut self, u: &DiscriminatorUpdate) {
         self.d = Some((u.loss, u.class_loss, u.objective, values(u.grads)));
-        self.r1 = u.r1;
+        self.r1 = u.penalties.r1;
     }
     fn generator(&mut self, u: &GeneratorUpdate) {
         self.g = Some((u.loss, u.class_loss, u.objective, values(u.grads)));
@@ -195,7 +195,7 @@ fn a_step_with_labels_is_its_formula() {
             }
             let (got_loss, got_classes, got_objective, got_grads) = seen.d.unwrap();
             assert_relative_eq!(got_loss, adversarial.item(), max_relative = 1e-12);
-            assert_eq!((losses.d, losses.r1), (got_loss, seen.r1));
+            assert_eq!((losses.d, losses.penalties.r1), (got_loss, seen.r1));
             assert_eq!(got_classes.is_some(), classes.is_some());
             if let (Some(got), Some(want)) = (got_classes, &classes) {
                 assert_relative_eq!(got, want.item(), max_relative = 1e-12);
@@ -206,7 +206,7 @@ fn a_step_with_labels_is_its_formula() {
             // G's update meets the D that has just been updated.
             let d = &gan.d;
             let verdict = d.verdict(&g.forward(&draws.z[1], &pass(&r, &y_g)), &pass(&r, &y_g));
-            let adversarial = loss.generator(&verdict.out);
+            let adversarial = loss.generator(&verdict.out, None);
             let classes = ce(verdict.classes, &y_g);
             let objective = whole(&adversarial, &classes, scale_g);
             let (got_loss, got_classes, got_objective, got_grads) = seen.g.unwrap();
@@ -243,7 +243,7 @@ fn the_gradient_penalty_is_taken_at_the_real_samples_labels() {
         let critic = |x: &Tensor| d.forward(x, &pass(&r, y));
         ganvil::gan::gradient_penalty(&critic, &draws.real, &fake, &draws.eps).penalty.item()
     };
-    assert_relative_eq!(losses.penalty.unwrap(), at(&y), max_relative = 1e-12);
+    assert_relative_eq!(losses.penalties.gradient.unwrap(), at(&y), max_relative = 1e-12);
     assert!((at(&y) - at(&y_d)).abs() > 1e-6);
 }
 

@@ -133,7 +133,23 @@ pub struct NetworkSpec {
 impl NetworkSpec {
     /// Whether a sample's result depends on the other samples of a training batch.
     pub fn mixes_samples(&self) -> bool {
-        self.layers.iter().any(LayerSpec::mixes_samples)
+        self.mixer().is_some()
+    }
+
+    /// The type of the first layer to blame for it.
+    pub(super) fn mixer(&self) -> Option<&'static str> {
+        self.layers.iter().find_map(LayerSpec::mixer)
+    }
+
+    /// The number of the last layer with a weight: behind it are activations and changes of shape.
+    pub(super) fn last_weighted(&self) -> Option<usize> {
+        let weighted = |l: &LayerSpec| {
+            matches!(
+                l,
+                LayerSpec::Linear { .. } | LayerSpec::Conv2d { .. } | LayerSpec::ConvTranspose2d { .. }
+            )
+        };
+        self.layers.iter().rposition(weighted)
     }
 
     /// The layers before the last, and the size of the last one's input.

@@ -1,9 +1,11 @@
 //! The settings of a training run.
 
+use super::alterations::Alterations;
 use super::conditioning::Conditioning;
 use super::losses::Loss;
 use super::prior::Prior;
-use super::step::StepConfig;
+use super::regularisers::Balance;
+use super::step_config::StepConfig;
 use super::zoo;
 use crate::data::{Dataset, ImageOptions};
 use crate::names::unknown;
@@ -40,6 +42,9 @@ pub struct TrainConfig {
     /// How the weights of both networks start.
     #[serde(default, skip_serializing_if = "Init::is_default")]
     pub init: Init,
+    /// What is changed about the recipe's networks.
+    #[serde(default, skip_serializing_if = "Alterations::is_none")]
+    pub networks: Alterations,
     /// What the run's folder is called behind its number, data and recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -84,6 +89,7 @@ impl Default for TrainConfig {
             prior: Prior::Normal,
             conditioning: Conditioning::None,
             init: Init::Default,
+            networks: Alterations::default(),
             name: None,
             dataset: None,
             tensorboard: false,
@@ -164,9 +170,18 @@ impl TrainConfig {
     /// [`TrainConfig::architecture`] of whatever size.
     fn layers(&self, image: [usize; 3], classes: usize) -> Result<zoo::Architecture> {
         let logits = self.step.loss.get().takes_logits();
-        let shape =
-            zoo::Shape { latent: self.latent, image, classes, logits, conditioning: self.conditioning };
-        Ok((zoo::recipe(&self.recipe)?.architecture)(&shape))
+        let architecture = zoo::recipe(&self.recipe)?.architecture;
+        let of = |image| {
+            let (latent, conditioning) = (self.latent, self.conditioning);
+            architecture(&zoo::Shape { latent, image, classes, logits, conditioning })
+        };
+        let mut a = of(image);
+        if self.step.pack > 1 {
+            let [channels, rows, columns] = image;
+            a.discriminator = of([channels.saturating_mul(self.step.pack), rows, columns]).discriminator;
+        }
+        self.networks.apply(&mut a);
+        Ok(a)
     }
 
     /// The classes that networks for this data have; 0 where labels are not used.
@@ -222,20 +237,126 @@ impl TrainConfig {
             let remedy = format!("--loss {} is on scores and has no target; leave it out", loss.name());
             return bad("--real-label", t, &remedy);
         }
-        // Whether samples are mixed depends on no size.
-        let mixes = self.layers([1, 1, 1], 1)?.discriminator.mixes_samples();
-        for (what, weight) in [("--gradient-penalty", self.step.gradient_penalty), ("--r1", self.step.r1)] {
-            match weight {
-                Some(w) if !(w.is_finite() && w >= 0.0) => {
-                    return bad(what, w, "the weight is a finite number, 0 or more; 10 is usual");
-                }
-                Some(w) if mixes => {
-                    return bad(what, w, "it needs a discriminator without batch normalisation");
-                }
-                _ => {}
+        let weights = [
+            ("--gradient-penalty", self.step.gradient_penalty, "10 is usual"),
+            ("--dragan", self.step.dragan, "10 is usual"),
+            ("--r1", self.step.r1, "10 is usual"),
+            ("--r2", self.step.r2, "10 is usual"),
+            ("--drift", self.step.drift, "0.001 is usual"),
+            ("--orthogonal", self.step.orthogonal, "1e-4 is usual"),
+            ("--feature-matching", self.step.feature_matching, "1 is usual"),
+        ];
+        for (what, weight, usual) in weights {
+            if let Some(w) = weight.filter(|w| !(w.is_finite() && *w >= 0.0)) {
+                return bad(what, w, &format!("the weight is a finite number, 0 or more; {usual}"));
             }
         }
+        for (what, factor) in
+            [("--d-loss-scale", self.step.d_loss_scale), ("--g-loss-scale", self.step.g_loss_scale)]
+        {
+            if !(factor.is_finite() && factor > 0.0) {
+                return bad(
+                    what,
+                    factor,
+                    "the factor is a finite number above 0; 1 sums the terms, 0.5 averages them",
+                );
+            }
+        }
+        if let Some(c) = self.step.weight_clip.filter(|c| !(c.is_finite() && *c > 0.0)) {
+            return bad("--weight-clip", c, "the bound is a finite number above 0; 0.01 is usual");
+        }
+        if let Some(p) = self.step.flip_labels.filter(|p| !(0.0..0.5).contains(p)) {
+            return bad(
+                "--flip-labels",
+                p,
+                "a probability below 0.5, at which labels say nothing; 0.05 is usual",
+            );
+        }
+        self.check_balance()?;
+        self.check_groups()?;
+        self.check_slope()
+    }
+
+    fn check_balance(&self) -> Result<()> {
+        let (rule, above, loss) = (self.step.balance, self.step.balance_above, self.step.loss);
+        if !(above > 0.0 && above < 1.0) {
+            let remedy = "an accuracy between 0 and 1; 0.8 is usual".into();
+            return Err(Error::Argument { what: "balance_above", value: above.to_string(), remedy });
+        }
+        if rule == Balance::LossRatio && loss.get().equilibrium().0 == 0.0 {
+            let remedy = format!(
+                "at --loss {}'s equilibrium D's loss is 0, so there is no ratio to it; use fixed or accuracy",
+                loss.name()
+            );
+            return Err(Error::Argument { what: "--balance", value: rule.name().into(), remedy });
+        }
         Ok(())
+    }
+
+    /// What takes samples together.
+    fn check_groups(&self) -> Result<()> {
+        let (m, batch) = (self.step.pack, self.batch);
+        let bad = |what, value: usize, remedy: String| {
+            Err(Error::Argument { what, value: value.to_string(), remedy })
+        };
+        if m == 0 || !batch.is_multiple_of(m) || m > 64 {
+            return bad(
+                "--pack",
+                m,
+                format!("packs divide the batch of {batch}, and are at most 64; 2 to 4 are usual"),
+            );
+        }
+        if m > 1 && !self.conditioning.is_none() {
+            let remedy =
+                "the samples of a pack are of one class, which a batch's are not; leave it out with labels";
+            return bad("--pack", m, remedy.into());
+        }
+        match self.networks.minibatch_stddev {
+            Some(g) if g < 2 || !(batch / m).is_multiple_of(g) => {
+                let remedy = format!(
+                    "groups of 2 or more that divide the {} that D sees at a time; 4 is usual",
+                    batch / m
+                );
+                return bad("--minibatch-stddev", g, remedy);
+            }
+            _ => {}
+        }
+        if let Some(n) = self.networks.minibatch_discrimination.filter(|n| !(1..=4096).contains(n)) {
+            return bad("--minibatch-discrimination", n, "1 to 4096 features; 16 is usual".into());
+        }
+        if self.step.lazy == 0 || (self.step.lazy > 1 && self.step.r1.is_none() && self.step.r2.is_none()) {
+            let remedy = "the number of D's updates from one to the next with R1 or R2, which there must be; 16 is usual";
+            return bad("--lazy", self.step.lazy, remedy.into());
+        }
+        if self.step.unroll > 100 {
+            return bad("--unroll", self.step.unroll, "at most 100, and 1 to 10 are usual".into());
+        }
+        Ok(())
+    }
+
+    /// Penalties on the slope for each sample need a D that treats samples separately.
+    fn check_slope(&self) -> Result<()> {
+        // Whether samples are mixed depends on no size.
+        let Some(mixer) = self.layers([1, 1, 1], 1)?.discriminator.mixer() else { return Ok(()) };
+        let s = &self.step;
+        let penalties = [
+            ("--gradient-penalty", s.gradient_penalty),
+            ("--dragan", s.dragan),
+            ("--r1", s.r1),
+            ("--r2", s.r2),
+        ];
+        let Some((what, w)) = penalties.into_iter().find_map(|(what, w)| Some((what, w?))) else {
+            return Ok(());
+        };
+        let instead = if mixer.contains("BatchNorm") {
+            "it needs a discriminator without batch normalisation: --norm-d layer (or instance, none) takes its place"
+        } else {
+            "it needs a discriminator without minibatch layers: leave them out"
+        };
+        let remedy = format!(
+            "D's {mixer} makes a sample's score depend on the others, so that there is no slope of one sample; {instead}"
+        );
+        Err(Error::Argument { what, value: w.to_string(), remedy })
     }
 
     fn check_optimisers(&self) -> Result<()> {
@@ -248,6 +369,7 @@ impl TrainConfig {
             ("step.clip_d", self.step.clip_d.map_or_else(|| none.clone(), |c| c.check())),
             ("step.clip_g", self.step.clip_g.map_or_else(|| none.clone(), |c| c.check())),
             ("step.ema", self.step.ema.map_or_else(|| none.clone(), |e| e.check())),
+            ("step.instance_noise", self.step.instance_noise.map_or_else(|| none.clone(), |n| n.check())),
         ];
         settings.into_iter().try_for_each(|(what, checked)| {
             checked.map_err(|BadSetting { name, value, remedy }| Error::Argument {

@@ -1,5 +1,7 @@
 //! What a step is given.
 
+use crate::error::misuse;
+use crate::rng::Stream;
 use crate::{Generator, Tensor};
 
 /// Which update of a step something belongs to.
@@ -40,6 +42,14 @@ pub trait Draws {
     fn interpolation(&mut self, real: &Tensor) -> Tensor;
     /// The random stream of dropout.
     fn dropout(&self) -> &Generator;
+    /// The random stream of a technique that few games use: [`Stream::Penalty`] for DRAGAN's noise,
+    /// [`Stream::InstanceNoise`], [`Stream::LabelFlips`], [`Stream::Augmentation`].
+    ///
+    /// # Panics
+    /// If there is none, as in draws that do not say otherwise.
+    fn stream(&self, of: Stream) -> &Generator {
+        misuse!("draws", "these draws have no stream {of:?}; implement Draws::stream for games that need it")
+    }
     /// A given dropout mask (1 = kept) for the layer at `path`, if masks are replayed and not drawn.
     fn mask(&self, _pass: Pass, _on: On, _path: &str) -> Option<Tensor> {
         None

@@ -4,17 +4,21 @@
 //! fake, a(x) the discriminator's logit or score, D(x) = sigmoid(a(x)), y a sample's class; every loss is minimised and
 //! logged unscaled.
 
+mod alterations;
 mod conditioning;
 mod config;
 mod draws;
 #[cfg(test)]
 mod faults;
+mod judgement;
+mod live;
 pub mod losses;
 mod network;
 pub mod penalties;
 mod prior;
 mod probe;
 mod prune;
+pub mod regularisers;
 mod resume;
 mod run;
 mod sampler;
@@ -23,27 +27,37 @@ mod settings;
 mod state;
 mod statistics;
 mod step;
+mod step_config;
 pub mod theory;
 mod trainer;
 mod transfer;
 mod walk;
 pub mod zoo;
 
+pub use alterations::{Alterations, NormOfD, SpectralNormOf};
 pub use conditioning::{Conditioning, Head, LabelEmbed, NetworkSpec};
 pub use config::TrainConfig;
 pub use draws::{Draws, On, Pass};
-pub use losses::{AdversarialLoss, Bce, Hinge, Loss, Lsgan, Minimax, NonSaturating, Output, Wasserstein};
+pub use losses::{
+    AdversarialLoss, Bce, Hinge, Loss, Lsgan, Minimax, NonSaturating, Output, RelativisticAverage,
+    RelativisticPairing, Wasserstein,
+};
 pub use network::{Network, Verdict};
-pub use penalties::{GradientPenalty, R1, gradient_penalty, r1};
+pub use penalties::{GradientPenalty, Penalties, R1, dragan, drift, gradient_penalty, r1, r2};
 pub use prior::{Prior, Truncation, TruncationKind, truncated_normal};
 pub use probe::{DiscriminatorUpdate, GeneratorUpdate, NoProbe, Probe};
 pub use prune::{Pruned, prune};
+pub use regularisers::{
+    Balance, DiffAugment, InstanceNoise, OrthogonalForm, Standing as BalanceStanding, at_the_bound,
+    clip_weights, feature_matching, flip_labels, orthogonal, pack, unrolled,
+};
 pub use resume::{Resumed, resume};
 pub use run::{Run, checkpoints, is_running, latest_checkpoint, read_config};
 pub use sampler::{Latents, NormStatistics, Sampler};
 pub use session::{Event, Record, run_training};
 pub use statistics::{Statistics, StepStatistics};
-pub use step::{Gan, NotFinite, StepConfig, StepLosses};
+pub use step::{Gan, NotFinite, StepLosses};
+pub use step_config::StepConfig;
 pub use trainer::{Preview, Trainer, networks};
 pub use transfer::{Import, Imported, Part, export, import};
 pub use walk::slerp;

@@ -32,6 +32,8 @@ pub struct Network {
     /// See [`NetworkSpec::input`].
     input: Vec<usize>,
     net: Sequential,
+    /// See [`Network::last`].
+    last: String,
     end: End,
 }
 
@@ -79,14 +81,15 @@ impl Network {
     pub fn build(name: &'static str, spec: &NetworkSpec, init: &Init, random: &Generator) -> Network {
         // As PyTorch draws it, whatever the layers' initial values: labels are to weigh as much as the noise beside them.
         let label_embed = spec.label_embed.map(|e| Embedding::new(e.num, e.dim, random));
+        let last = format!("net.{}", spec.last_weighted().unwrap_or(0));
         let Some(head) = spec.head else {
             let net = LayerSpec::sequential_with(&spec.layers, init, random);
-            return Network { name, label_embed, input: spec.input.clone(), net, end: End::Nothing };
+            return Network { name, label_embed, input: spec.input.clone(), net, last, end: End::Nothing };
         };
-        let (features, last, width) = spec.split_last();
+        let (features, final_spec, width) = spec.split_last();
         let net = LayerSpec::sequential_with(features, init, random);
-        let name_of_last = format!("net.{}", features.len());
-        let last = Last { name: name_of_last, layer: last.build_with(init, random) };
+        let final_layer =
+            Last { name: format!("net.{}", features.len()), layer: final_spec.build_with(init, random) };
         let linear = |num, bias| {
             let mut layer = Linear::new(width, num, bias, random);
             init::apply(&mut layer, init, random);
@@ -95,13 +98,13 @@ impl Network {
         let end = match head {
             // The rows of V act on features as psi's weight does, so they start as that does.
             Head::Projection { num } => {
-                End::Projection { psi: last, embed: Embedding { weight: linear(num, false).weight } }
+                End::Projection { psi: final_layer, embed: Embedding { weight: linear(num, false).weight } }
             }
             Head::AuxiliaryClassifier { num } => {
-                End::AuxiliaryClassifier { source: last, classes: linear(num, true) }
+                End::AuxiliaryClassifier { source: final_layer, classes: linear(num, true) }
             }
         };
-        Network { name, label_embed, input: spec.input.clone(), net, end }
+        Network { name, label_embed, input: spec.input.clone(), net, last, end }
     }
 
     /// Rows as the first layer wants them.
@@ -111,6 +114,11 @@ impl Network {
         }
         let shape: Vec<usize> = [x.shape()[0]].iter().chain(&self.input).copied().collect();
         x.reshape(&shape)
+    }
+
+    /// The path of the last layer with a weight, `net.6`: its input is the network's features.
+    pub fn last(&self) -> &str {
+        &self.last
     }
 
     /// The name given.
@@ -230,5 +238,10 @@ impl Module for Network {
         self.label_embed.iter_mut().for_each(|e| e.visit_mut(&format!("{path}label_embed."), f));
         self.net.visit_mut(&format!("{path}net."), f);
         self.end.parts_mut().into_iter().for_each(|(name, m)| m.visit_mut(&format!("{path}{name}."), f));
+    }
+
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        self.net.visit_weights(&format!("{path}net."), f);
+        self.end.parts().into_iter().for_each(|(name, m)| m.visit_weights(&format!("{path}{name}."), f));
     }
 }

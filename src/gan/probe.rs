@@ -1,5 +1,6 @@
 //! What a step shows of itself.
 
+use super::penalties::Penalties;
 use crate::Tensor;
 
 /// What an update of D was made of.
@@ -12,10 +13,12 @@ pub struct DiscriminatorUpdate<'a> {
     pub fake: &'a Tensor,
     /// The adversarial loss, unscaled.
     pub loss: f64,
-    /// The gradient penalty without its weight.
-    pub penalty: Option<f64>,
-    /// The R1 penalty without its weight.
-    pub r1: Option<f64>,
+    /// What D saw: real samples and fakes, altered and packed where they are.
+    pub samples: [&'a Tensor; 2],
+    /// The penalties without their weights.
+    pub penalties: Penalties,
+    /// What the learning rate is multiplied by to keep the balance; 0 if the update is not made.
+    pub factor: f64,
     /// The auxiliary classifier's cross-entropy on real samples plus that on fakes, without its weight.
     pub class_loss: Option<f64>,
     /// What was differentiated: the scaled sum of loss and weighted cross-entropies, plus weighted penalties.
@@ -30,11 +33,18 @@ pub struct GeneratorUpdate<'a> {
     pub k: usize,
     /// D's output on the fakes.
     pub fake: &'a Tensor,
+    /// The fakes, as D saw them.
+    pub samples: &'a Tensor,
     /// The adversarial loss, unscaled.
     pub loss: f64,
     /// The auxiliary classifier's cross-entropy on the fakes, without its weight.
     pub class_loss: Option<f64>,
-    /// What was differentiated: the scaled sum of loss and weighted cross-entropy.
+    /// The squared distance of mean features, where G matches features.
+    pub feature_distance: Option<f64>,
+    /// The orthogonal regulariser of G without its weight.
+    pub orthogonal: Option<f64>,
+    /// What was differentiated: the scaled sum of loss (or feature distance) and weighted cross-entropy, plus the weighted
+    /// regulariser.
     pub objective: f64,
     /// Gradients of the objective before any bound, in the order of G's parameters.
     pub grads: &'a [Option<Tensor>],

@@ -1,15 +1,14 @@
 //! Training into a run's folder.
 
-use super::losses::Output;
 use super::probe::NoProbe;
 use super::run::{KEEP, Run, latest_checkpoint};
 use super::statistics::{Statistics, StepStatistics};
-use super::step::{NotFinite, StepConfig};
+use super::step::NotFinite;
 use super::trainer::{Preview, Trainer};
 use crate::atomic::{remove, write_atomic};
 use crate::checkpoint::manifest;
 use crate::report::{
-    EventLog, FigureFormat, GridStyle, LossFacts, RunFigures, RunLog, encode_grid, memory_mb, read_log,
+    EventLog, FigureFormat, GridStyle, RunFigures, RunLog, encode_grid, memory_mb, read_log,
 };
 use crate::{Error, Result};
 use serde::Serialize;
@@ -117,21 +116,6 @@ fn train(trainer: &mut Trainer, run: &Run, stop: &AtomicBool, on: &mut dyn FnMut
     }
     session.figures.save(&run.dir().join("plots"), FigureFormat::Both)?;
     Ok(())
-}
-
-impl StepConfig {
-    /// What figures need to know of the loss.
-    pub fn loss_facts(&self) -> LossFacts {
-        let loss = self.loss.get();
-        let (d, g) = loss.equilibrium();
-        // Smoothed labels move the equilibrium.
-        let at = self.real_label == 1.0;
-        LossFacts {
-            d_equilibrium: at.then_some(d),
-            g_equilibrium: g.filter(|_| at),
-            probabilities: loss.output() != Output::Score,
-        }
-    }
 }
 
 /// What a run keeps while it goes on.

@@ -2,6 +2,7 @@
 
 use super::config::TrainConfig;
 use super::network::Network;
+use super::regularisers::balance;
 use super::step::Gan;
 use crate::checkpoint::{self, Checkpoint};
 use crate::data::{Fingerprint, Position};
@@ -24,6 +25,9 @@ pub(super) struct Standing {
     pub position: Position,
     /// Draws made from each stream.
     pub calls: Calls,
+    /// What the rule that holds D back remembers, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<balance::Standing>,
     /// Where G takes labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
@@ -42,6 +46,16 @@ pub(super) struct Calls {
     pub penalty: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub instance_noise: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_flips: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub augmentation: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Settings that are the run's business, not the state's: how long, how often, where.
@@ -99,9 +113,11 @@ pub(super) fn standing(file: &Checkpoint, path: &Path) -> Result<Standing> {
     if s.format != 1 {
         return Err(bad(&format!("its format is {}, this version knows 1", s.format)));
     }
-    let Calls { noise, dropout, penalty, labels } = s.calls;
+    let Calls { noise, dropout, penalty, labels, instance_noise, label_flips, augmentation } = s.calls;
     let counts = [s.step, s.images, s.position.epoch, s.position.index];
-    let counts = counts.into_iter().chain([noise, dropout, penalty, labels.unwrap_or(0)]);
+    let draws = [noise, dropout, penalty, labels.unwrap_or(0), instance_noise, label_flips, augmentation];
+    let skipped = s.balance.map_or(0, |b| b.skipped);
+    let counts = counts.into_iter().chain(draws).chain([skipped]);
     if let Some(n) = counts.into_iter().find(|n| *n >= 1 << 53) {
         return Err(bad(&format!("it counts to {n}")));
     }

@@ -1,6 +1,7 @@
 //! What is logged about a step.
 
 use super::losses::Loss;
+use super::penalties::Penalties;
 use super::probe::{DiscriminatorUpdate, GeneratorUpdate, Probe};
 use crate::optim::grad_norm;
 use crate::{DType, Tensor};
@@ -13,12 +14,15 @@ pub struct StepStatistics {
     pub d_loss: f64,
     /// G's adversarial loss, unscaled.
     pub g_loss: f64,
-    /// The gradient penalty without its weight.
+    /// The penalties without their weights.
+    #[serde(flatten)]
+    pub penalties: Penalties,
+    /// The squared distance of mean features, where G matches features.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub penalty: Option<f64>,
-    /// The R1 penalty without its weight.
+    pub feature_distance: Option<f64>,
+    /// The orthogonal regulariser of G without its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub r1: Option<f64>,
+    pub orthogonal: Option<f64>,
     /// The auxiliary classifier's cross-entropy on real samples plus that on fakes, in D's update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_class_loss: Option<f64>,
@@ -41,7 +45,7 @@ pub struct StepStatistics {
     /// The same of the fakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logit_rms_fake: Option<f64>,
-    /// Share of real samples that D calls real: with a probability above 1/2, or a score above 0.
+    /// Share of real samples that D calls real: see [`AdversarialLoss::accuracy`](super::AdversarialLoss::accuracy).
     pub acc_real: f64,
     /// Share of fakes that D calls fake.
     pub acc_fake: f64,
@@ -68,13 +72,10 @@ impl Statistics {
         Statistics { loss, last: StepStatistics::default(), keep_outputs: false, outputs: Vec::new() }
     }
 
-    /// Mean probability, and the share above one half; or mean score, and the share above zero.
-    fn verdict(&self, out: &Tensor) -> (f64, f64) {
-        let (p, undecided) = match self.loss.get().probability(&out.detach()) {
-            Some(p) => (p, 0.5),
-            None => (out.detach(), 0.0),
-        };
-        (p.mean_all().item(), p.gt_scalar(undecided).to_dtype(DType::F64).mean_all().item())
+    /// Mean probability or score.
+    fn mean(&self, out: &Tensor) -> f64 {
+        let out = out.detach();
+        self.loss.get().probability(&out).unwrap_or(out).mean_all().item()
     }
 
     /// Mean and root mean square of logits or scores.
@@ -86,21 +87,23 @@ impl Statistics {
 
 impl Probe for Statistics {
     fn discriminator(&mut self, u: &DiscriminatorUpdate) {
-        let ((d_real, acc_real), (d_fake, called_real)) = (self.verdict(u.real), self.verdict(u.fake));
+        let [d_real, d_fake] = [u.real, u.fake].map(|out| self.mean(out));
+        let [acc_real, acc_fake] = self.loss.get().accuracy(&u.real.detach(), &u.fake.detach());
         let logits = [u.real, u.fake].map(|out| self.logits(out));
         if self.keep_outputs {
             self.outputs = [u.real, u.fake].map(|out| out.to_dtype(DType::F32).to_vec()).into();
         }
         let last = &mut self.last;
-        (last.d_loss, last.penalty, last.d_real, last.acc_real) = (u.loss, u.penalty, d_real, acc_real);
+        (last.d_loss, last.penalties, last.d_real, last.acc_real) = (u.loss, u.penalties, d_real, acc_real);
         (last.logit_real, last.logit_rms_real) = logits[0].unzip();
         (last.logit_fake, last.logit_rms_fake) = logits[1].unzip();
-        (last.r1, last.d_class_loss) = (u.r1, u.class_loss);
-        (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, 1.0 - called_real, grad_norm(u.grads));
+        last.d_class_loss = u.class_loss;
+        (last.d_fake, last.acc_fake, last.grad_norm_d) = (d_fake, acc_fake, grad_norm(u.grads));
     }
 
     fn generator(&mut self, u: &GeneratorUpdate) {
         let last = &mut self.last;
         (last.g_loss, last.g_class_loss, last.grad_norm_g) = (u.loss, u.class_loss, grad_norm(u.grads));
+        (last.feature_distance, last.orthogonal) = (u.feature_distance, u.orthogonal);
     }
 }

@@ -1,100 +1,28 @@
 //! One training step: the game's two moves.
 
 use super::draws::{Draws, On, Pass};
-use super::losses::Loss;
-use super::network::{Network, Verdict};
-use super::penalties::{gradient_penalty, r1};
+use super::judgement::{Samples, class_loss, forward, judge, judged, weighted};
+use super::network::Network;
+use super::penalties::Penalties;
 use super::probe::{DiscriminatorUpdate, GeneratorUpdate, Probe};
+use super::regularisers::{self, balance, clip_weights, feature_matching, orthogonal, unrolled};
+use super::step_config::StepConfig;
 use crate::autograd::grad;
 use crate::error::misuse;
-use crate::nn::{Ctx, Kind, Module, parameters, parameters_mut};
-use crate::optim::{Clip, Ema, NonFiniteGradient, Optimizer, StepOptions};
-use crate::{Reduction, Tensor, no_grad};
-use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
-
-/// How a step is played.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepConfig {
-    /// What the two minimise.
-    pub loss: Loss,
-    /// Updates of D per step.
-    pub n_d: usize,
-    /// Updates of G per step.
-    pub n_g: usize,
-    /// Whether G's first update uses the fakes of D's last one in place of fresh noise: saves a pass of G.
-    pub reuse_fakes: bool,
-    /// D's target on real samples; below 1 for one-sided label smoothing.
-    pub real_label: f64,
-    /// Factor of D's loss (listings that average the two terms have 0.5). Logged losses are without it.
-    pub d_loss_scale: f64,
-    /// Factor of G's loss.
-    pub g_loss_scale: f64,
-    /// Weight of the gradient penalty, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gradient_penalty: Option<f64>,
-    /// Weight of the R1 penalty (gamma), if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub r1: Option<f64>,
-    /// Weight of the auxiliary classifier's cross-entropy beside the adversarial loss, in both losses.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub class_weight: f64,
-    /// The bound on D's gradients, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip_d: Option<Clip>,
-    /// The bound on G's gradients, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip_g: Option<Clip>,
-    /// The moving average of G that samples are taken from, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ema: Option<Ema>,
-}
-
-fn one() -> f64 {
-    1.0
-}
-fn is_one(v: &f64) -> bool {
-    *v == 1.0
-}
-
-impl Default for StepConfig {
-    fn default() -> StepConfig {
-        StepConfig {
-            loss: Loss::NonSaturating,
-            n_d: 1,
-            n_g: 1,
-            reuse_fakes: false,
-            real_label: 1.0,
-            d_loss_scale: 1.0,
-            g_loss_scale: 1.0,
-            gradient_penalty: None,
-            r1: None,
-            class_weight: 1.0,
-            clip_d: None,
-            clip_g: None,
-            ema: None,
-        }
-    }
-}
+use crate::nn::{Kind, Module, parameters, parameters_mut};
+use crate::optim::{NonFiniteGradient, Optimizer, StepOptions};
+use crate::rng::Stream;
+use crate::{Tensor, no_grad};
 
 /// The losses of a step's last updates, unscaled.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct StepLosses {
     /// D's adversarial loss.
     pub d: f64,
     /// G's adversarial loss.
     pub g: f64,
-    /// The gradient penalty without its weight.
-    pub penalty: Option<f64>,
-    /// The R1 penalty without its weight.
-    pub r1: Option<f64>,
-}
-
-/// A batch, with the class of each sample in a game with labels.
-struct Samples {
-    x: Tensor,
-    labels: Option<Tensor>,
+    /// The penalties without their weights.
+    pub penalties: Penalties,
 }
 
 /// A loss, or a gradient that was to be bounded, was not finite; the update it belonged to was not made.
@@ -122,33 +50,59 @@ pub struct Gan {
     pub config: StepConfig,
     /// Real images seen so far.
     pub images: u64,
+    /// What the rule that holds D back remembers.
+    pub balance: balance::Standing,
+    /// Channels, rows and columns of what the networks take for a row of numbers; for alterations of pictures.
+    pub image: Option<[usize; 3]>,
 }
 
 impl Gan {
+    /// A game at its beginning, without a moving average.
+    pub fn new(g: Network, d: Network, opt_g: Optimizer, opt_d: Optimizer, config: StepConfig) -> Gan {
+        let (average, images, balance, image) = (None, 0, balance::Standing::default(), None);
+        Gan { g, d, opt_g, opt_d, average, config, images, balance, image }
+    }
+
     /// One step: `n_d` updates of D, then `n_g` of G.
     ///
     /// # Errors
     /// If a loss is not finite, or a gradient that is to be bounded. Updates before it were made, the one it belongs to
     /// was not.
     pub fn step(&mut self, draws: &mut dyn Draws, probe: &mut dyn Probe) -> Result<StepLosses, NotFinite> {
-        let mut losses = StepLosses { d: 0.0, g: 0.0, penalty: None, r1: None };
-        let mut fakes = None;
+        let mut losses = StepLosses::default();
+        let (mut real, mut fakes) = (None, None);
         let before = self.images;
         for k in 0..self.config.n_d {
             // Fakes that G's update will use again keep their graph.
             let keep = self.config.reuse_fakes && k + 1 == self.config.n_d;
-            fakes = self.step_d(k, keep, &mut losses, draws, probe)?;
+            let (x, kept) = self.step_d(k, keep, &mut losses, draws, probe)?;
+            (real, fakes) = (self.config.g_needs_real().then_some(x), kept);
         }
         // G's updates share the images of the step, so that the average's half-life is one of images seen.
         let share = (self.images - before) as f64 / self.config.n_g as f64;
         for k in 0..self.config.n_g {
             let decay = self.config.ema.map(|e| e.decay(share, before as f64 + k as f64 * share));
-            losses.g = self.step_g(k, fakes.take(), decay, draws, probe)?;
+            losses.g = self.step_g(k, real.as_ref(), fakes.take(), decay, draws, probe)?;
         }
         Ok(losses)
     }
 
-    /// Gives the fakes if they are to be kept.
+    /// One update of D by itself, number `k` of a step.
+    ///
+    /// # Errors
+    /// As [`Gan::step`].
+    pub fn update_d(
+        &mut self,
+        k: usize,
+        draws: &mut dyn Draws,
+        probe: &mut dyn Probe,
+    ) -> Result<StepLosses, NotFinite> {
+        let mut losses = StepLosses::default();
+        self.step_d(k, false, &mut losses, draws, probe)?;
+        Ok(losses)
+    }
+
+    /// Gives the real batch, and the fakes if they are to be kept.
     fn step_d(
         &mut self,
         k: usize,
@@ -156,69 +110,63 @@ impl Gan {
         losses: &mut StepLosses,
         draws: &mut dyn Draws,
         probe: &mut dyn Probe,
-    ) -> Result<Option<Samples>, NotFinite> {
+    ) -> Result<(Samples, Option<Samples>), NotFinite> {
         let (config, pass) = (self.config, Pass::Discriminator(k));
         let real = Samples { x: draws.real(), labels: draws.labels() };
-        self.images += real.x.shape()[0] as u64;
-        // Real and fake go through D apart: with batch statistics in D one joint batch would be another game.
-        let (on_real, r1) = self.judge_real(&real, draws, pass);
+        let n = real.x.shape()[0] as u64;
+        // A batch for each update: this is their number.
+        let regularised = (self.images / n.max(1)).is_multiple_of(config.lazy as u64);
+        self.images += n;
         let fake = self.fakes(keep, draws, pass);
         let out_of_reach = Samples { x: fake.x.detach(), labels: fake.labels.clone() };
-        let on_fake = forward(&self.d, &out_of_reach, draws, pass, On::Fake);
-        let loss = config.loss.get().discriminator(&on_real.out, &on_fake.out, config.real_label);
-        let classes = class_loss(&on_real, &real).zip(class_loss(&on_fake, &fake)).map(|(r, f)| r.add(&f));
-        let mut objective = self.weighted(&loss, classes.as_ref(), config.d_loss_scale);
-        let penalty = config.gradient_penalty.map(|weight| {
-            let p = self.gradient_penalty(&real, &fake, draws, pass);
-            objective = objective.add(&p.mul_scalar(weight));
-            p.item()
-        });
-        let r1 = r1.zip(config.r1).map(|(p, weight)| {
-            objective = objective.add(&p.mul_scalar(weight));
-            p.item()
-        });
-        let (loss, total) = (loss.item(), objective.item());
+        let (seen_real, seen_fake) = (self.seen(&real, draws), self.seen(&out_of_reach, draws));
+        let j = judge(&self.d, &config, [&seen_real, &seen_fake], regularised, draws, pass);
+        let (loss, total) = (j.loss.item(), j.objective.item());
         if !total.is_finite() {
-            let (r, f) = (&on_real.out, &on_fake.out);
+            let (r, f) = (&j.real.out, &j.fake.out);
             let seen = [("real batch", &real.x), ("G(z)", &fake.x), ("D(x)", r), ("D(G(z))", f)];
             return Err(self.not_finite(format!("D's loss is {total}"), &seen));
         }
-        let grads = gradients(&objective, &self.d);
-        drop(objective);
+        let grads = gradients(&j.objective, &self.d);
+        drop(j.objective);
+        let factor = self.factor(&j.real.out, &j.fake.out, loss);
         probe.discriminator(&DiscriminatorUpdate {
             k,
-            real: &on_real.out,
-            fake: &on_fake.out,
+            real: &j.real.out,
+            fake: &j.fake.out,
+            samples: [&seen_real.x, &seen_fake.x],
             loss,
-            penalty,
-            r1,
-            class_loss: classes.map(|c| c.item()),
+            penalties: j.penalties,
+            class_loss: j.classes.map(|c| c.item()),
             objective: total,
+            factor,
             grads: &grads,
         });
-        drop((on_real, on_fake));
-        let options = StepOptions { clip: config.clip_d, ema: None };
-        let made = self.opt_d.step_with(parameters_mut(&mut self.d), grads, options);
-        made.map_err(|e| refused(&self.d, e))?;
-        (losses.d, losses.penalty, losses.r1) = (loss, penalty, r1);
-        Ok(keep.then_some(fake))
+        drop((j.real, j.fake, j.loss));
+        if factor > 0.0 {
+            let rule = self.opt_d.rule;
+            self.opt_d.rule = rule.with_lr(rule.lr() * factor);
+            let options = StepOptions { clip: config.clip_d, ema: None };
+            let made = self.opt_d.step_with(parameters_mut(&mut self.d), grads, options);
+            self.opt_d.rule = rule;
+            made.map_err(|e| refused(&self.d, e))?;
+            config.weight_clip.into_iter().for_each(|c| clip_weights(&mut self.d, c));
+        }
+        (losses.d, losses.penalties) = (loss, j.penalties);
+        Ok((real, keep.then_some(fake)))
     }
 
-    /// D on real samples, and the R1 penalty of that pass if there is to be one.
-    fn judge_real(&self, real: &Samples, draws: &dyn Draws, pass: Pass) -> (Verdict, Option<Tensor>) {
-        if self.config.r1.is_none() {
-            return (forward(&self.d, real, draws, pass, On::Real), None);
+    /// What the learning rate of an update of D is multiplied by.
+    fn factor(&mut self, real: &Tensor, fake: &Tensor, loss: f64) -> f64 {
+        let rule = self.config.balance;
+        if rule.is_fixed() {
+            return 1.0;
         }
-        // The penalty's own pass is the one over the real samples: another would draw other masks.
-        let classes = RefCell::new(None);
-        let critic = |x: &Tensor| {
-            let at = Samples { x: x.clone(), labels: real.labels.clone() };
-            let verdict = forward(&self.d, &at, draws, pass, On::Real);
-            *classes.borrow_mut() = verdict.classes;
-            verdict.out
-        };
-        let p = r1(&critic, &real.x);
-        (Verdict { out: p.output, classes: classes.take() }, Some(p.penalty))
+        let l = self.config.loss.get();
+        let (real, fake) = (real.detach(), fake.detach());
+        let [r, f] = no_grad(|| l.accuracy(&real, &fake));
+        let above = self.config.balance_above;
+        self.balance.factor(rule, above, (r + f) / 2.0, loss, l.equilibrium().0)
     }
 
     /// G's samples for an update; without `keep`, constants.
@@ -229,25 +177,36 @@ impl Gan {
         Samples { x, labels: z.labels }
     }
 
-    /// The gradient penalty, between samples of different classes at the real one's.
-    fn gradient_penalty(&self, real: &Samples, fake: &Samples, draws: &mut dyn Draws, pass: Pass) -> Tensor {
-        let eps = draws.interpolation(&real.x);
-        let critic = |x: &Tensor| {
-            let between = Samples { x: x.clone(), labels: real.labels.clone() };
-            forward(&self.d, &between, draws, pass, On::Between).out
-        };
-        gradient_penalty(&critic, &real.x, &fake.x, &eps).penalty
-    }
-
-    /// What is minimised of an adversarial loss and the auxiliary classifier's cross-entropy.
-    fn weighted(&self, loss: &Tensor, classes: Option<&Tensor>, scale: f64) -> Tensor {
-        let sum = classes.map(|c| loss.add(&scaled(c, self.config.class_weight)));
-        scaled(sum.as_ref().unwrap_or(loss), scale)
+    /// Samples as D sees them: altered, under noise, in packs.
+    fn seen(&self, samples: &Samples, draws: &dyn Draws) -> Samples {
+        let mut x = samples.x.clone();
+        if let Some(augment) = self.config.augment {
+            let random = draws.stream(Stream::Augmentation);
+            x = match (x.rank(), self.image) {
+                (4, _) => augment.apply(&x, random),
+                (_, Some([c, h, w])) => {
+                    let shape = x.shape().to_vec();
+                    augment.apply(&x.reshape(&[shape[0], c, h, w]), random).reshape(&shape)
+                }
+                _ => misuse!(
+                    "augment",
+                    "samples {:?} are no pictures; set Gan::image to their shape",
+                    x.shape()
+                ),
+            };
+        }
+        let std = self.config.instance_noise.map_or(0.0, |n| n.at(self.images));
+        if std > 0.0 {
+            let random = draws.stream(Stream::InstanceNoise);
+            x = x.add(&random.normal(x.shape(), 0.0, std, x.dtype(), x.device()));
+        }
+        Samples { x: regularisers::pack(&x, self.config.pack), labels: samples.labels.clone() }
     }
 
     fn step_g(
         &mut self,
         k: usize,
+        real: Option<&Samples>,
         fakes: Option<Samples>,
         decay: Option<f64>,
         draws: &mut dyn Draws,
@@ -255,32 +214,68 @@ impl Gan {
     ) -> Result<f64, NotFinite> {
         let (config, pass) = (self.config, Pass::Generator(k));
         let fake = fakes.unwrap_or_else(|| self.fakes(true, draws, pass));
-        let verdict = forward(&self.d, &fake, draws, pass, On::Fake);
-        let loss = config.loss.get().generator(&verdict.out);
+        let seen = self.seen(&fake, draws);
+        let real = real.map(|r| self.seen(r, draws));
+        let ahead = self.ahead(real.as_ref(), &seen, draws, pass);
+        let rival = ahead.as_ref().unwrap_or(&self.d);
+        let (verdict, features) =
+            judged(rival, &seen, config.feature_matching.is_some(), draws, pass, On::Fake);
+        let on_real = real.as_ref().filter(|_| config.loss.get().is_relativistic() || features.is_some());
+        // Nothing of G is reached by way of real samples, unless D's future depends on G.
+        let on_real = on_real.map(|r| {
+            let look = || judged(rival, r, features.is_some(), draws, pass, On::Real);
+            if config.unroll > 0 { look() } else { no_grad(look) }
+        });
+        let loss = config.loss.get().generator(&verdict.out, on_real.as_ref().map(|(v, _)| &v.out));
+        let distance = features.as_ref().zip(on_real.as_ref().and_then(|(_, f)| f.as_ref()));
+        let distance = distance.map(|(fake, real)| feature_matching(real, fake));
+        let goal = match (&distance, config.feature_matching) {
+            (Some(d), Some(weight)) => d.mul_scalar(weight),
+            _ => loss.clone(),
+        };
         let classes = class_loss(&verdict, &fake);
-        let objective = self.weighted(&loss, classes.as_ref(), config.g_loss_scale);
+        let mut objective = weighted(&goal, classes.as_ref(), config.class_weight, config.g_loss_scale);
+        let regulariser = config.orthogonal.and_then(|_| orthogonal(&self.g, config.orthogonal_form));
+        if let Some((r, weight)) = regulariser.as_ref().zip(config.orthogonal) {
+            objective = objective.add(&r.mul_scalar(weight));
+        }
         let (loss, total) = (loss.item(), objective.item());
         let out = verdict.out;
         if !total.is_finite() {
             let seen = [("G(z)", &fake.x), ("D(G(z))", &out)];
             return Err(self.not_finite(format!("G's loss is {total}"), &seen));
         }
-        drop(fake);
+        drop((fake, on_real));
         // Only G's parameters are asked for: the walk computes no weight gradient of D.
         let grads = gradients(&objective, &self.g);
-        drop(objective);
-        let class_loss = classes.map(|c| c.item());
+        drop((objective, goal, ahead));
         probe.generator(&GeneratorUpdate {
             k,
             fake: &out,
+            samples: &seen.x,
             loss,
-            class_loss,
+            class_loss: classes.map(|c| c.item()),
+            feature_distance: distance.map(|d| d.item()),
+            orthogonal: regulariser.map(|r| r.item()),
             objective: total,
             grads: &grads,
         });
-        drop((out, verdict.classes));
+        drop((out, seen, features, verdict.classes));
         self.update_g(grads, decay).map_err(|e| refused(&self.g, e))?;
         Ok(loss)
+    }
+
+    /// D after the updates that G looks ahead, if it does.
+    fn ahead(
+        &self,
+        real: Option<&Samples>,
+        fake: &Samples,
+        draws: &mut dyn Draws,
+        pass: Pass,
+    ) -> Option<Network> {
+        let real = real.filter(|_| self.config.unroll > 0)?;
+        let mut ahead = |d: &Network| judge(d, &self.config, [real, fake], true, draws, pass).objective;
+        Some(unrolled(&self.d, &self.opt_d.rule, &self.opt_d.states(), self.config.unroll, &mut ahead))
     }
 
     fn update_g(&mut self, grads: Vec<Option<Tensor>>, decay: Option<f64>) -> Result<(), NonFiniteGradient> {
@@ -313,36 +308,6 @@ impl Gan {
     }
 }
 
-/// A training pass of a network with the update's random numbers.
-fn forward(net: &Network, samples: &Samples, draws: &dyn Draws, pass: Pass, on: On) -> Verdict {
-    let masks = |path: &str, shape: &[usize]| {
-        draws
-            .mask(pass, on, path)
-            .unwrap_or_else(|| panic!("no mask {shape:?} was recorded for {path} in {pass:?} on {on:?}"))
-    };
-    let mut ctx = Ctx::train(draws.dropout());
-    if draws.replays_masks() {
-        ctx = ctx.with_masks(&masks);
-    }
-    if let Some(labels) = &samples.labels {
-        ctx = ctx.with_condition(labels);
-    }
-    net.verdict(&samples.x, &ctx)
-}
-
-/// The cross-entropy of a verdict's class logits, if it has any: `-E ln p(y | x)`.
-fn class_loss(verdict: &Verdict, of: &Samples) -> Option<Tensor> {
-    let logits = verdict.classes.as_ref()?;
-    let Some(labels) = &of.labels else {
-        misuse!(
-            "step",
-            "an auxiliary classifier learns from labels, and the draws gave none for {:?}",
-            of.x.shape()
-        )
-    };
-    Some(logits.cross_entropy(labels, Reduction::Mean))
-}
-
 /// The error for gradients that a network's bound cannot mend.
 fn refused(net: &Network, e: NonFiniteGradient) -> NotFinite {
     let name = net.name();
@@ -356,10 +321,6 @@ fn refused(net: &Network, e: NonFiniteGradient) -> NotFinite {
         what: format!("the norm of {name}'s gradient is {}", e.norm),
         tensor: format!("the gradient of {}", names[e.index]),
     }
-}
-
-fn scaled(loss: &Tensor, scale: f64) -> Tensor {
-    if scale == 1.0 { loss.clone() } else { loss.mul_scalar(scale) }
 }
 
 fn gradients(objective: &Tensor, net: &Network) -> Vec<Option<Tensor>> {

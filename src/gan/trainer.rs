@@ -1,12 +1,11 @@
 //! The one trainer: a game, the data it is played on and its random streams.
 
 use super::config::TrainConfig;
-use super::draws::{Draws, Pass};
+use super::live::{LiveDraws, Pictures, Source};
 use super::network::Network;
-use super::prior::Prior;
 use super::probe::Probe;
 use super::sampler::generate;
-use super::state::{self, Calls, Standing, visit};
+use super::state::{self, Standing, visit};
 use super::step::{Gan, NotFinite, StepLosses};
 use crate::atomic::write_atomic;
 use crate::backend;
@@ -15,71 +14,9 @@ use crate::data::{Dataset, Fingerprint, Loader};
 use crate::nn::{Ctx, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
-use crate::{DType, Device, Error, Generator, Result, Tensor};
-use rand::RngExt;
+use crate::{Device, Error, Generator, Result, Tensor};
 use std::path::Path;
 use std::sync::Arc;
-
-/// Draws of a live run: shuffled data and fresh random numbers.
-struct LiveDraws {
-    loader: Loader,
-    /// One batch as floats, `[batch, pixels]`.
-    scratch: Vec<f32>,
-    /// The classes of the last batch.
-    batch_labels: Vec<i64>,
-    /// What a sample is behind the batch.
-    sample: Vec<usize>,
-    noise: Generator,
-    dropout: Generator,
-    penalty: Generator,
-    /// Draws classes; None in a game without labels.
-    labels: Option<Generator>,
-    prior: Prior,
-    latent: usize,
-    device: Device,
-}
-
-impl Draws for LiveDraws {
-    fn real(&mut self) -> Tensor {
-        let data = self.loader.dataset().clone();
-        let indices = self.loader.next_batch(&mut self.scratch);
-        if self.labels.is_some() {
-            self.batch_labels.clear();
-            let labels = data.labels.as_deref().unwrap_or_default();
-            self.batch_labels.extend(indices.iter().map(|&i| labels[i as usize] as i64));
-        }
-        let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
-        Tensor::new(&self.scratch, &shape).to_device(self.device)
-    }
-
-    fn labels(&mut self) -> Option<Tensor> {
-        self.labels.as_ref()?;
-        Some(Tensor::new(&self.batch_labels, &[self.batch_labels.len()]).to_device(self.device))
-    }
-
-    fn noise(&mut self, _: Pass) -> Tensor {
-        self.prior.draw(self.loader.batch(), self.latent, &self.noise, self.device)
-    }
-
-    /// The labels of pictures drawn at random: classes come as often as they do in the data, or D could tell the fakes
-    /// by their labels alone.
-    fn fake_labels(&mut self, _: Pass) -> Option<Tensor> {
-        let (mut random, of_data) = (self.labels.as_ref()?.host(), self.loader.dataset().labels.as_ref()?);
-        let n = self.loader.batch();
-        let drawn: Vec<i64> = (0..n).map(|_| of_data[random.random_range(0..of_data.len())] as i64).collect();
-        Some(Tensor::new(&drawn, &[n]).to_device(self.device))
-    }
-
-    fn interpolation(&mut self, real: &Tensor) -> Tensor {
-        let mut shape = vec![1; real.rank()];
-        shape[0] = real.shape()[0];
-        self.penalty.uniform(&shape, 0.0, 1.0, DType::F32, self.device)
-    }
-
-    fn dropout(&self) -> &Generator {
-        &self.dropout
-    }
-}
 
 /// A training run in memory.
 pub struct Trainer {
@@ -149,29 +86,14 @@ impl Trainer {
         let same = || Network::build("G", &a.generator, &config.init, &stream(Stream::Init));
         let mut average = config.step.ema.map(|_| same());
         [&mut g, &mut d].into_iter().chain(&mut average).for_each(|n| to_device(n, device));
-        let loader = Loader::new(data, config.batch, config.seed)?;
-        let draws = LiveDraws {
-            scratch: vec![0.0; loader.len_of_batch()],
-            batch_labels: Vec::with_capacity(config.batch),
-            sample: a.sample,
-            loader,
-            noise: stream(Stream::Noise),
-            dropout: stream(Stream::Dropout),
-            penalty: stream(Stream::Penalty),
-            labels: (!config.conditioning.is_none()).then(|| stream(Stream::Labels)),
-            prior: config.prior,
-            latent: config.latent,
-            device,
-        };
-        let gan = Gan {
-            g,
-            d,
-            opt_g: Optimizer::new(config.optimizer_g),
-            opt_d: Optimizer::new(config.optimizer_d),
-            average,
-            config: config.step,
-            images: 0,
-        };
+        let source = Source::Pictures(Pictures::new(Loader::new(data, config.batch, config.seed)?, a.sample));
+        let labelled = !config.conditioning.is_none();
+        let from = (config.prior, config.latent);
+        let draws = LiveDraws::new(source, config.seed, config.batch, from, labelled, device);
+        let optimizer_d = config.optimizer_d.lazy(config.step.lazy);
+        let mut gan =
+            Gan::new(g, d, Optimizer::new(config.optimizer_g), Optimizer::new(optimizer_d), config.step);
+        (gan.average, gan.image) = (average, Some(image));
         Ok(Trainer { config, gan, draws, shape: image, classes, data: fingerprint, steps: 0 })
     }
 
@@ -216,7 +138,8 @@ impl Trainer {
     /// If a loss is not finite, or a gradient that is to be bounded.
     pub fn step(&mut self, probe: &mut dyn Probe) -> Result<StepLosses, NotFinite> {
         let (c, t) = (&self.config, self.steps);
-        self.gan.opt_d.rule = c.optimizer_d.with_lr(c.optimizer_d.lr() * c.schedule_d.factor(t));
+        let rule_d = c.optimizer_d.lazy(c.step.lazy);
+        self.gan.opt_d.rule = rule_d.with_lr(rule_d.lr() * c.schedule_d.factor(t));
         self.gan.opt_g.rule = c.optimizer_g.with_lr(c.optimizer_g.lr() * c.schedule_g.factor(t));
         let losses = self.gan.step(&mut self.draws, probe)?;
         self.steps += 1;
@@ -225,7 +148,7 @@ impl Trainer {
 
     /// The first `n` images of the data set in [-1, 1].
     pub fn reals(&self, n: usize) -> Vec<f32> {
-        let images = &self.draws.loader.dataset().images;
+        let images = &self.draws.pictures().loader.dataset().images;
         images.pixels[..n.min(images.count) * images.area()]
             .iter()
             .map(|&v| crate::data::to_unit(v))
@@ -273,6 +196,11 @@ impl Trainer {
         first
     }
 
+    #[cfg(test)]
+    pub(super) fn into_draws(self) -> LiveDraws {
+        self.draws
+    }
+
     /// Writes everything that decides how the run goes on: weights, buffers, average, optimiser state, random
     /// streams, position in the data. Equal runs write equal bytes: no time, path, host or number of threads.
     ///
@@ -290,13 +218,9 @@ impl Trainer {
             step: self.steps,
             images: self.gan.images,
             image_shape: self.shape,
-            position: d.loader.position(),
-            calls: Calls {
-                noise: d.noise.calls(),
-                dropout: d.dropout.calls(),
-                penalty: d.penalty.calls(),
-                labels: d.labels.as_ref().map(Generator::calls),
-            },
+            position: d.pictures().loader.position(),
+            calls: d.calls(),
+            balance: (!self.config.step.balance.is_fixed()).then_some(self.gan.balance),
             classes: self.classes(),
             data: Some(self.data),
             simd: self.tier().into(),
@@ -352,91 +276,13 @@ impl Trainer {
         state::load(file, path, &mut self.gan)?;
         self.gan.images = s.images;
         self.steps = s.step;
-        let at = |stream, calls| Generator::at(self.config.seed, stream, calls);
+        self.gan.balance = s.balance.unwrap_or_default();
         let d = &mut self.draws;
-        d.noise = at(Stream::Noise, s.calls.noise);
-        d.dropout = at(Stream::Dropout, s.calls.dropout);
-        d.penalty = at(Stream::Penalty, s.calls.penalty);
-        if d.labels.is_some() {
-            d.labels = Some(at(Stream::Labels, s.calls.labels.unwrap_or(0)));
-        }
-        d.loader.seek(s.position).map_err(|e| Error::format(path, e.to_string()))?;
+        d.seek(self.config.seed, &s.calls);
+        let Source::Pictures(pictures) = &mut d.source else {
+            unreachable!("a trainer's samples are pictures")
+        };
+        pictures.loader.seek(s.position).map_err(|e| Error::format(path, e.to_string()))?;
         Ok(s.simd)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::Images;
-    use crate::gan::{Conditioning, zoo};
-
-    /// Pictures that show their class: four fifths of class 0, a tenth each of 1 and 3, none of 2.
-    fn telling() -> Arc<Dataset> {
-        let labels: Vec<u32> = (0..400).map(|i| [0, 0, 0, 0, 1, 0, 3, 0, 0, 0][i % 10]).collect();
-        let pixels = labels.iter().flat_map(|&y| [y as u8 * 50; 4]).collect();
-        let images = Images { count: labels.len(), channels: 1, rows: 2, cols: 2, pixels };
-        Arc::new(Dataset {
-            images,
-            labels: Some(labels),
-            classes: ["0", "1", "2", "3"].map(String::from).into(),
-            name: "telling".into(),
-        })
-    }
-
-    fn trainer(conditioning: Conditioning) -> Trainer {
-        let mut config = TrainConfig { batch: 50, conditioning, ..TrainConfig::default() };
-        config.step = (zoo::recipe("mlp-a").unwrap().config)().step;
-        Trainer::new(config, telling(), Device::Cpu).unwrap()
-    }
-
-    #[test]
-    fn a_real_sample_comes_with_its_own_label() {
-        let mut draws = trainer(Conditioning::Embed).draws;
-        let mut seen = [0; 4];
-        for _ in 0..20 {
-            let (x, y) = (draws.real(), draws.labels().unwrap());
-            assert_eq!((x.shape(), y.shape(), y.dtype()), (&[50, 4][..], &[50][..], DType::I64));
-            for (picture, y) in x.to_vec::<f32>().chunks(4).zip(y.to_vec::<i64>()) {
-                assert_eq!(picture, [crate::data::to_unit(50 * y as u8); 4]);
-                seen[y as usize] += 1;
-            }
-        }
-        // 20 batches are 2.5 passes over the data; the half pass may have more of one or the other.
-        assert!(seen[0] > seen[1] && seen[1] > 50 && seen[2] == 0, "{seen:?}");
-    }
-
-    #[test]
-    fn fakes_are_asked_for_as_often_as_a_class_is_in_the_data() {
-        let mut draws = trainer(Conditioning::Embed).draws;
-        let mut seen = [0.0; 4];
-        let mut last = Vec::new();
-        for k in 0..400 {
-            let y = draws.fake_labels(Pass::Discriminator(k)).unwrap().to_vec::<i64>();
-            y.iter().for_each(|&y| seen[y as usize] += 1.0);
-            assert_ne!(y, last, "each update draws anew");
-            last = y;
-        }
-        // Of 20,000 draws; a standard deviation is 42 at a share of a tenth.
-        assert!((seen[1] - 2000.0_f64).abs() < 250.0 && (seen[3] - 2000.0_f64).abs() < 250.0, "{seen:?}");
-        assert_eq!((seen[2], seen.iter().sum::<f64>()), (0.0, 20_000.0));
-    }
-
-    #[test]
-    fn without_conditioning_there_are_no_labels() {
-        let mut draws = trainer(Conditioning::None).draws;
-        draws.real();
-        assert!(draws.labels().is_none() && draws.fake_labels(Pass::Generator(0)).is_none());
-    }
-
-    #[test]
-    fn reals_have_the_shape_that_the_architecture_takes() {
-        let mut draws = trainer(Conditioning::None).draws;
-        let flat = draws.real();
-        draws.sample = vec![1, 2, 2];
-        draws.loader.seek(crate::data::Position::default()).unwrap();
-        let pictures = draws.real();
-        assert_eq!((flat.shape(), pictures.shape()), (&[50, 4][..], &[50, 1, 2, 2][..]));
-        assert_eq!(flat.to_vec::<f32>(), pictures.to_vec::<f32>());
     }
 }

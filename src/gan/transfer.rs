@@ -152,15 +152,9 @@ pub fn import(what: &Import) -> Result<Imported> {
     if let Some(path) = what.discriminator {
         target.load(&mut d, &checkpoint::load(path)?, path)?;
     }
-    let gan = Gan {
-        average: config.step.ema.map(|_| g.clone()),
-        g,
-        d,
-        opt_g: Optimizer::new(config.optimizer_g),
-        opt_d: Optimizer::new(config.optimizer_d),
-        config: config.step,
-        images: 0,
-    };
+    let average = config.step.ema.map(|_| g.clone());
+    let [opt_g, opt_d] = [config.optimizer_g, config.optimizer_d].map(Optimizer::new);
+    let gan = Gan { average, ..Gan::new(g, d, opt_g, opt_d, config.step) };
     Ok(Imported { config, gan, shape, classes })
 }
 
@@ -177,6 +171,7 @@ impl Imported {
             format: 1,
             step: 0,
             images: 0,
+            balance: None,
             image_shape: self.shape,
             position: Position::default(),
             calls: Calls { labels, ..Calls::default() },

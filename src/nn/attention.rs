@@ -118,4 +118,10 @@ impl<P: Projector + 'static> Module for SelfAttention<P> {
         self.key_conv.visit_mut(&format!("{path}key_conv."), f);
         self.value_conv.visit_mut(&format!("{path}value_conv."), f);
     }
+
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        self.query_conv.visit_weights(&format!("{path}query_conv."), f);
+        self.key_conv.visit_weights(&format!("{path}key_conv."), f);
+        self.value_conv.visit_weights(&format!("{path}value_conv."), f);
+    }
 }

@@ -109,4 +109,8 @@ impl Module for Branches {
     fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor)) {
         self.modules.visit_mut(path, f);
     }
+
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        self.modules.visit_weights(path, f);
+    }
 }

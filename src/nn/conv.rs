@@ -53,6 +53,9 @@ impl Module for Conv2d {
         x.conv2d(&self.weight, self.bias.as_ref(), &self.options)
     }
     visits!(Parameter weight, Parameter bias);
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        f(&format!("{path}weight"), &self.weight, 0);
+    }
 }
 
 impl Weighted for Conv2d {
@@ -118,6 +121,9 @@ impl Module for ConvTranspose2d {
         x.conv_transpose2d(&self.weight, self.bias.as_ref(), &self.options, self.output_padding)
     }
     visits!(Parameter weight, Parameter bias);
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        f(&format!("{path}weight"), &self.weight, 1);
+    }
 }
 
 impl Weighted for ConvTranspose2d {

@@ -46,4 +46,7 @@ impl Module for Linear {
         x.linear(&self.weight, self.bias.as_ref())
     }
     visits!(Parameter weight, Parameter bias);
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        f(&format!("{path}weight"), &self.weight, 0);
+    }
 }

@@ -42,6 +42,21 @@ use crate::error::misuse;
 /// assert_eq!(names, ["strength", "f.weight", "f.bias"]);
 /// ```
 pub trait Module: Boxed + Send + Sync {
+    /// Shows every matrix that multiplies features, with its name and the dimension that counts outputs: weights of linear
+    /// and convolutional layers as they are trained; no biases, gains or tables. A module of one's own that has none, and
+    /// holds no modules that have, need not say so.
+    ///
+    /// ```
+    /// use ganvil::nn::{BatchNorm1d, Linear, Module, Sequential};
+    /// use ganvil::{Generator, rng::Stream};
+    /// let f = Linear::new(3, 2, true, &Generator::new(0, Stream::Init));
+    /// let net = Sequential::new().with(f).with(BatchNorm1d::new(2, 1e-5, 0.1));
+    /// let mut seen = Vec::new();
+    /// net.visit_weights("", &mut |name, w, outputs| seen.push((name.to_owned(), w.shape().to_vec(), outputs)));
+    /// assert_eq!(seen, [("0.weight".to_owned(), vec![2, 3], 0)]);
+    /// ```
+    fn visit_weights(&self, _path: &str, _f: &mut dyn FnMut(&str, &Tensor, isize)) {}
+
     /// Applies the module.
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor;
 
@@ -140,6 +155,9 @@ impl Module for Box<dyn Module> {
     }
     fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor)) {
         (**self).visit_mut(path, f)
+    }
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        (**self).visit_weights(path, f)
     }
     fn type_name(&self) -> &'static str {
         (**self).type_name()

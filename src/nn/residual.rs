@@ -86,4 +86,9 @@ impl Module for Residual {
         self.body.visit_mut(&format!("{path}body."), f);
         self.shortcut.iter_mut().for_each(|s| s.visit_mut(&format!("{path}shortcut."), f));
     }
+
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        self.body.visit_weights(&format!("{path}body."), f);
+        self.shortcut.iter().for_each(|s| s.visit_weights(&format!("{path}shortcut."), f));
+    }
 }

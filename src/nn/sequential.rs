@@ -76,4 +76,8 @@ impl Module for Sequential {
     fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor)) {
         self.modules.iter_mut().for_each(|(name, m)| m.visit_mut(&format!("{path}{name}."), f));
     }
+
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        self.parts().for_each(|(name, m)| m.visit_weights(&format!("{path}{name}."), f));
+    }
 }

@@ -162,4 +162,8 @@ impl<M: Weighted + 'static> Module for SpectralNorm<M> {
         self.u.each_mut(&mut |t| f(&u, Kind::Buffer, t));
         self.v.each_mut(&mut |t| f(&v, Kind::Buffer, t));
     }
+
+    fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
+        f(&self.names(path)[0], self.module.weight(), self.module.norm_dim());
+    }
 }

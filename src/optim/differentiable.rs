@@ -44,6 +44,10 @@ pub struct State {
 }
 
 impl State {
+    pub(super) fn new(steps: u64, moments: Vec<Tensor>) -> State {
+        State { steps, moments }
+    }
+
     /// Updates so far.
     pub fn steps(&self) -> u64 {
         self.steps

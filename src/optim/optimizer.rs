@@ -1,6 +1,7 @@
 //! A rule at work: its state, and the step in place.
 
 use super::clip::{Clip, NonFiniteGradient};
+use super::differentiable;
 use super::rules::Rule;
 use crate::backend::GradClip;
 use crate::error::misuse;
@@ -205,6 +206,20 @@ impl Optimizer {
         for ((t, _), rows) in tables {
             update(self.rule.update(t), rows);
         }
+    }
+
+    /// The state as [`differentiable::step`] takes it, for the parameters in the order of the updates; nothing before the
+    /// first one. Drop it before the next update, or that has to copy.
+    ///
+    /// ```
+    /// use ganvil::{Tensor, optim::{Adam, Optimizer}};
+    /// let mut adam = Optimizer::new(Adam::default());
+    /// let (mut p, g) = (Tensor::new(&[1.0f32], &[1]), Tensor::new(&[2.0f32], &[1]));
+    /// adam.step(vec![&mut p], vec![Some(g)]);
+    /// assert_eq!(adam.states()[0].steps(), 1);
+    /// ```
+    pub fn states(&self) -> Vec<differentiable::State> {
+        self.state.iter().map(|s| differentiable::State::new(s.steps, s.moments.clone())).collect()
     }
 
     /// The state as named tensors: `{name}.moment{i}` and the step counts `{name}.steps`, for parameters of these

@@ -205,6 +205,33 @@ impl Rule {
         self
     }
 
+    /// The same rule for a parameter whose regulariser is computed in every `every`-th step only: with
+    /// c = every / (every + 1), lr c and betas to the power c, so that steps with and without it add up to what one
+    /// step with all of it would do (Karras et al., 2020, arXiv:1912.04958, appendix B).
+    ///
+    /// ```
+    /// use ganvil::optim::{Adam, Rule};
+    /// let rule = Rule::from(Adam { lr: 0.17, betas: (0.0, 0.99), ..Adam::default() }).lazy(16);
+    /// let Rule::Adam(adam) = rule else { unreachable!() };
+    /// assert!((adam.lr - 0.16).abs() < 1e-12);
+    /// assert_eq!(adam.betas, (0.0, 0.99f64.powf(16.0 / 17.0)));
+    /// assert_eq!(Rule::from(Adam::default()).lazy(1), Adam::default().into());
+    /// ```
+    pub fn lazy(mut self, every: usize) -> Rule {
+        if every <= 1 {
+            return self;
+        }
+        let c = every as f64 / (every + 1) as f64;
+        match &mut self {
+            Rule::Adam(Adam { betas, .. }) | Rule::AdamW(AdamW { betas, .. }) => {
+                *betas = (betas.0.powf(c), betas.1.powf(c));
+            }
+            Rule::Sgd(_) | Rule::RmsProp(_) => {}
+        }
+        let lr = self.lr();
+        self.with_lr(lr * c)
+    }
+
     /// Refuses settings that no training can be done with.
     ///
     /// # Errors

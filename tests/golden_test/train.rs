@@ -25,15 +25,8 @@ pub fn is_known(trace: &str) -> bool {
 /// Replays the steps; compares losses, the first gradients, and parameters and buffers at the end.
 pub fn run(report: &mut Report) -> Result<(), String> {
     let (f, place) = (report.fixture, report.place);
-    let mut gan = Gan {
-        g: load("G", report)?,
-        d: load("D", report)?,
-        opt_g: optimizer(f, "opt_G")?,
-        opt_d: optimizer(f, "opt_D")?,
-        average: None,
-        config: config(f)?,
-        images: 0,
-    };
+    let (opt_g, opt_d) = (optimizer(f, "opt_G")?, optimizer(f, "opt_D")?);
+    let mut gan = Gan::new(load("G", report)?, load("D", report)?, opt_g, opt_d, config(f)?);
     let mut replay = Replay::new(f, place);
     let mut seen = Seen::default();
     for t in 0..f.attrs.usize("steps")? {
@@ -230,7 +223,7 @@ impl Probe for Seen {
             self.grads_d = update.grads.to_vec();
         }
         self.d.push(update.objective);
-        self.penalty.extend(update.penalty);
+        self.penalty.extend(update.penalties.gradient);
     }
 
     fn generator(&mut self, update: &GeneratorUpdate) {

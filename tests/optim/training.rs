@@ -152,7 +152,7 @@ fn small(config: StepConfig) -> Gan {
     let mut start = parameters(&g).into_iter();
     average.visit_mut("", &mut |_, _, t| *t = start.next().unwrap().detach().requires_grad());
     let (opt_g, opt_d) = (Optimizer::new(sgd), Optimizer::new(sgd));
-    Gan { g, d, opt_g, opt_d, average: config.ema.map(|_| average), config, images: 0 }
+    Gan { average: config.ema.map(|_| average), ..Gan::new(g, d, opt_g, opt_d, config) }
 }
 
 fn draws(real: f64) -> Fixed {

@@ -11,7 +11,7 @@
 //! use ganvil::{Tensor, gan::Loss};
 //! let (real, fake) = (Tensor::from([[1.0f64]]), Tensor::from([[0.5f64]]));
 //! assert_eq!(Loss::Bce.get().discriminator(&real, &fake, 1.0).item(), 2f64.ln());
-//! assert_eq!(Loss::Bce.get().generator(&fake).item(), 2f64.ln());
+//! assert_eq!(Loss::Bce.get().generator(&fake, None).item(), 2f64.ln());
 //! ```
 
 use super::{AdversarialLoss, Output};
@@ -32,7 +32,7 @@ impl AdversarialLoss for Bce {
         on_real.add(&on_fake)
     }
 
-    fn generator(&self, fake: &Tensor) -> Tensor {
+    fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
         fake.bce(&fake.ones_like(), Reduction::Mean)
     }
 

@@ -12,7 +12,7 @@
 //! use ganvil::{Tensor, gan::Loss};
 //! let (real, fake) = (Tensor::from([[0.5f32], [3.0]]), Tensor::from([[-2.0f32], [1.0]]));
 //! assert_eq!(Loss::Hinge.get().discriminator(&real, &fake, 1.0).item(), (0.5 + 0.0) / 2.0 + (0.0 + 2.0) / 2.0);
-//! assert_eq!(Loss::Hinge.get().generator(&fake).item(), 0.5);
+//! assert_eq!(Loss::Hinge.get().generator(&fake, None).item(), 0.5);
 //! ```
 
 use super::{AdversarialLoss, Output, only_target_one};
@@ -33,7 +33,7 @@ impl AdversarialLoss for Hinge {
         on_real.add(&on_fake)
     }
 
-    fn generator(&self, fake: &Tensor) -> Tensor {
+    fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
         fake.mean_all().neg()
     }
 

@@ -12,7 +12,7 @@
 //! use ganvil::{Tensor, gan::Loss};
 //! let (real, fake) = (Tensor::from([[1.0f32], [0.5]]), Tensor::from([[0.0f32], [2.0]]));
 //! assert_eq!(Loss::Lsgan.get().discriminator(&real, &fake, 1.0).item(), 0.25 / 2.0 + 4.0 / 2.0);
-//! assert_eq!(Loss::Lsgan.get().generator(&fake).item(), 1.0);
+//! assert_eq!(Loss::Lsgan.get().generator(&fake, None).item(), 1.0);
 //! ```
 
 use super::{AdversarialLoss, Output};
@@ -31,7 +31,7 @@ impl AdversarialLoss for Lsgan {
         on_real.add(&fake.square().mean_all())
     }
 
-    fn generator(&self, fake: &Tensor) -> Tensor {
+    fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
         fake.add_scalar(-1.0).square().mean_all()
     }
 

@@ -9,7 +9,7 @@
 //! ```
 //! use ganvil::{Tensor, gan::Loss};
 //! let fake = Tensor::from([[0.0f64]]);
-//! assert_eq!(Loss::Minimax.get().generator(&fake).item(), -2f64.ln());
+//! assert_eq!(Loss::Minimax.get().generator(&fake, None).item(), -2f64.ln());
 //! ```
 
 use super::{AdversarialLoss, Output};
@@ -28,7 +28,7 @@ impl AdversarialLoss for Minimax {
         super::NonSaturating.discriminator(real, fake, real_label)
     }
 
-    fn generator(&self, fake: &Tensor) -> Tensor {
+    fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
         fake.bce_with_logits(&fake.zeros_like(), Reduction::Mean).neg()
     }
 

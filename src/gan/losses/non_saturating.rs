@@ -10,7 +10,7 @@
 //! ```
 //! use ganvil::{Tensor, gan::Loss};
 //! let fake = Tensor::from([[-1000.0f64]]); // rejected, and yet the gradient is whole
-//! assert_eq!(Loss::NonSaturating.get().generator(&fake).item(), 1000.0);
+//! assert_eq!(Loss::NonSaturating.get().generator(&fake, None).item(), 1000.0);
 //! ```
 
 use super::{AdversarialLoss, Output};
@@ -31,7 +31,7 @@ impl AdversarialLoss for NonSaturating {
         on_real.add(&on_fake)
     }
 
-    fn generator(&self, fake: &Tensor) -> Tensor {
+    fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
         fake.bce_with_logits(&fake.ones_like(), Reduction::Mean)
     }
 

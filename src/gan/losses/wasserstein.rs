@@ -12,7 +12,7 @@
 //! use ganvil::{Tensor, gan::Loss};
 //! let (real, fake) = (Tensor::from([[1.0f32], [3.0]]), Tensor::from([[-1.0f32], [2.0]]));
 //! assert_eq!(Loss::Wasserstein.get().discriminator(&real, &fake, 1.0).item(), 0.5 - 2.0);
-//! assert_eq!(Loss::Wasserstein.get().generator(&fake).item(), -0.5);
+//! assert_eq!(Loss::Wasserstein.get().generator(&fake, None).item(), -0.5);
 //! ```
 
 use super::{AdversarialLoss, Output, only_target_one};
@@ -23,7 +23,7 @@ pub struct Wasserstein;
 
 impl AdversarialLoss for Wasserstein {
     fn output(&self) -> Output {
-        Output::Score
+        Output::Difference
     }
 
     fn discriminator(&self, real: &Tensor, fake: &Tensor, real_label: f64) -> Tensor {
@@ -31,7 +31,7 @@ impl AdversarialLoss for Wasserstein {
         fake.mean_all().sub(&real.mean_all())
     }
 
-    fn generator(&self, fake: &Tensor) -> Tensor {
+    fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
         fake.mean_all().neg()
     }
 

@@ -6,7 +6,8 @@
 //! The gradient is taken of the *sum* of a(x^) over the batch, so that each sample gets its own; this is only right if
 //! D treats samples separately, so never with batch normalisation or other batch statistics in D. Pitfalls: one eps
 //! for the whole batch; a norm over the batch in place of over each sample; the norm's infinite derivative at 0, hence
-//! 1e-12 under the root.
+//! 1e-12 under the root. The one-sided form, E max(0, ||g|| - 1)^2 (the paper's section 4; Petzka et al., 2017,
+//! arXiv:1709.08894), lets slopes below 1 be: only steeper ones break the Lipschitz bound.
 
 use super::square_slopes;
 use crate::Tensor;
@@ -22,6 +23,21 @@ pub struct GradientPenalty {
     pub output: Tensor,
 }
 
+impl GradientPenalty {
+    /// mean(max(0, norm - 1)^2): slopes below 1 cost nothing. `[]`.
+    ///
+    /// ```
+    /// use ganvil::{Tensor, gan::gradient_penalty};
+    /// let (x, eps) = (Tensor::from([[1.0f64]]), Tensor::from([[0.5f64]]));
+    /// let of = |slope: f64| gradient_penalty(&|x| x.mul_scalar(slope), &x, &x, &eps);
+    /// assert_eq!((of(0.5).penalty.item(), of(0.5).one_sided().item()), (0.25, 0.0));
+    /// assert!((of(3.0).one_sided().item() - 4.0).abs() < 1e-9);
+    /// ```
+    pub fn one_sided(&self) -> Tensor {
+        self.norms.add_scalar(-1.0).relu().square().mean_all()
+    }
+}
+
 /// The penalty of `critic` for batches of real and fake samples. `eps` holds one number per sample, `[batch, 1, ..]`.
 /// The result can be differentiated with respect to the critic's parameters.
 #[track_caller]
@@ -32,7 +48,13 @@ pub fn gradient_penalty(
     eps: &Tensor,
 ) -> GradientPenalty {
     let (real, fake) = (real.detach(), fake.detach());
-    let x = eps.mul(&real).add(&(1.0 - eps).mul(&fake)).detach().requires_grad();
+    at(critic, &eps.mul(&real).add(&(1.0 - eps).mul(&fake)))
+}
+
+/// The penalty at these points.
+#[track_caller]
+pub(super) fn at(critic: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> GradientPenalty {
+    let x = x.detach().requires_grad();
     let recording = is_recording();
     // The gradient inside is taken even where the caller only wants the penalty's value.
     with_recording(true, || {

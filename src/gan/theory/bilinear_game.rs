@@ -95,7 +95,7 @@ fn slope_of_d(x: &Tensor, y: &Tensor, gamma: f64) -> Vec<Option<Tensor>> {
 }
 
 fn slope_of_g(x: &Tensor, y: &Tensor) -> Vec<Option<Tensor>> {
-    grad(&[&Loss::Wasserstein.get().generator(&x.mul(y))], &[x], &[], false)
+    grad(&[&Loss::Wasserstein.get().generator(&x.mul(y), None)], &[x], &[], false)
 }
 
 /// The growth of distances per step: the root of that of areas, from the first triangle to the last.

@@ -114,7 +114,7 @@ fn loss(judge: &Judge, loss: Loss, theta: f64, seed: u64) -> f64 {
 fn slope(judge: &Judge, loss: Loss, theta: f64, seed: u64) -> f64 {
     let theta = scalar(theta).requires_grad();
     let fake = judge.judge(&on_line(&theta, 2048, &fresh(seed)));
-    let slope = grad(&[&loss.get().generator(&fake)], &[&theta], &[], false).remove(0);
+    let slope = grad(&[&loss.get().generator(&fake, None)], &[&theta], &[], false).remove(0);
     slope.expect("the loss depends on theta").item()
 }
 

@@ -146,7 +146,7 @@ fn means(judge: &Judge, p: &Density, q: &Density, seed: u64) -> [f64; 4] {
     let logits = judge.judge(&p.samples(N, &random)).detach();
     let fakes = q.samples(N, &random).requires_grad();
     let judged = judge.judge(&fakes);
-    let loss = Loss::NonSaturating.get().generator(&judged);
+    let loss = Loss::NonSaturating.get().generator(&judged, None);
     let slope = grad(&[&loss], &[&fakes], &[], false).remove(0).expect("D depends on its input");
     // The loss is a mean over the fakes, and each is pulled by its own term.
     let pull = slope.abs().sum_all().item();

@@ -79,7 +79,7 @@ fn run(_: &Options) -> Result<Outcome> {
 }
 
 fn generator_loss(loss: Loss, a: &Tensor) -> Tensor {
-    loss.get().generator(a)
+    loss.get().generator(a, None)
 }
 
 /// dL/da by autograd, in f64.

@@ -124,7 +124,7 @@ fn measure(g: &Linear, judge: &Judge, critic: &Judge, seed: u64) -> Measured {
     let d = no_grad(|| judge.judge(&g.forward(&z, &Ctx::eval()))).sigmoid();
     let mut m = Measured { d_fake: d.mean_all().item(), ..Measured::default() };
     for (i, (d, loss)) in [judge, judge, critic].into_iter().zip(LOSSES).enumerate() {
-        let loss = loss.get().generator(&d.judge(&g.forward(&z, &Ctx::eval())));
+        let loss = loss.get().generator(&d.judge(&g.forward(&z, &Ctx::eval())), None);
         let grads = grad(&[&loss], &parameters(g).iter().collect::<Vec<_>>(), &[], false);
         m.norms[i] = grad_norm(&grads);
         // The push on the bias, which is G's mean; descent goes against the gradient.

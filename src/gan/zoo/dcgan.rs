@@ -23,7 +23,7 @@ use crate::data::ImageOptions;
 use crate::gan::conditioning::{Conditioning, LabelEmbed, NetworkSpec};
 use crate::gan::config::TrainConfig;
 use crate::gan::losses::Loss;
-use crate::gan::step::StepConfig;
+use crate::gan::step_config::StepConfig;
 use crate::nn::{Init, LayerSpec as L};
 use crate::optim::{Adam, Ema};
 use crate::{Error, Result};

@@ -15,7 +15,7 @@ use super::{Architecture, Recipe, Shape};
 use crate::gan::conditioning::{Conditioning, LabelEmbed, NetworkSpec};
 use crate::gan::config::TrainConfig;
 use crate::gan::losses::Loss;
-use crate::gan::step::StepConfig;
+use crate::gan::step_config::StepConfig;
 use crate::nn::LayerSpec as L;
 use crate::optim::Ema;
 

@@ -10,7 +10,7 @@ use crate::data::ImageOptions;
 use crate::gan::conditioning::{Conditioning, NetworkSpec};
 use crate::gan::config::TrainConfig;
 use crate::gan::losses::Loss;
-use crate::gan::step::StepConfig;
+use crate::gan::step_config::StepConfig;
 use crate::nn::{AvgPool2d, Init, LayerSpec as L, Upsample};
 use crate::optim::{Adam, Ema, Schedule};
 use crate::{Error, Interpolation, Result};

@@ -315,16 +315,26 @@ impl LayerSpec {
     /// assert!(!block(L::layer_norm(&[8])).mixes_samples());
     /// ```
     pub fn mixes_samples(&self) -> bool {
-        let any = |specs: &[LayerSpec]| specs.iter().any(LayerSpec::mixes_samples);
+        self.mixer().is_some()
+    }
+
+    /// The type of the first layer that makes a sample's result depend on the others.
+    ///
+    /// ```
+    /// use ganvil::nn::LayerSpec as L;
+    /// assert_eq!((L::batch_norm2d(8).mixer(), L::Flatten.mixer()), (Some("BatchNorm2d"), None));
+    /// ```
+    pub fn mixer(&self) -> Option<&'static str> {
+        let first = |specs: &[LayerSpec]| specs.iter().find_map(LayerSpec::mixer);
         match self {
-            LayerSpec::BatchNorm1d { .. }
-            | LayerSpec::BatchNorm2d { .. }
-            | LayerSpec::ConditionalBatchNorm2d { .. }
-            | LayerSpec::MinibatchStdDev(_)
-            | LayerSpec::MinibatchDiscrimination { .. } => true,
-            LayerSpec::Residual { body, shortcut, .. } => any(body) || any(shortcut),
-            LayerSpec::Branches { branches, .. } => branches.iter().any(|b| any(b)),
-            _ => false,
+            LayerSpec::BatchNorm1d { .. } => Some("BatchNorm1d"),
+            LayerSpec::BatchNorm2d { .. } => Some("BatchNorm2d"),
+            LayerSpec::ConditionalBatchNorm2d { .. } => Some("ConditionalBatchNorm2d"),
+            LayerSpec::MinibatchStdDev(_) => Some("MinibatchStdDev"),
+            LayerSpec::MinibatchDiscrimination { .. } => Some("MinibatchDiscrimination"),
+            LayerSpec::Residual { body, shortcut, .. } => first(body).or_else(|| first(shortcut)),
+            LayerSpec::Branches { branches, .. } => branches.iter().find_map(|b| first(b)),
+            _ => None,
         }
     }
 }

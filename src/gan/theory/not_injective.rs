@@ -102,15 +102,9 @@ fn trained(seed: u64) -> Result<Network> {
         Network::new(name, &[hidden, vec![LayerSpec::linear(64, outputs)]].concat(), &init)
     };
     let adam = Adam { lr: LR, betas: (0.0, 0.99), ..Adam::default() };
-    let mut gan = Gan {
-        g: net("G", LayerSpec::ReLU, 2),
-        d: net("D", LayerSpec::leaky_relu(0.2), 1),
-        opt_g: Optimizer::new(adam),
-        opt_d: Optimizer::new(adam),
-        average: None,
-        config: StepConfig { loss: Loss::NonSaturating, r1: Some(0.1), ..StepConfig::default() },
-        images: 0,
-    };
+    let (g, d) = (net("G", LayerSpec::ReLU, 2), net("D", LayerSpec::leaky_relu(0.2), 1));
+    let config = StepConfig { loss: Loss::NonSaturating, r1: Some(0.1), ..StepConfig::default() };
+    let mut gan = Gan::new(g, d, Optimizer::new(adam), Optimizer::new(adam), config);
     let stream = |purpose| Generator::new(seed, purpose);
     let mut plane =
         Plane { data: DATA.samples(seed), noise: stream(Stream::Noise), dropout: stream(Stream::Dropout) };

@@ -30,8 +30,11 @@ pub const EXPERIMENT: Experiment = Experiment {
     run,
 };
 
-/// Losses with the formulas of their slopes by D, in the order of the table's columns.
-const CASES: [(Loss, fn(f64) -> f64); 4] = [
+/// A loss with the formula of its slope by D.
+type Case = (Loss, fn(f64) -> f64);
+
+/// In the order of the table's columns.
+const CASES: [Case; 4] = [
     (Loss::Minimax, |d| -d),
     (Loss::NonSaturating, |d| d - 1.0),
     (Loss::Hinge, |_| -1.0),

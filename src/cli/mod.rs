@@ -29,6 +29,7 @@ mod show;
 mod signals;
 mod summary;
 mod technique;
+mod theory;
 mod train;
 
 use crate::gan::zoo::RECIPES;
@@ -50,7 +51,7 @@ use std::process::ExitCode;
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
         More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
-        Start here: `ganvil train` (MNIST, three minutes on two cores).",
+        Start here: `ganvil train` (MNIST, three minutes on two cores), `ganvil theory`.",
     max_term_width = 100
 )]
 struct Cli {
@@ -96,6 +97,9 @@ enum Command {
     Info(info::Args),
     /// Measure speed
     Bench(bench::Args),
+    /// Run experiments on the theory of GANs
+    #[command(hide = true)]
+    Theory(theory::Args),
     /// Print what makes a shell complete commands and flags
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -105,7 +109,7 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 6] = ["plot", "prune", "export", "import", "completions", "man"];
+const IN_ONE_LINE: [&str; 7] = ["plot", "prune", "export", "import", "completions", "man", "theory"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -146,6 +150,7 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Theory(args) => theory::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     });

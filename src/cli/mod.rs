@@ -30,6 +30,7 @@ mod show;
 mod signals;
 mod summary;
 mod technique;
+mod theory;
 mod train;
 
 use crate::gan::zoo::RECIPES;
@@ -52,7 +53,7 @@ use std::process::ExitCode;
         More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`;\n\
         \x20     `ganvil modes ring8`, what a GAN covers of a known mixture.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
-        Start here: `ganvil train` (MNIST, three minutes on two cores).",
+        Start here: `ganvil train` (MNIST, three minutes on two cores), `ganvil theory`.",
     max_term_width = 100
 )]
 struct Cli {
@@ -101,6 +102,9 @@ enum Command {
     /// Count the modes that GANs cover of a mixture in the plane
     #[command(hide = true)]
     Modes(modes::Args),
+    /// Run experiments on the theory of GANs
+    #[command(hide = true)]
+    Theory(theory::Args),
     /// Print what makes a shell complete commands and flags
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -110,7 +114,8 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 7] = ["plot", "prune", "export", "import", "completions", "man", "modes"];
+const IN_ONE_LINE: [&str; 8] =
+    ["plot", "prune", "export", "import", "completions", "man", "modes", "theory"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -152,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Modes(args) => modes::run(args),
+        Command::Theory(args) => theory::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     });

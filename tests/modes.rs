@@ -43,7 +43,7 @@ fn packs_of_one_are_the_plain_game_bit_for_bit() {
         let plain = recipe("gan", task).unwrap();
         let packed = recipe("pacgan", task).unwrap();
         let mut one = packed.clone();
-        one.set_all(&["step.pack=1"]).unwrap();
+        one.set_all(&["step.pack=1", "batch=128"]).unwrap();
         assert_eq!(weights(&one, 20), weights(&plain, 20), "{task}");
         let d = |c: &ModesConfig| weights(c, 1).iter().find(|(_, w)| w.len() == 2 * 2 * 128).is_some();
         assert!(d(&packed) && !d(&plain), "D's first layer takes two points");

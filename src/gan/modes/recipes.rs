@@ -18,7 +18,7 @@ pub const RECIPES: [(&str, &str); 11] = [
     ("wgan-gp", "Wasserstein loss, gradient penalty 0.1, 2 updates of D"),
     ("lsgan", "least-squares loss"),
     ("hinge", "hinge loss"),
-    ("sngan", "hinge loss, spectral normalisation of D"),
+    ("sngan", "non-saturating loss, spectral normalisation of D, 5 updates of D"),
     ("dragan", "non-saturating loss, DRAGAN's penalty"),
     ("unrolled", "non-saturating loss, G looks 5 updates of D ahead"),
     ("pacgan", "non-saturating loss, D judges 2 samples at a time"),
@@ -44,27 +44,35 @@ pub fn recipe(name: &str, task: Synthetic) -> Result<ModesConfig> {
         "minimax" => c.step.loss = Loss::Minimax,
         "wgan" => {
             (c.step.loss, c.step.n_d, c.step.weight_clip) = (Loss::Wasserstein, 5, Some(0.1));
+            slower(&mut c);
         }
         "wgan-gp" => {
             (c.step.loss, c.step.n_d, c.step.gradient_penalty) = (Loss::Wasserstein, 2, Some(0.1));
+            slower(&mut c);
         }
         "lsgan" => c.step.loss = Loss::Lsgan,
         "hinge" => c.step.loss = Loss::Hinge,
-        "sngan" => (c.step.loss, c.spectral_norm) = (Loss::Hinge, true),
+        "sngan" => (c.step.n_d, c.spectral_norm) = (5, true),
         "dragan" => c.step.dragan = Some(0.1),
         "unrolled" => c.step.unroll = 5,
-        "pacgan" => c.step.pack = 2,
+        // As many packs as others have samples, or D would learn from half as many judgements.
+        "pacgan" => (c.step.pack, c.batch) = (2, 2 * c.batch),
         _ => return Err(unknown("recipe", name, &RECIPES.map(|(name, _)| name))),
     }
     c.check()?;
     Ok(c)
 }
 
+/// Falls by equal factors to this part of its beginning.
+fn falling(steps: u64, end: f64) -> Schedule {
+    const TIMES: u64 = 100;
+    Schedule::Step { every: steps / TIMES, gamma: end.powf(1.0 / TIMES as f64), warmup: 0 }
+}
+
 fn base(name: &str, task: Synthetic) -> ModesConfig {
     let grid = task == Synthetic::Grid25;
-    let steps = if grid { 14_000 } else { 6_000 };
-    let adam = Adam { lr: 1e-3, betas: (0.0, 0.99), ..Adam::default() };
-    let decay = Schedule::Linear { horizon: steps, end: 0.0, warmup: 0 };
+    let steps = if grid { 25_000 } else { 12_000 };
+    let adam = Adam { lr: 4e-3, betas: (0.0, 0.99), ..Adam::default() };
     ModesConfig {
         task,
         recipe: name.into(),
@@ -72,29 +80,35 @@ fn base(name: &str, task: Synthetic) -> ModesConfig {
         batch: 128,
         latent: 2,
         prior: Prior::Normal,
-        scale: if grid { 4.0 } else { 1.0 },
+        // Centres three away from the origin: at one, steps of the optimiser are as large as a mode.
+        scale: if grid { 4.0 / 3.0 } else { 0.3 },
         hidden_g: vec![128; 3],
         hidden_d: vec![128; 3],
         spectral_norm: false,
         step: StepConfig {
             loss: Loss::NonSaturating,
-            ema: Some(Ema { half_life_kimg: 90.0, ..Ema::default() }),
+            // Longer ones average over ways to draw a mode, and draw a narrower one.
+            ema: Some(Ema { half_life_kimg: 5.0, ..Ema::default() }),
             ..StepConfig::default()
         },
         optimizer_d: adam.into(),
         optimizer_g: adam.into(),
-        schedule_d: decay.clone(),
-        schedule_g: decay,
+        schedule_d: falling(steps, 0.01),
+        schedule_g: falling(steps, 0.01),
         schedule_gamma: Schedule::default(),
     }
 }
 
-/// The loss and penalties of Huang et al. (2024, arXiv:2501.05441).
+/// For a critic, whose scores have no bound.
+fn slower(c: &mut ModesConfig) {
+    (c.optimizer_d, c.optimizer_g) = (c.optimizer_d.with_lr(1e-3), c.optimizer_g.with_lr(1e-3));
+}
+
+/// The loss and penalties of Huang et al. (2024, arXiv:2501.05441), whose recipes let gamma fall too. It begins where all
+/// modes are found and kept; at its end D may be as steep as telling a mode's width takes, a logit over a sigma or so.
 fn r3gan(c: &mut ModesConfig) {
-    let gamma = if c.task == Synthetic::Grid25 { 0.02 } else { 0.005 };
+    let gamma = if c.task == Synthetic::Grid25 { 0.2 } else { 0.05 };
     c.step.loss = Loss::RelativisticPairing;
-    (c.step.r1, c.step.r2) = (Some(gamma), Some(gamma));
-    for rule in [&mut c.optimizer_d, &mut c.optimizer_g] {
-        *rule = rule.with_lr(4e-3);
-    }
+    (c.step.r1, c.step.r2, c.step.n_d) = (Some(gamma), Some(gamma), 2);
+    c.schedule_gamma = falling(c.steps, 0.002);
 }

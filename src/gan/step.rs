@@ -81,9 +81,6 @@ impl Gan {
         // G's updates share the images of the step, so that the average's half-life is one of images seen.
         let share = (self.images - before) as f64 / self.config.n_g as f64;
         for k in 0..self.config.n_g {
-            if real.is_some() && std::env::var("GANVIL_FRESH").is_ok() {
-                real = Some(Samples { x: draws.real(), labels: None });
-            }
             let decay = self.config.ema.map(|e| e.decay(share, before as f64 + k as f64 * share));
             losses.g = self.step_g(k, real.as_ref(), fakes.take(), decay, draws, probe)?;
         }

@@ -10,6 +10,7 @@ use super::step::NotFinite;
 use super::trainer::{Preview, Trainer};
 use crate::atomic::{remove, write_atomic};
 use crate::checkpoint::manifest;
+use crate::metrics::{ClassReport, Classifier, ClassifierNet, digit_images};
 use crate::report::{
     EventLog, FigureFormat, GridStyle, RunFigures, RunLog, encode_grid, grid_change, memory_mb, read_log,
 };
@@ -53,6 +54,10 @@ pub struct Record {
     pub statistics: StepStatistics,
     /// The largest singular value of every weight of both networks, by its name.
     pub sigma: BTreeMap<String, f64>,
+    /// Where the digit classifier knows the data: the entropy of the classes that it finds in the fakes of D's last update, in
+    /// nats; ln 10 = 2.303 for equal shares, of which n fakes lack 9 / (2n) by chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_entropy: Option<f64>,
     /// In the first record after a sample grid: by how much the grid's values have changed on average, from one that is at
     /// least 100 steps older; in [0, 2], as samples lie in [-1, 1].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +159,7 @@ fn train(
         let log = due(config.log_every) || next == 1;
         let mut statistics = Statistics::new(config.step.loss);
         statistics.keep_outputs = session.events.is_some();
+        statistics.keep_fakes = session.classifier.is_some();
         let probe: &mut dyn Probe = if log { &mut statistics } else { &mut NoProbe };
         if let Err(e) = step(trainer, probe, watch.explain == Some(next), on) {
             return Err(session.not_finite(trainer, e, on));
@@ -201,6 +207,22 @@ fn grid_path(run: &Run, kimg: f64) -> PathBuf {
     run.dir().join(format!("samples/kimg-{kimg:07.1}.png"))
 }
 
+/// The digit classifier, where it tells nine in ten of the run's first real images right: other pictures of that size, of
+/// clothes for example, have no digits to be counted.
+fn classifier_of(trainer: &Trainer) -> Result<Option<Classifier>> {
+    let reals = trainer.reals(REALS);
+    let Some(labels) = trainer.labels(REALS) else { return Ok(None) };
+    let Ok(images) = digit_images(&reals, trainer.image_shape(), trainer.config().data.pad) else {
+        return Ok(None);
+    };
+    if labels.is_empty() || labels.iter().any(|&y| y as usize >= ClassifierNet::CLASSES) {
+        return Ok(None);
+    }
+    let classifier = Classifier::mnist()?;
+    let found = ClassReport::new(&classifier, &images, Some(&labels))?;
+    Ok(found.agreement.is_some_and(|a| a.overall >= 0.9).then_some(classifier))
+}
+
 /// By how much the newest of the grids that come at regular times has changed, where it is newer than step `since`. Both
 /// grids are read from the run's folder, so that a resumed run compares the same.
 fn change_of_grid(run: &Run, config: &TrainConfig, step: u64, since: u64) -> Option<f64> {
@@ -219,6 +241,8 @@ struct Session<'a> {
     log: RunLog,
     alarms: AlarmLog,
     events: Option<EventLog>,
+    /// Of digits, if that is what the run is on.
+    classifier: Option<Classifier>,
     figures: RunFigures,
     /// When they were drawn.
     drawn: Instant,
@@ -245,6 +269,7 @@ impl Session<'_> {
             log,
             alarms: AlarmLog::resume(run.dir().join("alarms.jsonl"), config, done, &records)?,
             events: if config.tensorboard { Some(events(run, done)?) } else { None },
+            classifier: classifier_of(trainer)?,
             figures: RunFigures::new(&config.recipe, config.step.loss_facts(), &records),
             drawn: Instant::now(),
             preview: trainer.preview(),
@@ -293,6 +318,7 @@ impl Session<'_> {
             memory_mb: memory_mb(),
             statistics: s.last,
             sigma: s.sigma.clone(),
+            class_entropy: self.class_entropy(trainer, &s.fakes)?,
             grid_change: change_of_grid(self.run, trainer.config(), trainer.steps(), self.logged),
         };
         self.logged = record.step;
@@ -310,6 +336,12 @@ impl Session<'_> {
         on(Event::Logged(&record));
         self.alarms.look(&value)?.iter().for_each(|alarm| on(Event::Raised(alarm)));
         Ok(())
+    }
+
+    fn class_entropy(&self, trainer: &Trainer, fakes: &[f32]) -> Result<Option<f64>> {
+        let Some(classifier) = &self.classifier else { return Ok(None) };
+        let images = digit_images(fakes, trainer.image_shape(), trainer.config().data.pad)?;
+        Ok(Some(ClassReport::new(classifier, &images, None)?.entropy))
     }
 
     fn overview(&mut self, on: &mut dyn FnMut(Event)) -> Result<()> {

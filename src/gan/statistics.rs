@@ -109,6 +109,10 @@ pub struct Statistics {
     pub keep_outputs: bool,
     /// D's outputs on the real batch and on the fakes of its last update, if they are kept.
     pub outputs: Vec<Vec<f32>>,
+    /// Whether to keep the fakes.
+    pub keep_fakes: bool,
+    /// The values of those of D's last update, if they are kept.
+    pub fakes: Vec<f32>,
     /// The parameters of the network whose update is being made.
     before: Vec<Tensor>,
     /// The factors of the step's updates of D.
@@ -124,6 +128,8 @@ impl Statistics {
             sigma: BTreeMap::new(),
             keep_outputs: false,
             outputs: Vec::new(),
+            keep_fakes: false,
+            fakes: Vec::new(),
             before: Vec::new(),
             factors: Vec::new(),
         }
@@ -229,6 +235,9 @@ impl Probe for Statistics {
         let logits = [u.real, u.fake].map(|out| self.logits(out));
         if self.keep_outputs {
             self.outputs = [u.real, u.fake].map(|out| out.to_dtype(DType::F32).to_vec()).into();
+        }
+        if self.keep_fakes {
+            self.fakes = u.batch[1].to_dtype(DType::F32).to_vec();
         }
         self.factors.push(u.factor);
         let last = &mut self.last;

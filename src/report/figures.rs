@@ -248,7 +248,10 @@ impl RunFigures {
 
     fn diversity(&self) -> Option<Panel> {
         let panel = self.panel("Diversity", "mean distance, fakes / reals", &[("", "diversity")])?;
-        Some(from_zero(Panel { reference: vec![(1.0, "as the data, 1".into())], ..panel }))
+        let panel = from_zero(panel);
+        // With the line that it is to be compared with.
+        let y_range = panel.y_range.map(|(low, high)| (low, high.max(1.1)));
+        Some(Panel { reference: vec![(1.0, "as the data, 1".into())], y_range, ..panel })
     }
 
     fn accuracy(&self) -> Option<Panel> {

@@ -84,11 +84,12 @@ fn story_of_d(c: &StepConfig) -> Vec<String> {
 fn story_of_g(c: &StepConfig) -> Vec<String> {
     let mut story = vec![
         "G learns to make samples that D takes for real. The gradient has to pass through D to reach G, so D's layers \
-         are part of the graph; but only G's parameters are asked for, so that D's weight gradients are not even \
-         computed. D is the road here, not the traveller."
+         are part of the graph; but only G's parameters are asked for. D is the road here, not the traveller."
             .to_owned(),
     ];
-    if c.unroll > 0 {
+    if c.unroll == 0 {
+        story.push("So the gradients of D's weights are not even computed, which saves about a third of D's backward pass.".into());
+    } else {
         story.push(format!(
             "D is not judged as it stands but as it will be after {} more update{}, which are made on a copy and with a \
              graph: the gradient also flows through them, so that G sees what D will do about its move.",

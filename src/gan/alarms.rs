@@ -56,7 +56,7 @@ impl AlarmKind {
                  in the loss asks for variety"
             }
             AlarmKind::DeadGenerator => {
-                "the same noise gives the same samples as before: training goes on, but G does not"
+                "training goes on, but G does not: the same noise gives the same samples as before"
             }
             AlarmKind::OneSided => {
                 "D gives one answer to all, so that its gradient is about the level of its output and not about what \
@@ -310,7 +310,11 @@ fn short(v: f64) -> String {
 fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
     let (lr_d, lr_g) = (config.optimizer_d.lr(), config.optimizer_g.lr());
     let rate = |lr: f64| if lr > 0.0 { lr } else { 2e-4 };
-    let times = |lr: f64, by: f64| format!("{:.1e}", rate(lr) * by).replace(".0e", "e");
+    // What is out of all bounds is not scaled but replaced.
+    let times = |lr: f64, by: f64| {
+        let lr = if lr > 0.01 { 2e-4 } else { rate(lr) * by };
+        format!("{lr:.1e}").replace(".0e", "e")
+    };
     let of_d =
         |by: f64| (format!("--lr-d {}", times(lr_d, by)), format!("optimizer_d.lr={}", times(lr_d, by)));
     let of_g =
@@ -348,7 +352,8 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
         AlarmKind::OneSided => vec![
             (of_d(0.25), "a D whose level does not swing"),
             (of_g(0.25), "a G that D can follow"),
-            (set("networks.norm_d=none"), "real and fake batches are not normalised apart"),
+            (flag("--real-label 1", "step.real_label=1.0"), "a target that D can reach for what is real"),
+            (set("networks.norm_d=layer"), "real and fake batches are not normalised apart"),
         ],
         AlarmKind::DSkipped => vec![
             (set("step.balance=fixed"), "a D that is always trained"),
@@ -357,8 +362,8 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
             (set("step.balance_above=0.95"), "a rule that steps in later"),
         ],
         AlarmKind::NonFinite => vec![
-            (of_d(0.25), "a quarter of D's learning rate"),
-            (of_g(0.25), "a quarter of G's"),
+            (of_d(0.25), "smaller updates of D"),
+            (of_g(0.25), "smaller updates of G"),
             (set("step.clip_d.by=norm step.clip_d.max=1"), "a bound on D's gradient"),
             (set("step.clip_g.by=norm step.clip_g.max=1"), "a bound on G's gradient"),
             (flag("--seed 1", "seed=1"), "where it was bad luck"),

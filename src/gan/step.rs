@@ -268,7 +268,10 @@ impl Gan {
         let rival = ahead.as_ref().unwrap_or(&self.d);
         let (verdict, features) =
             judged(rival, &seen, config.feature_matching.is_some(), draws, pass, On::Fake);
-        let why = "from G's graph through D; D's weights are constants here";
+        let why = match ahead {
+            None => "from G's graph through D; D's weights are constants here",
+            Some(_) => "from G's graph through D, and through D's unrolled updates",
+        };
         probe.note("D on G(z)", &verdict.out, why);
         probe.phase("D forward on G(z)");
         let on_real = real.as_ref().filter(|_| config.loss.get().is_relativistic() || features.is_some());

@@ -190,7 +190,9 @@ const GAMES: [(&str, &[&str]); 8] = [
 /// Three steps, of which the last is explained, with its statistics.
 fn third(name: &str, set: &[&str]) -> (Trainer, Statistics, Explanation) {
     let mut t = trainer(name, set);
-    (0..2).for_each(|_| drop(t.step(&mut NoProbe).unwrap()));
+    for _ in 0..2 {
+        t.step(&mut NoProbe).unwrap();
+    }
     let config = t.config().step;
     let mut statistics = Statistics::new(config.loss);
     let (losses, e) = explain(3, config, &mut statistics, |probe| t.step(probe).unwrap());
@@ -284,7 +286,9 @@ fn a_step_that_is_looked_at_is_the_same_step() {
         };
         let (mut looked, _, _) = third(name, set);
         let mut plain = trainer(name, set);
-        (0..3).for_each(|_| drop(plain.step(&mut NoProbe).unwrap()));
+        for _ in 0..3 {
+            plain.step(&mut NoProbe).unwrap();
+        }
         assert!(bytes(&looked) == bytes(&plain), "{name} {set:?}");
         let next = [&mut looked, &mut plain].map(|t| t.step(&mut NoProbe).unwrap());
         assert_eq!(next[0], next[1], "{name} {set:?}");

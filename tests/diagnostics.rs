@@ -53,9 +53,13 @@ impl Draws for Two {
 
 /// D(x) = 4 x + 1, G(z) = 2 z + 1/2, plain gradient descent with rate 1/2 on the Wasserstein loss.
 fn lines(config: StepConfig) -> Statistics {
-    let sgd = || Optimizer::new(Sgd { lr: 0.5, ..Sgd::default() });
     let config = StepConfig { loss: Loss::Wasserstein, ..config };
-    let mut gan = Gan::new(line("G", 2.0, 0.5), line("D", 4.0, 1.0), sgd(), sgd(), config);
+    played(config, line("D", 4.0, 1.0))
+}
+
+fn played(config: StepConfig, d: Network) -> Statistics {
+    let sgd = || Optimizer::new(Sgd { lr: 0.5, ..Sgd::default() });
+    let mut gan = Gan::new(line("G", 2.0, 0.5), d, sgd(), sgd(), config);
     let mut statistics = Statistics::new(config.loss);
     gan.step(&mut Two(Generator::new(0, Stream::Dropout)), &mut statistics).unwrap();
     statistics
@@ -67,7 +71,11 @@ fn statistics_are_what_they_are_by_hand() {
     // D's gradient is the mean of the fakes 0.5 and 2.5 less that of the reals, -0.5, and 0 for the bias.
     let (old, new) = (17f64.sqrt(), 4.25);
     assert_relative_eq!(s.last.update_ratio_d, 0.25 / old, max_relative = 1e-6);
-    assert_eq!((s.last.max_weight_d, s.last.sign_rate, s.last.clipped), (new, Some(1.0), None));
+    assert_eq!((s.last.max_weight_d, s.last.clipped), (new, None));
+    // A Wasserstein critic's scores have no sign that means something; a logit of 2 - x at 1 and 3 has.
+    assert_eq!(s.last.sign_rate, None);
+    let signs = |d| played(StepConfig::default(), d).last.sign_rate;
+    assert_eq!([signs(line("D", -1.0, 2.0)), signs(line("D", 4.0, 1.0))], [Some(0.0), Some(1.0)]);
     assert_relative_eq!(s.sigma["D.net.0.weight"], new, max_relative = 1e-6);
     // G's is -4.25 by the weight, as the noise is 1, and by the bias.
     let change = (2.0 * 2.125f64 * 2.125).sqrt();
@@ -266,10 +274,13 @@ fn buffers_that_change_are_named() {
     assert!(e.updates[1].buffers.iter().any(|b| b.0 == "D.net.0.weight_u"));
     let sigma = top_singular_values(&t.gan().g);
     assert!(sigma.iter().all(|(name, v)| s.sigma[name] == *v), "G's are those after its update");
+    let of_d = top_singular_values(&t.gan().d);
     for layer in ["0", "2", "4"] {
-        let (divided, trained) =
-            (s.sigma[&format!("D.net.{layer}.weight")], s.sigma[&format!("D.net.{layer}.weight_orig")]);
-        assert!((divided - 1.0).abs() < 0.05 && (trained - 1.0).abs() > 0.05, "{layer}: {divided} {trained}");
+        let [divided, trained] = ["weight", "weight_orig"].map(|w| format!("D.net.{layer}.{w}"));
+        assert!((s.sigma[&divided] - 1.0).abs() < 0.05, "{layer}: {}", s.sigma[&divided]);
+        // G's update moves D's vectors, but no weight.
+        assert_eq!(s.sigma[&trained], of_d[&trained]);
+        assert_ne!(s.sigma[&trained], s.sigma[&divided]);
     }
 }
 

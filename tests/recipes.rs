@@ -88,6 +88,15 @@ fn recipes_have_the_networks_that_they_describe() {
             129 * 64 * 16 + 3 * (2 * 128 + block + shortcut) + 128 + 64 * 9 + 1,
             (9 + 1) * 64 + block / 2 + 2 * 64 + (block + shortcut) + 2 * block + 65,
         ),
+        // On the small networks; 64 biases in D where they normalise.
+        ("wgan", small.0, small.1),
+        ("wgan-gp", small.0, small.1 - 64),
+        ("sngan", small.0, small.1 - 64),
+        ("lsgan", small.0, small.1),
+        ("hinge", small.0, small.1 - 64),
+        ("r3gan", small.0, small.1 - 64),
+        ("dragan", small.0, small.1 - 64),
+        ("unrolled", 101 * 128 + 129 * 256 + 512 + 257 * 784, 785 * 256 + 257 * 128 + 129),
     ];
     assert_eq!(counted.map(|(name, ..)| name), zoo::RECIPES.map(|r| r.name));
     for (name, of_g, of_d) in counted {
@@ -98,7 +107,7 @@ fn recipes_have_the_networks_that_they_describe() {
         assert_eq!((parameter_count(&g), parameter_count(&d)), (of_g, of_d), "{name}");
         // A pass without values, of the shapes that training has.
         let made = summary(&g, &[5, config.latent]);
-        let flat = matches!(name, "mlp" | "mlp-a" | "cgan");
+        let flat = matches!(name, "mlp" | "mlp-a" | "cgan" | "unrolled");
         let sample = if flat { vec![5, side * side] } else { vec![5, 1, side, side] };
         assert_eq!(made.output, sample, "{name}");
         let judged = summary(&d, &made.output);
@@ -290,5 +299,109 @@ fn convolutional_networks_go_to_pytorch_and_back() {
         let preview = trainer.preview();
         let picture = trainer.sample(&preview.z, preview.labels.as_ref());
         assert!(picture.iter().any(|&x| x != picture[0]));
+    }
+}
+
+/// `ganvil recipes` lists all; with a name it tells idea, equation, source, cost and settings.
+#[test]
+fn recipes_are_listed_and_explained() {
+    let list = text(&run(&["recipes"]).stdout);
+    for recipe in &zoo::RECIPES {
+        let line = list.lines().find(|l| l.split_whitespace().next() == Some(recipe.name));
+        assert!(line.is_some_and(|l| l.ends_with(recipe.summary)), "{}:\n{list}", recipe.name);
+        let one = text(&run(&["recipes", recipe.name]).stdout);
+        assert!(one.starts_with(&format!("{}: {}", recipe.name, recipe.summary)), "{one}");
+        for part in ["idea ", "equation ", "source ", "cost ", "watch ", "  [step]"] {
+            assert!(one.lines().any(|l| l.starts_with(part)), "{}: {part}:\n{one}", recipe.name);
+        }
+        assert!(one.contains("arXiv:"), "{one}");
+        // The explanation's words are not cut; its settings are the recipe's.
+        let flowing = one.split_whitespace().collect::<Vec<_>>().join(" ");
+        let about = recipe.about;
+        for words in [about.idea, about.equation, about.source, about.cost, about.watch] {
+            let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flowing.contains(&words), "{words}\n{one}");
+        }
+        let explained = one.lines().take_while(|l| !l.starts_with("Settings"));
+        assert!(explained.clone().skip(1).all(|l| l.chars().count() <= 96), "{one}");
+        let settings = one.split("have what they mean):").last().map(|_| one.split_once("\n\n  ").unwrap().1);
+        let settings: TrainConfig = toml::from_str(settings.unwrap()).unwrap();
+        assert_eq!(settings, (recipe.config)());
+        let json: serde_json::Value =
+            serde_json::from_slice(&run(&["recipes", recipe.name, "--json"]).stdout).unwrap();
+        let (g, d) =
+            built(&config(recipe.name), config(recipe.name).data.pad.map_or([1, 28, 28], |n| [1, n, n]));
+        assert_eq!(json["parameters"]["g"], parameter_count(&g));
+        assert_eq!(json["parameters"]["d"], parameter_count(&d));
+    }
+    let (code, err) = fails(&["recipes", "wgangp"]);
+    assert!(code == 2 && err.contains("did you mean 'wgan-gp'?"), "{err}");
+    let (code, err) = fails(&["recipes", "classifier"]);
+    assert!(code == 2 && err.contains("no GAN"), "{err}");
+}
+
+/// Each flag sets its entry, and what cannot be is refused in words.
+#[test]
+fn every_technique_has_a_flag() {
+    let scratch = Scratch::new("technique-flags");
+    let out = scratch.path("run");
+    let flags = "train r3gan --steps 1 --batch 8 --loss hinge --d-loss-scale 0.5 --g-loss-scale 2 --flip-labels 0.05 \
+        --feature-matching 1 --unroll 1 --gradient-penalty 10 --dragan 5 --one-sided --r1 0.1 --r2 0.2 --lazy 4 \
+        --drift 1e-3 --weight-clip 0.5 --orthogonal 1e-4 --orthogonal-form full --spectral-norm both --norm-d instance \
+        --pack 2 --augment color,translation,cutout --instance-noise 0.1:20 --n-d 2 --n-g 2 --balance accuracy \
+        --reuse-fakes true --ema 5 --out";
+    let args: Vec<&str> = flags.split_whitespace().chain([out.as_str()]).collect();
+    let done = run(&args);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let written = std::fs::read_to_string(scratch.0.join("run/config.toml")).unwrap();
+    let c = TrainConfig::from_toml(&written).unwrap();
+    let s = c.step;
+    assert_eq!((s.loss, s.d_loss_scale, s.g_loss_scale, s.flip_labels), (Loss::Hinge, 0.5, 2.0, Some(0.05)));
+    assert_eq!(
+        (s.feature_matching, s.unroll, s.gradient_penalty, s.dragan),
+        (Some(1.0), 1, Some(10.0), Some(5.0))
+    );
+    assert_eq!((s.one_sided, s.r1, s.r2, s.lazy, s.drift), (true, Some(0.1), Some(0.2), 4, Some(1e-3)));
+    assert_eq!((s.weight_clip, s.orthogonal, s.pack, s.n_d, s.n_g), (Some(0.5), Some(1e-4), 2, 2, 2));
+    assert!(s.reuse_fakes && s.ema.unwrap().half_life_kimg == 5.0);
+    for line in [
+        "orthogonal_form = \"full\"",
+        "balance = \"accuracy\"",
+        "spectral_norm = \"both\"",
+        "norm_d = \"instance\"",
+        "cutout = true",
+        "kimg = 20.0",
+    ] {
+        assert!(written.contains(line), "{line}:\n{written}");
+    }
+    let (code, err) = fails(&["train", "--minibatch-stddev", "4", "--norm-d", "off", "--r1", "1"]);
+    assert!(
+        code == 2 && err.contains("MinibatchStdDev") && err.contains("without minibatch layers"),
+        "{err}"
+    );
+    let (code, err) = fails(&["train", "--gradient-penalty", "10"]);
+    assert!(code == 2 && err.contains("BatchNorm2d") && err.contains("--norm-d layer"), "{err}");
+    for (flags, words) in [
+        (&["--pack", "3"][..], "packs divide the batch"),
+        (&["--conditioning", "embed", "--pack", "2"], "of one class"),
+        (&["--minibatch-stddev", "5"], "that divide the 64"),
+        (&["--minibatch-discrimination", "0"], "1 to 4096"),
+        (&["--lazy", "4"], "R1 or R2, which there must be"),
+        (&["--unroll", "1000"], "at most 100"),
+        (&["--loss", "wasserstein", "--balance", "loss-ratio"], "D's loss is 0"),
+        (&["--loss", "relativistic-pairing", "--real-label", "0.9"], "has no target"),
+        (&["--flip-labels", "0.5"], "below 0.5"),
+        (&["--instance-noise", "0.1:x"], "KIMG 'x'"),
+        (&["--instance-noise", "-1"], "above 0"),
+        (&["--augment", "cutuot"], "did you mean 'cutout'?"),
+        (&["--weight-clip", "0"], "above 0"),
+        (&["--d-loss-scale", "0"], "above 0"),
+        (&["--drift", "-1"], "0 or more"),
+        (&["--balance", "acuracy"], "did you mean 'accuracy'?"),
+        (&["--norm-d", "none"], "use one of recipe, off, layer, instance"),
+        (&["--spectral-norm", "g"], "use one of recipe, d, both"),
+    ] {
+        let (code, err) = fails(&[&["train"], flags].concat());
+        assert!(code == 2 && err.contains(words), "{flags:?}: {err}");
     }
 }

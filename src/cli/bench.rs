@@ -1,7 +1,7 @@
 //! `ganvil bench`.
 
 use crate::data::{Dataset, Images, Split, locate};
-use crate::gan::{NoProbe, TrainConfig, Trainer, zoo};
+use crate::gan::{NoProbe, NotFinite, StepConfig, StepLosses, TrainConfig, Trainer, zoo};
 use crate::report::peak_memory_mb;
 use crate::rng::Stream;
 use crate::{Device, Error, Generator, Result};
@@ -33,8 +33,9 @@ enum What {
     ganvil bench step dcgan28-64 --threads 2 --seconds 10"
 )]
 struct StepArgs {
-    /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, or dcgan64-BATCH (on noise of 3 x 64 x 64); all without
-    /// moving average
+    /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, dcgan64-BATCH (on noise of 3 x 64 x 64), or
+    /// wgangp28-BATCH (an update of WGAN-GP's critic: dcgan28's networks, D without normalisation); all without moving
+    /// average
     workload: String,
     /// Kernel threads
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -56,26 +57,36 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
-/// The settings of a workload such as `mlp0-64`.
-fn workload(name: &str) -> Result<TrainConfig> {
-    let wrong = || Error::Argument {
+/// The settings of a workload such as `mlp0-64`, and whether its steps are updates of D alone.
+fn workload(name: &str) -> Result<(TrainConfig, bool)> {
+    let wrong = || {
+        Error::Argument {
         what: "workload",
         value: name.into(),
-        remedy: "use mlp0-BATCH, mlp2-BATCH, dcgan28-BATCH or dcgan64-BATCH, for example dcgan28-64".into(),
+        remedy: "use mlp0-BATCH, mlp2-BATCH, dcgan28-BATCH, dcgan64-BATCH or wgangp28-BATCH, for example dcgan28-64"
+            .into(),
+    }
     };
     let (kind, batch) = name.rsplit_once('-').ok_or_else(wrong)?;
     let recipe = match kind {
         "mlp0" => "mlp-a",
         "mlp2" => "mlp",
-        "dcgan28" => "dcgan28",
+        "dcgan28" | "wgangp28" => "dcgan28",
         "dcgan64" => "dcgan64",
         _ => return Err(wrong()),
     };
     let mut config = (zoo::recipe(recipe)?.config)();
     config.batch = batch.parse().map_err(|_| wrong())?;
     config.step.ema = None;
+    let critic_alone = kind == "wgangp28";
+    if critic_alone {
+        let paper = (zoo::recipe("wgan-gp")?.config)();
+        let (loss, gradient_penalty) = (paper.step.loss, paper.step.gradient_penalty);
+        config.step = StepConfig { loss, gradient_penalty, ..config.step };
+        (config.optimizer_d, config.networks) = (paper.optimizer_d, paper.networks);
+    }
     config.check()?;
-    Ok(config)
+    Ok((config, critic_alone))
 }
 
 /// Pictures for networks that want larger ones than MNIST's: 1024 of uniform noise, 3 x 64 x 64.
@@ -88,7 +99,7 @@ fn noise() -> Dataset {
 }
 
 fn step(args: StepArgs) -> Result<()> {
-    let config = workload(&args.workload)?;
+    let (config, critic_alone) = workload(&args.workload)?;
     let threads = super::threads(Some(args.threads))?;
     if !(args.seconds > 0.0 && args.seconds < 1e6) {
         let remedy = "a positive number of seconds".into();
@@ -100,8 +111,8 @@ fn step(args: StepArgs) -> Result<()> {
     });
     let batch = config.batch;
     let mut trainer = Trainer::new(config, data, Device::Cpu)?;
-    let median =
-        crate::threads(threads, || median_step(&mut trainer, Duration::from_secs_f64(args.seconds)))?;
+    let mut step = || if critic_alone { trainer.update_d() } else { trainer.step(&mut NoProbe) };
+    let median = crate::threads(threads, || median_step(&mut step, Duration::from_secs_f64(args.seconds)))?;
     let rate = 1.0 / median;
     super::print(&format!(
         "{} {threads} ganvil-{} {rate:.2} {:.0} {:.0}\n",
@@ -113,10 +124,13 @@ fn step(args: StepArgs) -> Result<()> {
 }
 
 /// The median time of a step in seconds.
-fn median_step(trainer: &mut Trainer, long: Duration) -> Result<f64> {
-    let mut step = || {
+fn median_step(
+    step: &mut (dyn FnMut() -> std::result::Result<StepLosses, NotFinite> + Send),
+    long: Duration,
+) -> Result<f64> {
+    let mut timed = || {
         let start = Instant::now();
-        let losses = trainer.step(&mut NoProbe);
+        let losses = step();
         losses.map(|_| start.elapsed().as_secs_f64()).map_err(|e| Error::NonFinite {
             what: e.what,
             step: 0,
@@ -125,11 +139,11 @@ fn median_step(trainer: &mut Trainer, long: Duration) -> Result<f64> {
         })
     };
     for _ in 0..WARM_UP {
-        step()?;
+        timed()?;
     }
     let (start, mut times) = (Instant::now(), Vec::new());
     while start.elapsed() < long || times.len() < 3 {
-        times.push(step()?);
+        times.push(timed()?);
     }
     times.sort_by(f64::total_cmp);
     let mid = times.len() / 2;

@@ -21,6 +21,7 @@ mod list;
 mod plot;
 mod progress;
 mod prune;
+mod recipes;
 mod recorded;
 mod resume;
 mod sample;
@@ -28,6 +29,8 @@ mod shell;
 mod show;
 mod signals;
 mod summary;
+mod technique;
+mod theory;
 mod train;
 
 use crate::gan::zoo::RECIPES;
@@ -47,8 +50,9 @@ use std::process::ExitCode;
     // One screen: the usual template would spend eight lines on the options and on what each line says twice.
     help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
+        More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
-        Start here: `ganvil train` (MNIST, three minutes on two cores).",
+        Start here: `ganvil train` (MNIST, three minutes on two cores), `ganvil theory`.",
     max_term_width = 100
 )]
 struct Cli {
@@ -60,6 +64,8 @@ struct Cli {
 enum Command {
     /// Train a GAN
     Train(Box<train::Args>),
+    /// List the recipes, or explain one: idea, equation, source, cost
+    Recipes(recipes::Args),
     /// Go on with a run that was stopped
     Resume(resume::Args),
     /// List runs: how far each is, its losses, its state
@@ -67,18 +73,22 @@ enum Command {
     /// Show a run: settings, last values, checkpoints
     Show(show::Args),
     /// Draw a run's figures again from its log
+    #[command(hide = true)]
     Plot(plot::Args),
     /// Compare the settings and results of runs
     Compare(compare::Args),
     /// Remove what runs do not need any more
+    #[command(hide = true)]
     Prune(prune::Args),
     /// Draw samples from a trained generator
     Sample(Box<sample::Args>),
     /// Measure samples with a digit classifier
     Evaluate(evaluate::Args),
     /// Write a network for PyTorch
+    #[command(hide = true)]
     Export(export::Args),
     /// Make a run of a network from PyTorch
+    #[command(hide = true)]
     Import(import::Args),
     /// Look at data: files, folders, distributions
     Data(data::Args),
@@ -88,6 +98,9 @@ enum Command {
     Info(info::Args),
     /// Measure speed
     Bench(bench::Args),
+    /// Run experiments on the theory of GANs
+    #[command(hide = true)]
+    Theory(theory::Args),
     /// Print what makes a shell complete commands and flags
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -97,7 +110,7 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 2] = ["completions", "man"];
+const IN_ONE_LINE: [&str; 7] = ["plot", "prune", "export", "import", "completions", "man", "theory"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -123,6 +136,7 @@ pub fn main() -> ExitCode {
     }
     let result = try_run(|| match cli.command {
         Command::Train(args) => train::run(*args, &flags_given(&command, &matches)),
+        Command::Recipes(args) => recipes::run(args),
         Command::Resume(args) => resume::run(args),
         Command::Show(args) => show::run(args),
         Command::Prune(args) => prune::run(args),
@@ -137,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Theory(args) => theory::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     });

@@ -61,10 +61,15 @@ pub struct Args {
     /// depends on the others)
     #[arg(long, help_heading = "Sampling")]
     batch_stats: bool,
+    /// First recompute the running statistics over N batches of such samples: for truncated noise, 50 to 100
+    #[arg(long, value_name = "N", conflicts_with = "batch_stats", help_heading = "Sampling")]
+    standing_stats: Option<usize>,
 }
 
 /// The most samples that are drawn at once.
 const MOST: usize = 100_000;
+/// The most batches that statistics are recomputed over.
+const MOST_BATCHES: usize = 1000;
 /// Latent vectors that a way in an animation leads through.
 const POINTS: usize = 5;
 /// Between two pictures of an animation.
@@ -77,9 +82,15 @@ pub fn run(args: Args) -> Result<()> {
     let beside = || if is_file { "samples.png".into() } else { args.run.join("samples.png") };
     let out = args.out.clone().unwrap_or_else(beside);
     let sampler = Sampler::load(&checkpoint)?;
-    crate::threads(super::threads(args.threads)?, || match &args.gif {
-        Some(gif) => args.animate(&sampler, gif),
-        None => args.draw(&sampler, &out),
+    crate::threads(super::threads(args.threads)?, || {
+        if let Some(batches) = args.standing_stats {
+            // Not over the very samples that are shown.
+            sampler.stand(batches, args.seed.wrapping_add(1), args.truncation())?;
+        }
+        match &args.gif {
+            Some(gif) => args.animate(&sampler, gif),
+            None => args.draw(&sampler, &out),
+        }
     })
 }
 
@@ -97,6 +108,9 @@ impl Args {
             if let Some(value) = value.filter(|v| !(least..=MOST).contains(v)) {
                 return bad(what, value, format!("use {least} to {MOST}"));
             }
+        }
+        if let Some(n) = self.standing_stats.filter(|n| !(1..=MOST_BATCHES).contains(n)) {
+            return bad("--standing-stats", n, format!("use 1 to {MOST_BATCHES}; 100 is usual"));
         }
         if self.batch_stats && self.n == Some(1) {
             return bad("--n", 1, "with --batch-stats give 2 or more, as one sample has no variance".into());

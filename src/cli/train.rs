@@ -3,13 +3,13 @@
 use super::classifier;
 use super::progress::Progress;
 use super::signals;
+use super::technique::TechniqueArgs;
 use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{
-    Conditioning, Event, Loss, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_watched, zoo,
+    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_watched, zoo,
 };
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
-use crate::optim::Ema;
 use crate::{Device, Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,9 +68,6 @@ pub struct Args {
     /// Learning rate of the generator [default: 2e-4]
     #[arg(long, allow_negative_numbers = true, value_name = "RATE", help_heading = "Training")]
     lr_g: Option<f64>,
-    /// Loss: bce, minimax, non-saturating, hinge, lsgan or wasserstein [default: bce]
-    #[arg(long, value_name = "NAME", help_heading = "Training")]
-    loss: Option<Loss>,
     /// Distribution of the noise: normal, uniform or sphere [default: normal]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     prior: Option<Prior>,
@@ -78,33 +75,14 @@ pub struct Args {
     /// orthogonal [default: default, PyTorch's]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     init: Option<Init>,
-    /// Target of D on real samples; 0.9 smooths one side [default: 1]
-    #[arg(long, allow_negative_numbers = true, value_name = "T", help_heading = "Training")]
-    real_label: Option<f64>,
-    /// Weight of the gradient penalty (WGAN-GP's form) on D [default: none]
-    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
-    gradient_penalty: Option<f64>,
-    /// Weight of the R1 penalty (gamma) on D [default: none]
-    #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
-    r1: Option<f64>,
     /// Labels: none, embed, projection or auxiliary-classifier [default: the recipe's]
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     conditioning: Option<Conditioning>,
     /// Weight of the auxiliary classifier's cross-entropy [default: 1]
     #[arg(long, allow_negative_numbers = true, value_name = "W", help_heading = "Training")]
     class_weight: Option<f64>,
-    /// Updates of D per step [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    n_d: Option<usize>,
-    /// Updates of G per step [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Training")]
-    n_g: Option<usize>,
-    /// Whether G's update reuses the fakes of D's: true or false [default: the recipe's]
-    #[arg(long, value_name = "BOOL", help_heading = "Training")]
-    reuse_fakes: Option<bool>,
-    /// Half-life of G's moving average in thousands of images, 0 for none [default: 10]
-    #[arg(long, allow_negative_numbers = true, value_name = "KIMG", help_heading = "Training")]
-    ema: Option<f64>,
+    #[command(flatten)]
+    technique: TechniqueArgs,
     /// Steps between log lines [default: 100]
     #[arg(long, value_name = "N", help_heading = "Reports")]
     log_every: Option<u64>,
@@ -176,28 +154,11 @@ impl Args {
         set(&mut c.log_every, self.log_every);
         set(&mut c.sample_every, self.sample_every);
         set(&mut c.checkpoint_every, self.checkpoint_every);
-        set(&mut c.step.loss, self.loss);
-        set(&mut c.step.real_label, self.real_label);
-        set(&mut c.step.n_d, self.n_d);
-        set(&mut c.step.n_g, self.n_g);
-        set(&mut c.step.reuse_fakes, self.reuse_fakes);
         set(&mut c.conditioning, self.conditioning);
         set(&mut c.step.class_weight, self.class_weight);
-        c.step.r1 = self.r1.or(c.step.r1);
-        c.step.gradient_penalty = self.gradient_penalty.or(c.step.gradient_penalty);
         c.optimizer_d = c.optimizer_d.with_lr(self.lr_d.unwrap_or(c.optimizer_d.lr()));
         c.optimizer_g = c.optimizer_g.with_lr(self.lr_g.unwrap_or(c.optimizer_g.lr()));
-        match self.ema {
-            Some(0.0) => c.step.ema = None,
-            Some(v) if v > 0.0 && v.is_finite() => {
-                c.step.ema = Some(Ema { half_life_kimg: v, ..Ema::default() })
-            }
-            Some(v) => {
-                let remedy = "a half-life in thousands of images, or 0 for no average".into();
-                return Err(Error::Argument { what: "--ema", value: v.to_string(), remedy });
-            }
-            None => {}
-        }
+        self.technique.apply(&mut c)?;
         if let Some(twice) = self.set.iter().find(|s| self.epochs.is_some() && s.starts_with("steps")) {
             let remedy = "the steps follow from --epochs; leave one of the two out".into();
             return Err(Error::Argument { what: "--set", value: twice.clone(), remedy });

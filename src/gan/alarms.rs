@@ -232,12 +232,8 @@ impl Alarms {
     }
 
     fn one_sided(&self, step: u64, r: &Value) -> Option<String> {
-        // Critics' scores have no side.
-        let sided = match self.config.step.loss.get().output() {
-            Output::Difference => false,
-            Output::Score => self.config.step.loss.get().equilibrium().0 != 0.0,
-            _ => true,
-        };
+        // Where only differences mean something, scores have no side.
+        let sided = self.config.step.loss.get().output() != Output::Difference;
         let (real, fake) = (number(r, "acc_real")?, number(r, "acc_fake")?);
         let one = (real > RIGHT && fake < 1.0 - RIGHT) || (fake > RIGHT && real < 1.0 - RIGHT);
         (sided && one && step >= FIRST_ANSWERS).then(|| {
@@ -327,7 +323,7 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
     let flag = |flag: &str, s: &str| (flag.to_owned(), s.to_owned());
     let saturating = || flag("--loss non-saturating", "step.loss=non-saturating");
     let noise = || set("step.instance_noise.std=0.1 step.instance_noise.kimg=300");
-    let likeness = || set("networks.minibatch_discrimination=16");
+    let likeness = || flag("--minibatch-discrimination 16", "networks.minibatch_discrimination=16");
     let candidates: Vec<((String, String), &str)> = match kind {
         AlarmKind::VanishingGradient => vec![
             (saturating(), "its gradient for G does not fade where D is sure"),
@@ -338,9 +334,9 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
             (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
         ],
         AlarmKind::Collapse => vec![
-            (set("step.pack=2"), "D judges samples in pairs, and look-alikes give themselves away"),
+            (flag("--pack 2", "step.pack=2"), "D judges samples in pairs, and look-alikes give themselves away"),
             (likeness(), "D is shown how alike the samples of a batch are"),
-            (set("step.unroll=5"), "G plays against the D that will have answered"),
+            (flag("--unroll 5", "step.unroll=5"), "G plays against the D that will have answered"),
             (of_g(0.25), "a G that does not jump to where D is weak"),
             (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
         ],
@@ -353,11 +349,11 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
             (of_d(0.25), "a D whose level does not swing"),
             (of_g(0.25), "a G that D can follow"),
             (flag("--real-label 1", "step.real_label=1.0"), "a target that D can reach for what is real"),
-            (set("networks.norm_d=layer"), "real and fake batches are not normalised apart"),
+            (flag("--norm-d layer", "networks.norm_d=layer"), "real and fake batches are not normalised apart"),
         ],
         AlarmKind::DSkipped => vec![
-            (set("step.balance=fixed"), "a D that is always trained"),
-            (set("step.balance=loss-ratio"), "a D that is slowed down, not stopped"),
+            (flag("--balance fixed", "step.balance=fixed"), "a D that is always trained"),
+            (flag("--balance loss-ratio", "step.balance=loss-ratio"), "a D that is slowed down, not stopped"),
             (of_d(0.25), "a D that does not get so far ahead"),
             (set("step.balance_above=0.95"), "a rule that steps in later"),
         ],

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// use ganvil::{Generator, rng::Stream};
 /// let mut config = TrainConfig { recipe: "dcgan28".into(), ..TrainConfig::default() };
 /// config.set("networks.spectral_norm=d")?;
-/// config.set("networks.norm_d=none")?;
+/// config.set("networks.norm_d=off")?;
 /// let (_, d) = networks(&config, [1, 28, 28], 10, &Generator::new(0, Stream::Init))?;
 /// let names: Vec<String> = state_dict(&d).into_iter().map(|(name, _)| name).collect();
 /// assert_eq!(names[1], "net.0.weight_orig");
@@ -62,7 +62,7 @@ pub enum NormOfD {
     #[default]
     Recipe,
     /// Nothing; a convolution before it gets a bias.
-    None,
+    Off,
     /// Normalisation of each sample over all its features, with a gain and bias for each channel.
     Layer,
     /// Normalisation of each sample's channels; of its features where they have no extent.
@@ -84,7 +84,7 @@ macro_rules! by_name {
     };
 }
 by_name!(SpectralNormOf, "spectral norm", "recipe" => SpectralNormOf::Recipe, "d" => SpectralNormOf::D, "both" => SpectralNormOf::Both);
-by_name!(NormOfD, "norm", "recipe" => NormOfD::Recipe, "none" => NormOfD::None, "layer" => NormOfD::Layer, "instance" => NormOfD::Instance);
+by_name!(NormOfD, "norm", "recipe" => NormOfD::Recipe, "off" => NormOfD::Off, "layer" => NormOfD::Layer, "instance" => NormOfD::Instance);
 
 fn is_default<T: Default + PartialEq>(v: &T) -> bool {
     *v == T::default()
@@ -144,7 +144,7 @@ fn replace_batch_norm(layers: &mut Vec<L>, by: NormOfD) {
         let grouped =
             |groups, n| L::GroupNorm { num_groups: groups, num_channels: n, eps: 1e-5, affine: true };
         let norm = match (&layer, by) {
-            (L::BatchNorm1d { .. } | L::BatchNorm2d { .. }, NormOfD::None) => {
+            (L::BatchNorm1d { .. } | L::BatchNorm2d { .. }, NormOfD::Off) => {
                 // The bias that the norm's made unnecessary.
                 if let Some(L::Conv2d { bias, .. } | L::Linear { bias, .. }) = new.last_mut() {
                     *bias = true;

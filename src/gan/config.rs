@@ -349,7 +349,7 @@ impl TrainConfig {
             return Ok(());
         };
         let instead = if mixer.contains("BatchNorm") {
-            "it needs a discriminator without batch normalisation: --norm-d layer (or instance, none) takes its place"
+            "it needs a discriminator without batch normalisation: --norm-d layer (or instance, off) takes its place"
         } else {
             "it needs a discriminator without minibatch layers: leave them out"
         };

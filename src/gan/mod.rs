@@ -31,6 +31,7 @@ mod state;
 mod statistics;
 mod step;
 mod step_config;
+pub mod theory;
 mod trainer;
 mod transfer;
 mod walk;

@@ -3,7 +3,7 @@
 use super::config::TrainConfig;
 use super::live::{LiveDraws, Pictures, Source};
 use super::network::Network;
-use super::probe::Probe;
+use super::probe::{NoProbe, Probe};
 use super::sampler::generate;
 use super::state::{self, Standing, visit};
 use super::step::{Gan, NotFinite, StepLosses};
@@ -144,6 +144,14 @@ impl Trainer {
         let losses = self.gan.step(&mut self.draws, probe)?;
         self.steps += 1;
         Ok(losses)
+    }
+
+    /// An update of D by itself, on the next batch: what a critic's step costs.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn update_d(&mut self) -> Result<StepLosses, NotFinite> {
+        self.gan.update_d(0, &mut self.draws, &mut NoProbe)
     }
 
     /// The first `n` images of the data set in [-1, 1].

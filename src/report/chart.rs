@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use plotters::prelude::DrawingBackend;
-use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
+use plotters::style::{Color, RGBColor};
 
 use super::canvas::{At, Canvas, Drawn, Type, fit, text_width};
 use super::curve::{Point, clip, drawable, extent, runs, smooth, thin, y_extent};
+use super::place::{LEFT, places};
 use super::plot::{Axis, Line, Panel, Scale};
 use super::ticks::{Tick, log_ticks, ticks, whole_ticks};
 
@@ -29,18 +30,12 @@ pub(super) const WHITE: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 /// Short ticks between rules.
 const TICK: RGBColor = RGBColor(0xB0, 0xB0, 0xB0);
 
-const LEFT: f64 = 76.0;
-/// Above the first panel, with the title.
-const TOP: f64 = 48.0;
-/// Above a panel's axes is its title, below them are the numbers.
-const ABOVE: f64 = 30.0;
-const BELOW: f64 = 40.0;
-/// Under the last panel, for the name of the x axis.
-const BOTTOM: f64 = 20.0;
 const SMALL: f64 = 12.0;
 /// Between the baselines of labels that would otherwise overlap.
-const LABEL_STEP: f64 = 15.0;
+pub(super) const LABEL_STEP: f64 = 15.0;
 
+/// About so many numbers stand along a y axis.
+const Y_TICKS: usize = 5;
 /// More points than this are drawn faint, with their moving average over them.
 const MANY: usize = 100;
 /// Of more curves than this only the moving averages are drawn: faint ones would lie over each other.
@@ -59,16 +54,10 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// A column's width, and the height of a panel's axes.
-    fn cell(&self) -> (f64, f64) {
-        if self.columns == 1 { (960.0, 250.0) } else { (600.0, 190.0) }
-    }
-
     /// The size of the plot in units of the canvas.
-    pub(super) fn size(&self, panels: usize) -> (u32, u32) {
-        let ((width, axes), rows) = (self.cell(), panels.div_ceil(self.columns));
-        let height = TOP + BOTTOM + rows as f64 * (ABOVE + axes + BELOW);
-        ((width * self.columns as f64) as u32, height as u32)
+    pub(super) fn size(&self, panels: &[Panel]) -> (u32, u32) {
+        let (_, (width, height)) = places(panels, self.columns);
+        (width as u32, height as u32)
     }
 
     /// Draws everything.
@@ -79,36 +68,55 @@ impl Page<'_> {
             (LEFT, 32.0),
             Type { em: 18.0, bold: true, colour: INK, align: HPos::Left },
         )?;
-        let all = || panels.iter().flat_map(|p| &p.lines).flat_map(|l| &l.points).filter(|&&p| drawable(p));
-        let x_range = extent(all().map(|p| p.0));
-        let (width, height) = self.cell();
-        for (i, panel) in panels.iter().enumerate() {
-            let (row, column) = (i / self.columns, i % self.columns);
-            let labels = panels.iter().skip(column).step_by(self.columns).flat_map(label_widths);
-            let room = (labels.fold(0.0, f64::max) + 24.0).clamp(30.0, width / 3.0);
-            let (left, top) = (width * column as f64, TOP + ABOVE + row as f64 * (ABOVE + height + BELOW));
+        let shared = panels.iter().filter(|p| !p.has_own_x()).flat_map(xs);
+        let x_range = extent(shared);
+        for (panel, place) in panels.iter().zip(places(panels, self.columns).0) {
             let shown = along_axis(panel);
-            let y_range = shown.y_range.filter(|(low, high)| low < high && drawable((*low, *high)));
-            let frame = Frame {
-                left: left + LEFT,
-                right: left + width - room,
-                top,
-                bottom: top + height,
-                x_range,
-                y_range: y_range.unwrap_or_else(|| automatic(&shown)),
-                label_width: room - 12.0,
+            let given = shown.y_range.filter(|(low, high)| low < high && drawable((*low, *high)));
+            let mut frame = Frame {
+                left: place.left,
+                right: place.right,
+                top: place.top,
+                bottom: place.bottom,
+                x_range: if panel.has_own_x() { extent(xs(&shown)) } else { x_range },
+                y_range: given.unwrap_or_else(|| automatic(&shown)),
+                label_width: place.room - 12.0,
                 panel: &shown,
             };
-            frame.draw(canvas, self.x, i + self.columns >= panels.len())?;
+            if panel.square {
+                (frame.x_range, frame.y_range) = match given {
+                    Some(range) => (range, range),
+                    None => alike(frame.x_range, frame.y_range),
+                };
+            }
+            let x_label = match &*panel.x_label {
+                "" if panel.square || !place.last => "",
+                "" => self.x.label(),
+                own => own,
+            };
+            frame.draw(canvas, self.x.whole() && !panel.has_own_x(), x_label)?;
             frame.note(canvas, panel)?;
         }
         canvas.present()
     }
 }
 
+/// Where along the x axis a panel's points lie.
+fn xs(panel: &Panel) -> impl Iterator<Item = f64> {
+    let lines = panel.lines.iter().chain(&panel.dots);
+    lines.flat_map(|l| &l.points).filter(|&&p| drawable(p)).map(|p| p.0)
+}
+
+/// Two ranges around the same middles, as long as each other, with room around the first.
+fn alike(x: (f64, f64), y: (f64, f64)) -> ((f64, f64), (f64, f64)) {
+    let half = ((x.1 - x.0) * 1.12).max(y.1 - y.0) / 2.0;
+    let around = |(low, high): (f64, f64)| ((low + high) / 2.0 - half, (low + high) / 2.0 + half);
+    (around(x), around(y))
+}
+
 /// How wide the labels of a panel are; a vector drawing may be shown in a wider font.
-fn label_widths(panel: &Panel) -> impl Iterator<Item = f64> {
-    let lines = panel.lines.iter().zip(styles()).map(|(line, style)| style.label(line));
+pub(super) fn label_widths(panel: &Panel) -> impl Iterator<Item = f64> {
+    let lines = panel.lines.iter().chain(&panel.dots).zip(styles()).map(|(line, style)| style.label(line));
     let labels = lines.chain(panel.reference.iter().map(|r| Cow::Borrowed(&*r.1)));
     labels.map(|label| text_width(&label, SMALL) * 1.15)
 }
@@ -127,7 +135,7 @@ fn along_axis(panel: &Panel) -> Cow<'_, Panel> {
     let log = |y: f64| if on_log_axis(y) { y.log10() } else { f64::NAN };
     let mut panel = panel.clone();
     panel.y_range = panel.y_range.map(|(low, high)| (log(low), log(high)));
-    panel.lines.iter_mut().flat_map(|l| &mut l.points).for_each(|p| p.1 = log(p.1));
+    panel.lines.iter_mut().chain(&mut panel.dots).flat_map(|l| &mut l.points).for_each(|p| p.1 = log(p.1));
     panel.reference.iter_mut().for_each(|r| r.0 = log(r.0));
     Cow::Owned(panel)
 }
@@ -135,7 +143,7 @@ fn along_axis(panel: &Panel) -> Cow<'_, Panel> {
 /// The y range of a panel that does not say: of what it draws.
 fn automatic(panel: &Panel) -> (f64, f64) {
     let references: Vec<f64> = panel.reference.iter().map(|r| r.0).filter(|&y| drawable((0.0, y))).collect();
-    let points = panel.lines.iter().flat_map(|l| &l.points).filter(|&&p| drawable(p));
+    let points = panel.lines.iter().chain(&panel.dots).flat_map(|l| &l.points).filter(|&&p| drawable(p));
     let range = y_extent(points.map(|p| p.1).collect(), &references);
     if !crowded(panel) {
         return range;
@@ -175,8 +183,12 @@ impl Frame<'_> {
         (self.y_range.0..=self.y_range.1).contains(&y)
     }
 
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, x: Axis, last: bool) -> Drawn<DB> {
-        self.axes(canvas, x, last)?;
+    fn spans(&self, x: f64) -> bool {
+        (self.x_range.0..=self.x_range.1).contains(&x)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, whole: bool, x_label: &str) -> Drawn<DB> {
+        self.axes(canvas, whole, x_label)?;
         let styled = || self.panel.lines.iter().zip(styles());
         // The faint curves come first, since they would hide the rest.
         if !crowded(self.panel) {
@@ -192,10 +204,23 @@ impl Frame<'_> {
         for (line, style) in styled() {
             self.curve(canvas, average(line, self.y_range), style)?;
         }
-        self.labels(canvas)
+        self.dots(canvas)?;
+        if self.panel.square { self.legend(canvas) } else { self.labels(canvas) }
     }
 
-    fn axes<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, x_axis: Axis, last: bool) -> Drawn<DB> {
+    fn dots<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
+        for (set, style) in self.panel.dots.iter().zip(styles().skip(self.panel.lines.len())) {
+            // Where points of a crowd lie on each other, their number shows.
+            let (radius, opacity) = if set.points.len() > MANY { (1.25, 0.5) } else { (3.0, 1.0) };
+            let inside = |p: &&Point| drawable(**p) && self.shows(p.1) && self.spans(p.0);
+            for p in set.points.iter().filter(inside) {
+                canvas.dot(self.at(*p), radius, style.colour.mix(opacity))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn axes<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, whole: bool, x_label: &str) -> Drawn<DB> {
         let numbers = Type { em: SMALL, bold: false, colour: GREY, align: HPos::Right };
         let mut widest: f64 = 0.0;
         for (y, text) in self.y_ticks() {
@@ -209,8 +234,9 @@ impl Frame<'_> {
             widest = widest.max(text_width(&text, SMALL));
         }
         // As many as have room for their numbers.
-        let x_count = ((self.right - self.left) / 75.0).round().min(8.0) as usize;
-        let x_ticks = if x_axis.whole() { whole_ticks } else { ticks };
+        let room = ((self.right - self.left) / 75.0).round().min(8.0) as usize;
+        let x_count = if self.panel.square { Y_TICKS } else { room };
+        let x_ticks = if whole { whole_ticks } else { ticks };
         for (x, text) in x_ticks(self.x_range, x_count) {
             let x = self.x(x);
             canvas.line(&[(x, self.bottom), (x, self.bottom + 5.0)], GREY, 1.0)?;
@@ -219,22 +245,20 @@ impl Frame<'_> {
         canvas.line(&[(self.left, self.bottom), (self.right, self.bottom)], GREY, 1.0)?;
         canvas.text(
             &self.panel.title,
-            (self.left, self.top - 9.0),
+            (self.left, self.top - if self.has_legend() { 9.0 + LABEL_STEP } else { 9.0 }),
             Type { em: 14.0, bold: true, colour: INK, align: HPos::Left },
         )?;
         let name = Type { em: SMALL, bold: false, colour: INK, align: HPos::Center };
         let beside = self.left - (widest + 20.0).clamp(48.0, LEFT - SMALL);
         canvas.text_upwards(&self.panel.y_label, (beside, (self.top + self.bottom) / 2.0), name)?;
-        if last {
-            let centre = ((self.left + self.right) / 2.0, self.bottom + 42.0);
-            canvas.text(x_axis.label(), centre, name)?;
-        }
-        Ok(())
+        let centre =
+            ((self.left + self.right) / 2.0, self.bottom + if self.panel.has_own_x() { 37.0 } else { 42.0 });
+        canvas.text(x_label, centre, name)
     }
 
     fn y_ticks(&self) -> Vec<Tick> {
         match self.panel.y_scale {
-            Scale::Linear => ticks(self.y_range, 5),
+            Scale::Linear => ticks(self.y_range, Y_TICKS),
             Scale::Log => log_ticks(self.y_range),
         }
     }
@@ -257,10 +281,30 @@ impl Frame<'_> {
         Ok(())
     }
 
+    /// Whether names stand above the axes.
+    fn has_legend(&self) -> bool {
+        self.panel.square && self.panel.lines.iter().chain(&self.panel.dots).any(|l| !l.label.is_empty())
+    }
+
+    /// The names of the curves and of the points, side by side above the axes.
+    fn legend<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
+        let mut left = self.left;
+        let named = self.panel.lines.iter().chain(&self.panel.dots).zip(styles());
+        for (line, style) in named.filter(|(line, _)| !line.label.is_empty()) {
+            let text = style.label(line);
+            canvas.dot((left + 4.0, self.top - 13.0), 3.5, style.colour)?;
+            let set = Type { em: SMALL, bold: true, colour: style.colour, align: HPos::Left };
+            canvas.text(&text, (left + 12.0, self.top - 9.0), set)?;
+            left += 12.0 + text_width(&text, SMALL) * 1.15 + 10.0;
+        }
+        Ok(())
+    }
+
     /// The names of the curves and of the dashed lines, at their right ends but never over each other.
     fn labels<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         let mut labels: Vec<(f64, Cow<str>, RGBColor, bool)> = Vec::new();
-        for (line, style) in self.panel.lines.iter().zip(styles()) {
+        let named = self.panel.lines.iter().chain(&self.panel.dots).zip(styles());
+        for (line, style) in named.filter(|(line, _)| !line.label.is_empty()) {
             if let Some(y) = end(line, self.y_range) {
                 let y = self.y(y.clamp(self.y_range.0, self.y_range.1));
                 labels.push((y, style.label(line), style.colour, true));
@@ -285,12 +329,12 @@ impl Frame<'_> {
     /// Says so where points of the panel as it was given lie outside of the axes.
     fn note<DB: DrawingBackend>(&self, canvas: &Canvas<DB>, given: &Panel) -> Drawn<DB> {
         let points = |p: &'_ Panel, which: fn(&Point) -> bool| {
-            p.lines.iter().flat_map(|l| &l.points).filter(|p| which(p)).count()
+            p.lines.iter().chain(&p.dots).flat_map(|l| &l.points).filter(|p| which(p)).count()
         };
         let (total, known) = (points(given, |_| true), points(given, |&p| drawable(p)));
         let placed = points(self.panel, |&p| drawable(p));
-        let shown = self.panel.lines.iter().flat_map(|l| &l.points);
-        let outside = shown.filter(|&&p| drawable(p) && !self.shows(p.1)).count();
+        let shown = self.panel.lines.iter().chain(&self.panel.dots).flat_map(|l| &l.points);
+        let outside = shown.filter(|&&p| drawable(p) && !(self.shows(p.1) && self.spans(p.0))).count();
         let mut notes = Vec::new();
         if outside > 0 && !crowded(self.panel) {
             notes.push(format!("{outside} of {total} points beyond the axis"));

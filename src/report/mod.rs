@@ -12,6 +12,7 @@ mod grid;
 mod history;
 mod log;
 mod pictures;
+mod place;
 mod plot;
 mod render;
 mod scatter;

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// A curve.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
-    /// Its name, drawn at its end.
+    /// Its name, drawn at its end; none if empty.
     pub label: String,
     /// `(step, value)` in order of the steps. A value that is not finite leaves a gap.
     pub points: Vec<(f64, f64)>,
@@ -39,6 +39,20 @@ pub struct Panel {
     pub reference: Vec<(f64, String)>,
     /// How the y axis runs.
     pub y_scale: Scale,
+    /// Points that are not joined. Each set is named as a curve is, in the colours that the curves leave.
+    pub dots: Vec<Line>,
+    /// The name of an x axis of its own, which takes in what the panel holds. Empty for the axis that panels share.
+    pub x_label: String,
+    /// Whether a unit is as long on both axes. Such a panel has an x axis of its own, up to four of them stand side by
+    /// side, its names stand above it, and `y_range` is the range of both axes.
+    pub square: bool,
+}
+
+impl Panel {
+    /// Whether its x axis is not the one of its page.
+    pub(super) fn has_own_x(&self) -> bool {
+        self.square || !self.x_label.is_empty()
+    }
 }
 
 /// How an axis runs.
@@ -100,7 +114,8 @@ impl FromStr for Axis {
     }
 }
 
-/// Saves a plot of panels one above the other, with a common axis of steps. The file appears whole or not at all.
+/// Saves a plot of panels one above the other, with a common axis of steps unless a panel has one of its own. The file
+/// appears whole or not at all.
 ///
 /// The path's extension says whether it is a PNG (1920 pixels wide) or an SVG. A curve of more than 100 points is
 /// drawn faint under its moving average over 4% of its points; one of more than 750 is thinned to the extremes of each
@@ -135,7 +150,7 @@ impl<'a> Plot<'a> {
 
 impl Drawing for Plot<'_> {
     fn size(&self) -> (u32, u32) {
-        self.page.size(self.panels.len())
+        self.page.size(self.panels)
     }
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         self.page.draw(canvas, self.panels)
@@ -245,7 +260,7 @@ mod tests {
                     .collect();
                 let reference = odd.iter().map(|&y| (y, format!("{y}"))).collect();
                 let (title, y_label) = ("odd".into(), "y".into());
-                let mut panel = Panel { title, y_label, y_range, lines, reference, y_scale: Scale::Linear };
+                let mut panel = Panel { title, y_label, y_range, lines, reference, ..Panel::default() };
                 for y_scale in [Scale::Linear, Scale::Log] {
                     panel.y_scale = y_scale;
                     let svg = encode_plot_svg("odd", std::slice::from_ref(&panel)).unwrap();

@@ -3,7 +3,7 @@
 use crate::common::{Scratch, fails, run, text};
 use crate::{assert_says, checkpoint, sampler};
 use ganvil::data::from_unit;
-use ganvil::gan::{Latents, NormStatistics, Prior, Sampler};
+use ganvil::gan::{Latents, NormStatistics, Prior, Sampler, Truncation, TruncationKind};
 use ganvil::report::{GridStyle, encode_grid, save_gif, save_pictures};
 use image::{AnimationDecoder, DynamicImage, codecs::gif::GifDecoder};
 use std::fs::File;
@@ -209,4 +209,42 @@ fn batch_statistics_make_samples_depend_on_each_other() {
     );
     assert_says(&fails(&["sample", &file, "--truncation", "-1"]).1, &["invalid --truncation '-1'"]);
     assert_eq!(fails(&["sample", &file, "--truncation-kind", "scaled"]).0, 2, "of what truncation?");
+}
+
+/// After 4 steps the running statistics are hardly those of any samples; over truncated noise they become those of a batch.
+#[test]
+fn standing_statistics_are_those_of_the_samples() {
+    let tmp = Scratch::new("standing");
+    let file = checkpoint(&tmp, "mlp", Prior::Normal);
+    let cut = Some(Truncation { tau: 0.3, kind: TruncationKind::Resample });
+    let s = Sampler::load(&file).unwrap();
+    let latents = s.latents(2000, 1, cut).unwrap();
+    let batch = s.generate(&latents, NormStatistics::Batch);
+    let far = |images: &[f32]| images.iter().zip(&batch).map(|(a, b)| (a - b).abs() as f64).sum::<f64>();
+    let before = far(&s.generate(&latents, NormStatistics::Running));
+    s.stand(100, 2, cut).unwrap();
+    let after = far(&s.generate(&latents, NormStatistics::Running));
+    // A mean over about 20 batches of 128 is off by some 2 % of a deviation.
+    assert!(after < 0.1 * before, "{after} after, {before} before");
+    let file = file.to_str().unwrap();
+    let [plain, standing] = ["plain.png", "standing.png"].map(|name| tmp.path(name));
+    succeeds(&["sample", file, "--n", "4", "--truncation", "0.3", "--out", &plain]);
+    succeeds(&[
+        "sample",
+        file,
+        "--n",
+        "4",
+        "--truncation",
+        "0.3",
+        "--standing-stats",
+        "60",
+        "--out",
+        &standing,
+    ]);
+    assert_ne!(std::fs::read(plain).unwrap(), std::fs::read(standing).unwrap());
+    assert_says(
+        &fails(&["sample", file, "--standing-stats", "0"]).1,
+        &["invalid --standing-stats '0'", "100 is usual"],
+    );
+    assert_eq!(fails(&["sample", file, "--standing-stats", "9", "--batch-stats"]).0, 2);
 }

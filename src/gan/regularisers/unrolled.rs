@@ -13,6 +13,7 @@ use crate::gan::Network;
 use crate::nn::{Kind, Module, parameters};
 use crate::optim::Rule;
 use crate::optim::differentiable::{self, State};
+use crate::tensor::{is_recording, with_recording};
 use crate::{Tensor, error::misuse};
 
 /// D after `k` further steps of `rule` on `objective`, as a function of what the objective is a function of. D itself
@@ -44,19 +45,26 @@ pub fn unrolled(
     objective: &mut dyn FnMut(&Network) -> Tensor,
 ) -> Network {
     let (mut d, mut state) = (d.clone(), state.to_vec());
+    let recording = is_recording();
     for _ in 0..k {
-        let params = parameters(&d);
-        let grads = grad(&[&objective(&d)], &params.iter().collect::<Vec<_>>(), &[], true);
-        if grads.iter().all(Option::is_none) {
-            misuse!(
-                "unrolled",
-                "the objective depends on no parameter of D; compute it with the D that it is given"
-            );
-        }
-        let (new, next) = differentiable::step(rule, &params, &grads, &state);
+        // The steps are gradients even where the caller only wants their value.
+        let (new, next) = with_recording(true, || {
+            let params = parameters(&d);
+            let grads = grad(&[&objective(&d)], &params.iter().collect::<Vec<_>>(), &[], recording);
+            if grads.iter().all(Option::is_none) {
+                misuse!(
+                    "unrolled",
+                    "the objective depends on no parameter of D; compute it with the D that it is given"
+                );
+            }
+            differentiable::step(rule, &params, &grads, &state)
+        });
         let mut new = new.into_iter();
         d = d.map(|_, kind, t| match kind {
-            Kind::Parameter => new.next().expect("a parameter for each"),
+            Kind::Parameter => {
+                let p = new.next().expect("a parameter for each");
+                if recording { p } else { p.detach().requires_grad() }
+            }
             _ => t.clone(),
         });
         state = next;

@@ -3,6 +3,7 @@
 mod dcgan;
 mod mlp;
 mod resnet;
+mod techniques;
 
 use super::conditioning::{Conditioning, NetworkSpec};
 use super::config::TrainConfig;
@@ -52,12 +53,29 @@ pub struct Architecture {
     pub sample: Vec<usize>,
 }
 
+/// What there is to know of a recipe beside its settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct About {
+    /// What it is about, in a few sentences.
+    pub idea: &'static str,
+    /// The losses and what is added to them; x is real, G(z) fake, a(x) D's logit or score, sp(t) = ln(1 + e^t).
+    pub equation: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What it costs more, or less, than the default recipe.
+    pub cost: &'static str,
+    /// What to look at while it trains.
+    pub watch: &'static str,
+}
+
 /// A named way of training: an architecture with settings that are known to work.
 pub struct Recipe {
     /// What `ganvil train` is given.
     pub name: &'static str,
     /// One line about it.
     pub summary: &'static str,
+    /// What it is about.
+    pub about: About,
     /// The settings.
     pub config: fn() -> TrainConfig,
     /// The networks.
@@ -69,7 +87,7 @@ pub struct Recipe {
 }
 
 /// Every recipe, the default first.
-pub const RECIPES: [Recipe; 10] = [
+pub const RECIPES: [Recipe; 18] = [
     dcgan::DCGAN28_SMALL,
     mlp::MLP,
     mlp::MLP_A,
@@ -80,6 +98,14 @@ pub const RECIPES: [Recipe; 10] = [
     dcgan::CDCGAN,
     dcgan::ACGAN,
     resnet::SNGAN_RESNET32,
+    techniques::WGAN,
+    techniques::WGAN_GP,
+    techniques::SNGAN,
+    techniques::LSGAN,
+    techniques::HINGE,
+    techniques::R3GAN,
+    techniques::DRAGAN,
+    techniques::UNROLLED,
 ];
 
 /// The recipe of this name.

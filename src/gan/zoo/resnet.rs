@@ -5,7 +5,7 @@
 //! For square pictures whose side is a power of two; 28 x 28 is padded to 32. As in the paper D halves
 //! the picture twice and then sums over pixels; every layer of D is normalised, the shortcuts included.
 
-use super::{Architecture, Recipe, Shape};
+use super::{About, Architecture, Recipe, Shape};
 use crate::data::ImageOptions;
 use crate::gan::conditioning::{Conditioning, NetworkSpec};
 use crate::gan::config::TrainConfig;
@@ -18,6 +18,13 @@ use crate::{Error, Interpolation, Result};
 pub(super) const SNGAN_RESNET32: Recipe = Recipe {
     name: "sngan-resnet32",
     summary: "residual GAN for 32 x 32 under spectral norm, on the hinge loss; slow and steady",
+    about: About {
+        idea: "Residual networks whose D is under spectral normalisation, and five updates of D for each of G.",
+        equation: "L_D = E max(0, 1 - a(x)) + E max(0, 1 + a(G(z))),  L_G = -E a(G(z))",
+        source: "Miyato et al., 2018, arXiv:1802.05957, table 4",
+        cost: "more than a second a step on two cores: hours, not minutes",
+        watch: "d_loss rises slowly towards 2 and stays below it",
+    },
     config,
     architecture,
     check,

@@ -322,7 +322,7 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
     };
     let flag = |flag: &str, s: &str| (flag.to_owned(), s.to_owned());
     let saturating = || flag("--loss non-saturating", "step.loss=non-saturating");
-    let noise = || set("step.instance_noise.std=0.1 step.instance_noise.kimg=300");
+    let noise = || flag("--instance-noise 0.1", "step.instance_noise.std=0.1 step.instance_noise.kimg=300");
     let likeness = || flag("--minibatch-discrimination 16", "networks.minibatch_discrimination=16");
     let candidates: Vec<((String, String), &str)> = match kind {
         AlarmKind::VanishingGradient => vec![
@@ -334,7 +334,10 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
             (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
         ],
         AlarmKind::Collapse => vec![
-            (flag("--pack 2", "step.pack=2"), "D judges samples in pairs, and look-alikes give themselves away"),
+            (
+                flag("--pack 2", "step.pack=2"),
+                "D judges samples in pairs, and look-alikes give themselves away",
+            ),
             (likeness(), "D is shown how alike the samples of a batch are"),
             (flag("--unroll 5", "step.unroll=5"), "G plays against the D that will have answered"),
             (of_g(0.25), "a G that does not jump to where D is weak"),
@@ -349,7 +352,10 @@ fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
             (of_d(0.25), "a D whose level does not swing"),
             (of_g(0.25), "a G that D can follow"),
             (flag("--real-label 1", "step.real_label=1.0"), "a target that D can reach for what is real"),
-            (flag("--norm-d layer", "networks.norm_d=layer"), "real and fake batches are not normalised apart"),
+            (
+                flag("--norm-d layer", "networks.norm_d=layer"),
+                "real and fake batches are not normalised apart",
+            ),
         ],
         AlarmKind::DSkipped => vec![
             (flag("--balance fixed", "step.balance=fixed"), "a D that is always trained"),

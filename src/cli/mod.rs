@@ -13,6 +13,7 @@ mod classifier;
 mod compare;
 mod data;
 mod evaluate;
+mod explain;
 mod export;
 mod import;
 mod info;

@@ -90,6 +90,12 @@ pub enum Error {
         /// The checkpoint that holds them.
         checkpoint: PathBuf,
     },
+    /// Stopped by a signal between results.
+    #[error("interrupted; {kept}")]
+    Stopped {
+        /// What is kept, and how to go on.
+        kept: String,
+    },
 }
 
 impl Error {

@@ -18,6 +18,7 @@ mod export;
 mod import;
 mod info;
 mod list;
+mod modes;
 mod plot;
 mod progress;
 mod prune;
@@ -50,7 +51,8 @@ use std::process::ExitCode;
     // One screen: the usual template would spend eight lines on the options and on what each line says twice.
     help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
-        More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`.\n\
+        More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`;\n\
+        \x20     `ganvil modes ring8`, what a GAN covers of a known mixture.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
         Start here: `ganvil train` (MNIST, three minutes on two cores), `ganvil theory`.",
     max_term_width = 100
@@ -98,6 +100,9 @@ enum Command {
     Info(info::Args),
     /// Measure speed
     Bench(bench::Args),
+    /// Count the modes that GANs cover of a mixture in the plane
+    #[command(hide = true)]
+    Modes(modes::Args),
     /// Run experiments on the theory of GANs
     #[command(hide = true)]
     Theory(theory::Args),
@@ -110,7 +115,8 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 7] = ["plot", "prune", "export", "import", "completions", "man", "theory"];
+const IN_ONE_LINE: [&str; 8] =
+    ["plot", "prune", "export", "import", "completions", "man", "modes", "theory"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -151,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Modes(args) => modes::run(args),
         Command::Theory(args) => theory::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
@@ -161,7 +168,7 @@ pub fn main() -> ExitCode {
             note(&format!("error: {e}"));
             ExitCode::from(match e {
                 Error::Argument { .. } => 2,
-                Error::Interrupted { .. } => signals::exit_code(),
+                Error::Interrupted { .. } | Error::Stopped { .. } => signals::exit_code(),
                 _ => 1,
             })
         }

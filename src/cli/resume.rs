@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<()> {
             ));
             return Ok(());
         }
-        let stop = signals::watch();
+        let stop = signals::watch(signals::RUN);
         run.note_environment(done)?;
         train::go_on(&mut resumed.trainer, &run, watch, &stop)
     })

@@ -201,7 +201,7 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     let mut trainer = Trainer::new(config, data.clone(), args.device)?;
     crate::threads(threads, || {
         // Before, there is nothing to save.
-        let stop = signals::watch();
+        let stop = signals::watch(signals::RUN);
         let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;
         go_on(&mut trainer, &run, watch, &stop)
     })

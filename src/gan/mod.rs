@@ -15,6 +15,7 @@ mod faults;
 mod judgement;
 mod live;
 pub mod losses;
+pub mod modes;
 mod network;
 pub mod penalties;
 mod prior;

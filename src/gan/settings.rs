@@ -3,6 +3,8 @@
 use super::config::TrainConfig;
 use crate::names::did_you_mean;
 use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 impl TrainConfig {
@@ -59,31 +61,42 @@ impl TrainConfig {
     /// # Errors
     /// As there; nothing is changed then.
     pub fn set_all(&mut self, assignments: &[impl AsRef<str>]) -> Result<()> {
-        let bad =
-            |value: &str, remedy: String| Error::Argument { what: "--set", value: value.into(), remedy };
-        let all: Vec<&str> = assignments.iter().map(AsRef::as_ref).collect();
-        if all.is_empty() {
-            return Ok(());
-        }
-        let mut table = Table::try_from(&*self).map_err(|e| bad(&all.join(" "), e.to_string()))?;
-        let known = keys(&table);
-        for assignment in &all {
-            let Some((key, value)) = assignment.split_once('=') else {
-                return Err(bad(assignment, "write KEY=VALUE, such as optimizer_g.lr=1e-4".into()));
-            };
-            let (key, value) = (key.trim(), value.trim());
-            if key == "recipe" && value.trim_matches('"') != self.recipe {
-                let remedy = "another recipe has other settings; name it in place of this one";
-                return Err(bad(assignment, remedy.into()));
-            }
-            put(&mut table, key, value).map_err(|remedy| bad(assignment, remedy))?;
-        }
-        *self = table.try_into().map_err(|e: toml::de::Error| {
-            let (text, hint) = (e.message(), elsewhere(&known, &all).unwrap_or_else(|| meant(e.message())));
-            bad(&all.join(" "), format!("{text}{hint}"))
-        })?;
-        Ok(())
+        let recipe = self.recipe.clone();
+        assign(self, assignments, &|key, value| {
+            let other = key == "recipe" && value.trim_matches('"') != recipe;
+            other.then_some("another recipe has other settings; name it in place of this one")
+        })
     }
+}
+
+/// Changes settings by their names in a file, `KEY=VALUE` each. `refused` says why a key may not be given a value.
+pub(super) fn assign<T: Clone + Serialize + DeserializeOwned>(
+    settings: &mut T,
+    assignments: &[impl AsRef<str>],
+    refused: &dyn Fn(&str, &str) -> Option<&'static str>,
+) -> Result<()> {
+    let bad = |value: &str, remedy: String| Error::Argument { what: "--set", value: value.into(), remedy };
+    let all: Vec<&str> = assignments.iter().map(AsRef::as_ref).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::try_from(settings.clone()).map_err(|e| bad(&all.join(" "), e.to_string()))?;
+    let known = keys(&table);
+    for assignment in &all {
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(bad(assignment, "write KEY=VALUE, such as optimizer_g.lr=1e-4".into()));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        if let Some(remedy) = refused(key, value) {
+            return Err(bad(assignment, remedy.into()));
+        }
+        put(&mut table, key, value).map_err(|remedy| bad(assignment, remedy))?;
+    }
+    *settings = table.try_into().map_err(|e: toml::de::Error| {
+        let (text, hint) = (e.message(), elsewhere(&known, &all).unwrap_or_else(|| meant(e.message())));
+        bad(&all.join(" "), format!("{text}{hint}"))
+    })?;
+    Ok(())
 }
 
 /// Where the last part of an unknown key is known: `lr` of both optimisers.
@@ -125,7 +138,7 @@ fn put(table: &mut Table, key: &str, value: &str) -> std::result::Result<(), Str
 }
 
 /// All dotted keys of a table.
-fn keys(table: &Table) -> Vec<String> {
+pub(super) fn keys(table: &Table) -> Vec<String> {
     let inner = |(key, value): (&String, &Value)| match value {
         Value::Table(t) => keys(t).into_iter().map(|k| format!("{key}.{k}")).collect(),
         _ => vec![key.clone()],

@@ -16,6 +16,7 @@ mod place;
 mod plot;
 mod render;
 mod scatter;
+mod scatter_panels;
 pub mod tensorboard;
 mod ticks;
 
@@ -30,4 +31,5 @@ pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
 pub use plot::{Axis, Line, Panel, Scale, encode_plot_png, encode_plot_svg, save_plot};
 pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};
+pub use scatter_panels::{ScatterPanel, save_scatter_panels};
 pub use tensorboard::EventLog;

@@ -92,32 +92,45 @@ struct Scatter<'a> {
     clouds: &'a [Cloud],
 }
 
+/// The square that axes are drawn in.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub left: f64,
+    pub top: f64,
+    pub side: f64,
+}
+
 /// The ends of both axes, as far apart on one as on the other.
-struct Axes {
+pub(super) struct Axes {
     x: (f64, f64),
     y: (f64, f64),
+    pub frame: Frame,
 }
 
 impl Axes {
-    fn around(cloud: Option<&Cloud>) -> Axes {
+    /// With all of a cloud between them.
+    pub(super) fn around(cloud: Option<&Cloud>, frame: Frame) -> Axes {
         let points = || cloud.into_iter().flat_map(|c| &c.points).map(wide).filter(|&p| drawable(p));
         let (x, y) = (extent(points().map(|p| p.0)), extent(points().map(|p| p.1)));
         let half = (x.1 - x.0).max(y.1 - y.0) * (0.5 + ROOM);
         let around = |(low, high): (f64, f64)| ((low + high) / 2.0 - half, (low + high) / 2.0 + half);
-        Axes { x: around(x), y: around(y) }
+        Axes { x: around(x), y: around(y), frame }
     }
 
-    fn shows(&self, (x, y): (f64, f64)) -> bool {
+    /// Whether a point lies between them; not if it is not finite.
+    pub(super) fn shows(&self, (x, y): (f64, f64)) -> bool {
         (self.x.0..=self.x.1).contains(&x) && (self.y.0..=self.y.1).contains(&y)
     }
 
-    fn at(&self, (x, y): (f64, f64)) -> At {
-        let part = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low) * SIDE;
-        (LEFT + part(x, self.x), TOP + SIDE - part(y, self.y))
+    /// Where a point is on the canvas.
+    pub(super) fn at(&self, (x, y): (f64, f64)) -> At {
+        let Frame { left, top, side } = self.frame;
+        let part = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low) * side;
+        (left + part(x, self.x), top + side - part(y, self.y))
     }
 }
 
-fn wide(p: &[f32; 2]) -> (f64, f64) {
+pub(super) fn wide(p: &[f32; 2]) -> (f64, f64) {
     (p[0] as f64, p[1] as f64)
 }
 
@@ -133,7 +146,7 @@ impl Drawing for Scatter<'_> {
             (LEFT, 32.0),
             Type { em: 18.0, bold: true, colour: INK, align: HPos::Left },
         )?;
-        let axes = Axes::around(self.clouds.first());
+        let axes = Axes::around(self.clouds.first(), Frame { left: LEFT, top: TOP, side: SIDE });
         draw_axes(canvas, &axes)?;
         for (cloud, colour) in self.coloured() {
             for p in cloud.points.iter().map(wide).filter(|&p| axes.shows(p)) {

@@ -1,0 +1,234 @@
+//! What seeds end with, and the folder that keeps it.
+
+use super::{COUNTED, ModesConfig};
+use crate::atomic::write_atomic;
+use crate::data::Synthetic;
+use crate::metrics::{ModeCoverage, mode_coverage};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// What was counted on samples; see [`ModeCoverage`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// Good samples of each mode.
+    pub counts: Vec<usize>,
+    /// Modes with at least one.
+    pub modes: usize,
+    /// Share of good samples, from 0 to 1.
+    pub high_quality: f64,
+    /// KL(shares of the good samples || the mixture's weights), in nats.
+    pub reverse_kl: Option<f64>,
+    /// The Jensen-Shannon divergence of the two, in nats.
+    pub jsd: Option<f64>,
+    /// Width of the modes in sigmas, over the good samples: 0.974 for perfect ones.
+    pub width: Option<f64>,
+}
+
+impl Score {
+    pub(super) fn of(c: &ModeCoverage) -> Score {
+        Score {
+            modes: c.captured(),
+            high_quality: c.high_quality(),
+            reverse_kl: c.reverse_kl,
+            jsd: c.jsd,
+            width: c.width,
+            counts: c.counts.clone(),
+        }
+    }
+}
+
+/// What the game of a seed ended with: a file `seed-NNN.json`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedResult {
+    /// The distribution.
+    pub task: Synthetic,
+    /// The recipe's name.
+    pub recipe: String,
+    /// [`ModesConfig::digest`] of the settings.
+    pub settings: String,
+    /// The seed.
+    pub seed: u64,
+    /// Steps played.
+    pub steps: u64,
+    /// The instruction set of the kernels: bits depend on it.
+    pub simd: String,
+    /// Wall time of this seed's game.
+    pub seconds: f64,
+    /// How it ended.
+    pub score: Score,
+    /// Steps and how the game stood after them.
+    pub snapshots: Vec<(u64, Score)>,
+}
+
+/// Mean and standard deviation (of n - 1) over seeds, and the ends.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation; 0 for one value.
+    pub deviation: f64,
+    /// The smallest.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+}
+
+impl Spread {
+    /// Of values; None if there are none.
+    ///
+    /// ```
+    /// use ganvil::gan::modes::Spread;
+    /// let s = Spread::of([1.0, 3.0]).unwrap();
+    /// assert_eq!((s.mean, s.deviation, s.least, s.most), (2.0, 2f64.sqrt(), 1.0, 3.0));
+    /// assert_eq!(Spread::of([]), None);
+    /// ```
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let v: Vec<f64> = values.into_iter().collect();
+        let mean = v.iter().sum::<f64>() / v.len() as f64;
+        let squares: f64 = v.iter().map(|x| (x - mean).powi(2)).sum();
+        let ends = |f: fn(f64, f64) -> f64| v.iter().copied().reduce(f);
+        Some(Spread {
+            mean,
+            deviation: (squares / (v.len().max(2) - 1) as f64).sqrt(),
+            least: ends(f64::min)?,
+            most: ends(f64::max)?,
+        })
+    }
+}
+
+/// Scores of real data, as many samples and counted by the same code: one of each of so many draws.
+///
+/// # Errors
+/// If the distribution has no modes.
+pub fn ceiling(config: &ModesConfig, draws: usize) -> Result<Vec<Score>> {
+    let mixture = config.mixture()?;
+    // Games take their data from the beginning of a seed's; these are from far behind it.
+    let from = |i: usize| config.task.samples_from(0, (1 << 40) + (i * COUNTED) as u64).take(COUNTED);
+    Ok((0..draws).map(|i| Score::of(&mode_coverage(&from(i), &mixture))).collect())
+}
+
+/// A published result on one of the tasks.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Published {
+    /// The distribution.
+    pub task: Synthetic,
+    /// The method.
+    pub method: &'static str,
+    /// Mean modes.
+    pub modes: f64,
+    /// Good samples in per cent.
+    pub high_quality: f64,
+    /// Where it stands.
+    pub source: &'static str,
+}
+
+const VEEGAN: &str = "Srivastava et al., 2017, arXiv:1705.07761, table 1";
+const PACGAN: &str = "Lin et al., 2018, arXiv:1712.04086, table 1";
+const GDPP: &str = "Elfeki et al., 2019, arXiv:1812.00068 (quoted, not read again)";
+
+const fn published(
+    task: Synthetic,
+    method: &'static str,
+    modes: f64,
+    high_quality: f64,
+    source: &'static str,
+) -> Published {
+    Published { task, method, modes, high_quality, source }
+}
+
+/// Published results. They are of other networks, optimisers and lengths of training, so that only their order of
+/// magnitude compares.
+pub const PUBLISHED: [Published; 13] = [
+    published(Synthetic::Ring8, "GAN", 1.0, 99.3, VEEGAN),
+    published(Synthetic::Ring8, "ALI", 2.8, 0.13, VEEGAN),
+    published(Synthetic::Ring8, "unrolled GAN", 7.6, 35.6, VEEGAN),
+    published(Synthetic::Ring8, "VEEGAN", 8.0, 52.9, VEEGAN),
+    published(Synthetic::Ring8, "GAN", 6.3, 98.2, PACGAN),
+    published(Synthetic::Ring8, "PacGAN2", 7.9, 95.6, PACGAN),
+    published(Synthetic::Ring8, "WGAN-GP", 6.8, 59.6, GDPP),
+    published(Synthetic::Grid25, "GAN", 3.3, 0.5, VEEGAN),
+    published(Synthetic::Grid25, "unrolled GAN", 23.6, 16.0, VEEGAN),
+    published(Synthetic::Grid25, "VEEGAN", 24.6, 40.0, VEEGAN),
+    published(Synthetic::Grid25, "GAN", 17.3, 94.8, PACGAN),
+    published(Synthetic::Grid25, "PacGAN4", 24.8, 93.6, PACGAN),
+    published(Synthetic::Grid25, "WGAN-GP", 24.2, 28.7, GDPP),
+];
+
+/// The folder of a benchmark: a file for each finished seed, all of the same settings.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    dir: PathBuf,
+    digest: String,
+}
+
+impl Folder {
+    /// Opens a folder for results of these settings, or makes it.
+    ///
+    /// # Errors
+    /// If it holds results of other settings, or settings that cannot be read, or cannot be made.
+    pub fn open(dir: &Path, config: &ModesConfig) -> Result<Folder> {
+        fs::create_dir_all(dir).map_err(Error::io("create the folder", dir))?;
+        let (path, digest) = (dir.join("settings.toml"), config.digest());
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let there: Option<ModesConfig> = toml::from_str(&text).ok();
+                if there.is_none_or(|c| c.digest() != digest) {
+                    let remedy = format!(
+                        "it holds results of other settings ({}); name another folder, or remove this one",
+                        path.display()
+                    );
+                    return Err(Error::Argument { what: "--out", value: dir.display().to_string(), remedy });
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                let text = toml::to_string(config).map_err(|e| Error::format(&path, e.to_string()))?;
+                write_atomic(&path, text.as_bytes())?;
+            }
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        }
+        Ok(Folder { dir: dir.to_path_buf(), digest })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn seed_file(&self, seed: u64) -> PathBuf {
+        self.dir.join(format!("seed-{seed:03}.json"))
+    }
+
+    /// The result of a seed, if it is there.
+    ///
+    /// # Errors
+    /// If its file is not one of these settings and this seed.
+    pub fn finished(&self, seed: u64) -> Result<Option<SeedResult>> {
+        let path = self.seed_file(seed);
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(Error::io("read", &path))?,
+        };
+        let remedy = "remove it, and the seed is played again";
+        let result: SeedResult =
+            serde_json::from_str(&text).map_err(|e| Error::format(&path, format!("{e}; {remedy}")))?;
+        if (result.seed, &result.settings) != (seed, &self.digest) {
+            return Err(Error::format(&path, format!("it is of another seed or other settings; {remedy}")));
+        }
+        Ok(Some(result))
+    }
+
+    /// Keeps the result of a seed.
+    ///
+    /// # Errors
+    /// If its file cannot be written.
+    pub fn keep(&self, result: &SeedResult) -> Result<()> {
+        let mut json = serde_json::to_vec_pretty(result).expect("a result has no keys but strings");
+        json.push(b'\n');
+        write_atomic(&self.seed_file(result.seed), &json)
+    }
+}

@@ -100,6 +100,8 @@ pub struct Alarm {
 const RIGHT: f64 = 0.99;
 /// G's gradient has vanished at this part of its first norm.
 const VANISHED: f64 = 1e-3;
+/// Or below this: where D has won before the first record there is no start to compare with.
+const GONE: f64 = 1e-4;
 /// Fakes are alike below this part of the distance of real samples.
 const ALIKE: f64 = 0.5;
 /// Variety is not judged before this step: an untrained G draws grey, or noise, for any z, and on the way to samples it
@@ -207,7 +209,7 @@ impl Alarms {
         let norm = number(r, "grad_norm_g")?;
         let first = *self.first_norm.get_or_insert(norm);
         let (real, fake) = (number(r, "acc_real")?, number(r, "acc_fake")?);
-        (real > RIGHT && fake > RIGHT && norm < VANISHED * first).then(|| {
+        (real > RIGHT && fake > RIGHT && norm < GONE.max(VANISHED * first)).then(|| {
             format!(
                 "D tells {:.1} % of the real samples and {:.1} % of the fakes right; G's gradient norm {} was {} at the \
                  first record",
@@ -443,6 +445,25 @@ mod tests {
 
     fn raised(alarms: &mut Alarms, records: &[Value]) -> Vec<(u64, AlarmKind)> {
         records.iter().flat_map(|r| alarms.look(r)).map(|a| (a.step, a.alarm)).collect()
+    }
+
+    #[test]
+    fn a_gradient_that_was_gone_from_the_start_is_gone() {
+        let record = |step: u64, norm: f64, acc: f64| json!({"step": step, "acc_real": acc, "acc_fake": 1.0, "grad_norm_g": norm});
+        for (first, then, acc, gone) in [
+            (2.0, 0.0019, 1.0, true),
+            (2.0, 0.0021, 1.0, false),
+            (2.0, 0.0019, 0.98, false),
+            (0.0025, 9e-5, 1.0, true),
+            (0.0025, 2e-4, 1.0, false),
+        ] {
+            let got = raised(
+                &mut Alarms::new(&TrainConfig::default()),
+                &[record(1, first, 0.5), record(100, then, acc)],
+            );
+            let want = if gone { vec![(100, AlarmKind::VanishingGradient)] } else { vec![] };
+            assert_eq!(got, want, "{first} {then} {acc}");
+        }
     }
 
     #[test]

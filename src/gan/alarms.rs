@@ -151,6 +151,8 @@ pub struct Alarms {
     first_norm: Option<f64>,
     /// The most diverse that fakes have been.
     most_diverse: f64,
+    /// By how much the last grid had changed.
+    grid_change: Option<f64>,
     /// Steps and skipped updates of the last records.
     skipped: VecDeque<(u64, f64)>,
 }
@@ -163,6 +165,7 @@ impl Alarms {
             watches: BTreeMap::new(),
             first_norm: None,
             most_diverse: 0.0,
+            grid_change: None,
             skipped: VecDeque::new(),
         }
     }
@@ -173,7 +176,7 @@ impl Alarms {
         let shown = [
             (AlarmKind::VanishingGradient, self.vanishing(record)),
             (AlarmKind::Collapse, self.collapse(step, record)),
-            (AlarmKind::DeadGenerator, dead(record)),
+            (AlarmKind::DeadGenerator, self.dead(record)),
             (AlarmKind::OneSided, self.one_sided(step, record)),
             (AlarmKind::DSkipped, self.d_skipped(step, record)),
         ];
@@ -233,6 +236,12 @@ impl Alarms {
         })
     }
 
+    fn dead(&mut self, r: &Value) -> Option<String> {
+        // A grid stands until the next one, whatever records there are between.
+        self.grid_change = number(r, "grid_change").or(self.grid_change);
+        still(number(r, "update_ratio_g"), self.grid_change)
+    }
+
     fn one_sided(&self, step: u64, r: &Value) -> Option<String> {
         // Where only differences mean something, scores have no side.
         let sided = self.config.step.loss.get().output() != Output::Difference;
@@ -268,9 +277,9 @@ impl Alarms {
     }
 }
 
-fn dead(r: &Value) -> Option<String> {
-    let moved = number(r, "update_ratio_g").filter(|m| *m < STILL);
-    let grid = number(r, "grid_change").filter(|c| *c < SAME);
+/// What shows that G stands still: its weights, or its samples.
+fn still(update_ratio: Option<f64>, grid_change: Option<f64>) -> Option<String> {
+    let (moved, grid) = (update_ratio.filter(|m| *m < STILL), grid_change.filter(|c| *c < SAME));
     match (moved, grid) {
         (None, None) => None,
         (Some(m), None) => Some(format!(
@@ -464,6 +473,21 @@ mod tests {
             let want = if gone { vec![(100, AlarmKind::VanishingGradient)] } else { vec![] };
             assert_eq!(got, want, "{first} {then} {acc}");
         }
+    }
+
+    #[test]
+    fn a_grid_that_stays_the_same_is_believed_at_the_next_record() {
+        let of = |changes: &[f64]| {
+            // A grid every third record.
+            let record = |i: usize| {
+                let change = (i % 3 == 0).then(|| changes[i / 3]);
+                json!({"step": 100 * i, "update_ratio_g": 0.01, "grid_change": change})
+            };
+            let records: Vec<Value> = (0..3 * changes.len()).map(record).collect();
+            raised(&mut Alarms::new(&TrainConfig::default()), &records)
+        };
+        assert_eq!(of(&[0.1, 0.0, 0.0, 0.1, 2e-4]), [(400, AlarmKind::DeadGenerator)]);
+        assert_eq!(of(&[0.0, 0.1, 0.0]), [(100, AlarmKind::DeadGenerator), (700, AlarmKind::DeadGenerator)]);
     }
 
     #[test]

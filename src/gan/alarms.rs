@@ -480,7 +480,7 @@ mod tests {
         let of = |changes: &[f64]| {
             // A grid every third record.
             let record = |i: usize| {
-                let change = (i % 3 == 0).then(|| changes[i / 3]);
+                let change = i.is_multiple_of(3).then(|| changes[i / 3]);
                 json!({"step": 100 * i, "update_ratio_g": 0.01, "grid_change": change})
             };
             let records: Vec<Value> = (0..3 * changes.len()).map(record).collect();

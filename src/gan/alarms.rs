@@ -100,6 +100,8 @@ pub struct Alarm {
 const RIGHT: f64 = 0.99;
 /// G's gradient has vanished at this part of its first norm.
 const VANISHED: f64 = 1e-3;
+/// Or below this: where D has won before the first record there is no start to compare with.
+const GONE: f64 = 1e-4;
 /// Fakes are alike below this part of the distance of real samples.
 const ALIKE: f64 = 0.5;
 /// Variety is not judged before this step: an untrained G draws grey, or noise, for any z, and on the way to samples it
@@ -149,6 +151,8 @@ pub struct Alarms {
     first_norm: Option<f64>,
     /// The most diverse that fakes have been.
     most_diverse: f64,
+    /// By how much the last grid had changed.
+    grid_change: Option<f64>,
     /// Steps and skipped updates of the last records.
     skipped: VecDeque<(u64, f64)>,
 }
@@ -161,6 +165,7 @@ impl Alarms {
             watches: BTreeMap::new(),
             first_norm: None,
             most_diverse: 0.0,
+            grid_change: None,
             skipped: VecDeque::new(),
         }
     }
@@ -171,7 +176,7 @@ impl Alarms {
         let shown = [
             (AlarmKind::VanishingGradient, self.vanishing(record)),
             (AlarmKind::Collapse, self.collapse(step, record)),
-            (AlarmKind::DeadGenerator, dead(record)),
+            (AlarmKind::DeadGenerator, self.dead(record)),
             (AlarmKind::OneSided, self.one_sided(step, record)),
             (AlarmKind::DSkipped, self.d_skipped(step, record)),
         ];
@@ -207,7 +212,7 @@ impl Alarms {
         let norm = number(r, "grad_norm_g")?;
         let first = *self.first_norm.get_or_insert(norm);
         let (real, fake) = (number(r, "acc_real")?, number(r, "acc_fake")?);
-        (real > RIGHT && fake > RIGHT && norm < VANISHED * first).then(|| {
+        (real > RIGHT && fake > RIGHT && norm < GONE.max(VANISHED * first)).then(|| {
             format!(
                 "D tells {:.1} % of the real samples and {:.1} % of the fakes right; G's gradient norm {} was {} at the \
                  first record",
@@ -229,6 +234,12 @@ impl Alarms {
                 100.0 * self.most_diverse
             )
         })
+    }
+
+    fn dead(&mut self, r: &Value) -> Option<String> {
+        // A grid stands until the next one, whatever records there are between.
+        self.grid_change = number(r, "grid_change").or(self.grid_change);
+        still(number(r, "update_ratio_g"), self.grid_change)
     }
 
     fn one_sided(&self, step: u64, r: &Value) -> Option<String> {
@@ -266,9 +277,9 @@ impl Alarms {
     }
 }
 
-fn dead(r: &Value) -> Option<String> {
-    let moved = number(r, "update_ratio_g").filter(|m| *m < STILL);
-    let grid = number(r, "grid_change").filter(|c| *c < SAME);
+/// What shows that G stands still: its weights, or its samples.
+fn still(update_ratio: Option<f64>, grid_change: Option<f64>) -> Option<String> {
+    let (moved, grid) = (update_ratio.filter(|m| *m < STILL), grid_change.filter(|c| *c < SAME));
     match (moved, grid) {
         (None, None) => None,
         (Some(m), None) => Some(format!(
@@ -443,6 +454,40 @@ mod tests {
 
     fn raised(alarms: &mut Alarms, records: &[Value]) -> Vec<(u64, AlarmKind)> {
         records.iter().flat_map(|r| alarms.look(r)).map(|a| (a.step, a.alarm)).collect()
+    }
+
+    #[test]
+    fn a_gradient_that_was_gone_from_the_start_is_gone() {
+        let record = |step: u64, norm: f64, acc: f64| json!({"step": step, "acc_real": acc, "acc_fake": 1.0, "grad_norm_g": norm});
+        for (first, then, acc, gone) in [
+            (2.0, 0.0019, 1.0, true),
+            (2.0, 0.0021, 1.0, false),
+            (2.0, 0.0019, 0.98, false),
+            (0.0025, 9e-5, 1.0, true),
+            (0.0025, 2e-4, 1.0, false),
+        ] {
+            let got = raised(
+                &mut Alarms::new(&TrainConfig::default()),
+                &[record(1, first, 0.5), record(100, then, acc)],
+            );
+            let want = if gone { vec![(100, AlarmKind::VanishingGradient)] } else { vec![] };
+            assert_eq!(got, want, "{first} {then} {acc}");
+        }
+    }
+
+    #[test]
+    fn a_grid_that_stays_the_same_is_believed_at_the_next_record() {
+        let of = |changes: &[f64]| {
+            // A grid every third record.
+            let record = |i: usize| {
+                let change = i.is_multiple_of(3).then(|| changes[i / 3]);
+                json!({"step": 100 * i, "update_ratio_g": 0.01, "grid_change": change})
+            };
+            let records: Vec<Value> = (0..3 * changes.len()).map(record).collect();
+            raised(&mut Alarms::new(&TrainConfig::default()), &records)
+        };
+        assert_eq!(of(&[0.1, 0.0, 0.0, 0.1, 2e-4]), [(400, AlarmKind::DeadGenerator)]);
+        assert_eq!(of(&[0.0, 0.1, 0.0]), [(100, AlarmKind::DeadGenerator), (700, AlarmKind::DeadGenerator)]);
     }
 
     #[test]

@@ -49,8 +49,11 @@ fn figures_are_drawn_again_from_the_log_alone() {
     let out = run(&["plot", &dir]);
     assert!(out.status.success() && out.stdout.is_empty(), "{}", text(&out.stderr));
     let told = text(&out.stderr);
-    assert!(told.contains("training, losses, outputs, gradients, accuracy, rate of 5 records"), "{told}");
-    let figures = ["accuracy", "gradients", "losses", "outputs", "rate", "training"];
+    assert!(
+        told.contains("training, losses, outputs, gradients, accuracy, samples, rate of 5 records"),
+        "{told}"
+    );
+    let figures = ["accuracy", "gradients", "losses", "outputs", "rate", "samples", "training"];
     let both: Vec<String> = figures.iter().flat_map(|f| [format!("{f}.png"), format!("{f}.svg")]).collect();
     assert_eq!(names(Path::new(&dir).join("plots")), both);
 

@@ -12,7 +12,7 @@ use std::time::UNIX_EPOCH;
 #[derive(clap::Args)]
 #[command(
     after_help = "A line for each run, the newest last: steps done and asked for, thousands of images seen, losses of the \
-    last record, time spent training, size on disk.\n\n\
+    last record, time spent training, size on disk, state and alarms.\n\n\
     Examples:\n  \
     ganvil list\n  \
     ganvil list experiments --json"
@@ -40,6 +40,8 @@ struct Row {
     seconds: Option<f64>,
     bytes: u64,
     state: State,
+    /// Alarms raised.
+    alarms: usize,
     /// Why something is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
@@ -144,9 +146,25 @@ fn row(dir: &Path) -> Row {
         seconds: number("seconds"),
         bytes: bytes(dir),
         state: state(dir, run.is_some(), saved, target),
+        alarms: alarms(dir, &mut problems),
         problems,
         started: started(dir),
     }
+}
+
+/// How many alarms a run has raised.
+fn alarms(dir: &Path, problems: &mut Vec<String>) -> usize {
+    let path = dir.join("alarms.jsonl");
+    if !path.exists() {
+        return 0;
+    }
+    crate::report::read_log(&path).map_or_else(
+        |e| {
+            problems.push(without_folder(&e, dir));
+            0
+        },
+        |all| all.len(),
+    )
 }
 
 /// How the run in a folder stands, in a word.
@@ -233,6 +251,11 @@ fn cells(r: &Row) -> Vec<String> {
         (None, None) => "-".into(),
         (steps, target) => format!("{}/{}", steps.unwrap_or(0), or(target, |t| t.to_string())),
     };
+    let alarms = match r.alarms {
+        0 => String::new(),
+        1 => "; 1 alarm".into(),
+        n => format!("; {n} alarms"),
+    };
     let problems = r.problems.iter().map(|p| format!("; {p}")).collect::<String>();
     vec![
         r.folder.clone(),
@@ -244,7 +267,7 @@ fn cells(r: &Row) -> Vec<String> {
         or(r.g_loss, number),
         or(r.seconds, duration),
         size(r.bytes),
-        format!("{}{problems}", r.state.name()),
+        format!("{}{alarms}{problems}", r.state.name()),
     ]
 }
 

@@ -13,6 +13,7 @@ mod classifier;
 mod compare;
 mod data;
 mod evaluate;
+mod explain;
 mod export;
 mod import;
 mod info;
@@ -51,9 +52,8 @@ use std::process::ExitCode;
     help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
         More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`;\n\
-        \x20     `ganvil modes ring8`, what a GAN covers of a known mixture.\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
-        Start here: `ganvil train` (MNIST, three minutes on two cores), `ganvil theory`.",
+        Start here: `ganvil train` (MNIST, three minutes on two cores).",
     max_term_width = 100
 )]
 struct Cli {
@@ -91,6 +91,10 @@ enum Command {
     /// Make a run of a network from PyTorch
     #[command(hide = true)]
     Import(import::Args),
+    /// Count the modes that GANs cover of a mixture in the plane
+    Modes(modes::Args),
+    /// Run experiments on the theory of GANs
+    Theory(theory::Args),
     /// Look at data: files, folders, distributions
     Data(data::Args),
     /// List layers, parameters and costs of a recipe's networks
@@ -99,12 +103,6 @@ enum Command {
     Info(info::Args),
     /// Measure speed
     Bench(bench::Args),
-    /// Count the modes that GANs cover of a mixture in the plane
-    #[command(hide = true)]
-    Modes(modes::Args),
-    /// Run experiments on the theory of GANs
-    #[command(hide = true)]
-    Theory(theory::Args),
     /// Print what makes a shell complete commands and flags
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
@@ -114,8 +112,7 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 8] =
-    ["plot", "prune", "export", "import", "completions", "man", "modes", "theory"];
+const IN_ONE_LINE: [&str; 6] = ["plot", "prune", "export", "import", "completions", "man"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {

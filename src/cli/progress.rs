@@ -1,7 +1,7 @@
 //! What training shows: a bar on a terminal, plain lines elsewhere.
 
-use super::note;
-use crate::gan::{Event, Record, Run, Trainer};
+use super::{explain, note};
+use crate::gan::{Alarm, Event, Record, Run, Trainer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -18,7 +18,8 @@ pub struct Progress {
     start: Instant,
     /// Seconds at which the last plain line was printed.
     printed: f64,
-    last: Option<Record>,
+    /// Alarms raised since this start.
+    alarms: usize,
     grid: Option<PathBuf>,
     dir: PathBuf,
 }
@@ -55,7 +56,7 @@ impl Progress {
             before: done,
             start: Instant::now(),
             printed: -LINE_EVERY,
-            last: None,
+            alarms: 0,
             grid: None,
             dir,
         }
@@ -69,7 +70,6 @@ impl Progress {
                 }
             }
             Event::Logged(record) => {
-                self.last = Some(*record);
                 self.show(record);
             }
             Event::Wrote(path) if path.parent().is_some_and(|p| p.ends_with("samples")) => {
@@ -77,6 +77,20 @@ impl Progress {
             }
             Event::Wrote(_) => {}
             Event::Failed(e) => note(&format!("warning: {e}")),
+            Event::Raised(alarm) => {
+                self.alarms += 1;
+                self.aside(|| note(describe(alarm).trim_end()));
+            }
+            // Whoever reads it no more must not end the run.
+            Event::Explained(step) => self.aside(|| super::print(&explain::describe(step)).unwrap_or(())),
+        }
+    }
+
+    /// Prints without the bar in between.
+    fn aside(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 
@@ -112,6 +126,10 @@ impl Progress {
         if !done {
             return;
         }
+        if self.alarms > 0 {
+            let s = if self.alarms == 1 { "" } else { "s" };
+            note(&format!("{} alarm{s}: see above, or ganvil show {}", self.alarms, self.dir.display()));
+        }
         let seconds = self.start.elapsed().as_secs_f64();
         note(&format!("done in {seconds:.1} s: {}", self.dir.display()));
         if let Some(grid) = &self.grid {
@@ -119,4 +137,19 @@ impl Progress {
         }
         note(&format!("more:    ganvil sample {}", self.dir.display()));
     }
+}
+
+/// An alarm in full.
+pub fn describe(a: &Alarm) -> String {
+    let mut text = format!(
+        "alarm at step {}: {}\n  {}\n  it means: {}\n",
+        a.step,
+        a.alarm.name(),
+        a.evidence,
+        a.meaning
+    );
+    for (i, remedy) in a.remedies.iter().enumerate() {
+        text += &format!("  {} {remedy}\n", if i == 0 { "try:" } else { "    " });
+    }
+    text
 }

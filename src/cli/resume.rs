@@ -1,7 +1,7 @@
 //! `ganvil resume`.
 
 use super::{signals, train};
-use crate::gan::{Run, resume};
+use crate::gan::{Run, Watch, resume};
 use crate::{Device, Error, Result};
 use std::path::PathBuf;
 
@@ -26,6 +26,9 @@ pub struct Args {
     /// Kernel threads; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Print step N in full when it is made: tensors, losses, gradients, times
+    #[arg(long, value_name = "N")]
+    explain_step: Option<u64>,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -50,6 +53,8 @@ pub fn run(args: Args) -> Result<()> {
             let remedy = format!("the run has made {done} steps; give a larger total");
             return Err(Error::Argument { what: "--steps", value: config.steps.to_string(), remedy });
         }
+        let watch = Watch { explain: args.explain_step };
+        watch.check(done, config.steps)?;
         if config != written {
             run.set_config(&config)?;
         }
@@ -62,6 +67,6 @@ pub fn run(args: Args) -> Result<()> {
         }
         let stop = signals::watch(signals::RUN);
         run.note_environment(done)?;
-        train::go_on(&mut resumed.trainer, &run, &stop)
+        train::go_on(&mut resumed.trainer, &run, watch, &stop)
     })
 }

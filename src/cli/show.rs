@@ -1,9 +1,9 @@
 //! `ganvil show`.
 
-use super::list;
 use super::recorded::Recorded;
+use super::{list, progress};
 use crate::checkpoint;
-use crate::gan::{checkpoints, read_config};
+use crate::gan::{Alarm, checkpoints, read_config};
 use crate::report::read_log;
 use crate::{Error, Result};
 use serde_json::Value;
@@ -54,13 +54,24 @@ fn describe(dir: &Path) -> Result<String> {
         None => text += "  none yet\n",
         Some(record) => {
             for (key, value) in record {
-                let value = value.as_f64().map_or(value.to_string(), |v| format!("{v:.6}"));
-                let value = if value.contains('.') {
-                    value.trim_end_matches('0').trim_end_matches('.')
-                } else {
-                    &value
+                let Value::Object(map) = value else {
+                    let _ = writeln!(text, "  {key:<16} {}", shown(value));
+                    continue;
                 };
-                let _ = writeln!(text, "  {key:<16} {value}");
+                let width = map.keys().map(String::len).max().unwrap_or(0);
+                let _ = writeln!(text, "  {key}");
+                for (name, v) in map {
+                    let _ = writeln!(text, "    {name:<width$}  {}", shown(v));
+                }
+            }
+        }
+    }
+    let alarms = alarms(dir)?;
+    if !alarms.is_empty() {
+        text += "\nalarms\n";
+        for alarm in &alarms {
+            for line in progress::describe(alarm).lines() {
+                let _ = writeln!(text, "  {line}");
             }
         }
     }
@@ -82,6 +93,33 @@ fn describe(dir: &Path) -> Result<String> {
     });
     let _ = write!(text, "\nto train with these settings anew: ganvil train --config {}\n", path.display());
     Ok(text)
+}
+
+/// A number of the log; small ones keep their digits.
+fn shown(value: &Value) -> String {
+    match value.as_f64() {
+        None => value.to_string(),
+        Some(v) if v != 0.0 && v.abs() < 1e-3 => format!("{v:.3e}"),
+        Some(v) => {
+            let text = format!("{v:.6}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+    }
+}
+
+/// The alarms of a run.
+///
+/// # Errors
+/// If their file cannot be read, or is none of alarms.
+fn alarms(dir: &Path) -> Result<Vec<Alarm>> {
+    let path = dir.join("alarms.jsonl");
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let alarm = |v: Value| {
+        serde_json::from_value(v).map_err(|e| Error::format(&path, format!("holds no alarm: {e}")))
+    };
+    read_log(&path)?.into_iter().map(alarm).collect()
 }
 
 /// What `environment.json` has; nothing if it cannot be read.

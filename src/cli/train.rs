@@ -5,7 +5,9 @@ use super::progress::Progress;
 use super::signals;
 use super::technique::TechniqueArgs;
 use crate::data::{Dataset, ImageOptions, Split, locate};
-use crate::gan::{Conditioning, Event, Prior, Run, TrainConfig, Trainer, read_config, run_training, zoo};
+use crate::gan::{
+    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_watched, zoo,
+};
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
 use crate::{Device, Error, Result};
@@ -93,6 +95,9 @@ pub struct Args {
     /// Write TensorBoard's event files as well
     #[arg(long, help_heading = "Reports")]
     tensorboard: bool,
+    /// Print step N in full when it is made: tensors, losses, gradients, times
+    #[arg(long, value_name = "N", help_heading = "Reports")]
+    explain_step: Option<u64>,
 }
 
 /// The end of `ganvil train --help`.
@@ -191,12 +196,14 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     if let Some(epochs) = args.epochs {
         config.steps = args.steps(epochs, &config, data.images.count)?;
     }
+    let watch = Watch { explain: args.explain_step };
+    watch.check(0, config.steps)?;
     let mut trainer = Trainer::new(config, data.clone(), args.device)?;
     crate::threads(threads, || {
         // Before, there is nothing to save.
         let stop = signals::watch(signals::RUN);
         let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;
-        go_on(&mut trainer, &run, &stop)
+        go_on(&mut trainer, &run, watch, &stop)
     })
 }
 
@@ -209,9 +216,9 @@ pub(super) fn open_data(config: &mut TrainConfig) -> Result<Arc<Dataset>> {
 }
 
 /// Trains to the end, or until a signal asks to stop, in the present pool of threads.
-pub(super) fn go_on(trainer: &mut Trainer, run: &Run, stop: &AtomicBool) -> Result<()> {
+pub(super) fn go_on(trainer: &mut Trainer, run: &Run, watch: Watch, stop: &AtomicBool) -> Result<()> {
     let mut progress = Progress::start(trainer, run);
-    let train = || run_training(trainer, run, stop, &mut |event: Event| progress.on(event));
+    let train = || run_watched(trainer, run, watch, stop, &mut |event: Event| progress.on(event));
     let result = crate::try_run(train).and_then(|r| r);
     progress.finish(result.is_ok());
     result

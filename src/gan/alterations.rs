@@ -195,9 +195,9 @@ fn show_deviation(d: &mut NetworkSpec, group: usize) {
 fn show_likeness(d: &mut NetworkSpec, features: usize) {
     let Some(last) = d.last_weighted() else { return };
     let mut before = Vec::new();
-    let (flat, spectral) = match &d.layers[last] {
-        &L::Linear { inputs, spectral_norm, .. } => (inputs, spectral_norm),
-        &L::Conv2d { inputs, kernel: [h, w], spectral_norm, .. } => {
+    let (flat, spectral) = match d.layers[last] {
+        L::Linear { inputs, spectral_norm, .. } => (inputs, spectral_norm),
+        L::Conv2d { inputs, kernel: [h, w], spectral_norm, .. } => {
             before.push(L::Flatten);
             (inputs * h * w, spectral_norm)
         }

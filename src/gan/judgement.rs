@@ -3,6 +3,7 @@
 use super::draws::{Draws, On, Pass};
 use super::network::{Network, Verdict};
 use super::penalties::{GradientPenalty, Penalties, dragan, drift, gradient_penalty, r1};
+use super::probe::Probe;
 use super::regularisers::flip_labels;
 use super::step_config::StepConfig;
 use crate::error::misuse;
@@ -39,6 +40,7 @@ pub(super) fn judge(
     regularised: bool,
     draws: &mut dyn Draws,
     pass: Pass,
+    probe: &mut dyn Probe,
 ) -> Judgement {
     let due = |weight: Option<f64>| weight.filter(|_| regularised).map(|w| w * config.lazy as f64);
     let mut penalties = Penalties::default();
@@ -48,8 +50,13 @@ pub(super) fn judge(
         weighted_penalties.push((p, weight));
         Some(value)
     };
+    let why = "carries D's graph: the way to D's parameters";
     let (on_real, at_real) = judge_slope(d, real, due(config.r1).is_some(), draws, pass, On::Real);
+    probe.note("D on x", &on_real.out, why);
+    probe.phase(if at_real.is_some() { "D forward on x, with R1" } else { "D forward on x" });
     let (on_fake, at_fake) = judge_slope(d, fake, due(config.r2).is_some(), draws, pass, On::Fake);
+    probe.note("D on G(z)", &on_fake.out, why);
+    probe.phase(if at_fake.is_some() { "D forward on G(z), with R2" } else { "D forward on G(z)" });
     let (mut r, mut f) = (on_real.out.clone(), on_fake.out.clone());
     if let Some(p) = config.flip_labels {
         let random = draws.stream(Stream::LabelFlips);
@@ -57,6 +64,7 @@ pub(super) fn judge(
         (r, f) = flip_labels(&r, &f, &mask);
     }
     let loss = config.loss.get().discriminator(&r, &f, config.real_label);
+    probe.note("loss", &loss, "real term plus fake term");
     let classes = class_loss(&on_real, real).zip(class_loss(&on_fake, fake)).map(|(r, f)| r.add(&f));
     let mut objective = weighted(&loss, classes.as_ref(), config.class_weight, config.d_loss_scale);
     penalties.r1 = at_real.zip(due(config.r1)).and_then(|(p, weight)| add(p, weight));
@@ -71,15 +79,19 @@ pub(super) fn judge(
     if let Some(weight) = config.gradient_penalty {
         let eps = draws.interpolation(&real.x);
         let p = gradient_penalty(&|x| critic(draws, x), &real.x, &fake.x, &eps);
+        probe.note("slopes between", &p.norms, "D's gradient at mixed samples; has a graph");
         penalties.slope = Some(p.norms.mean_all().item());
         penalties.gradient = add(sided(&p), weight);
+        probe.phase("gradient penalty");
     }
     if let Some(weight) = config.dragan {
         let x = &real.x;
         let noise = draws.stream(Stream::Penalty).uniform(x.shape(), 0.0, 1.0, x.dtype(), x.device());
         let p = dragan(&|x| critic(draws, x), x, &noise);
+        probe.note("slopes near x", &p.norms, "D's gradient near the data; has a graph");
         penalties.slope = Some(p.norms.mean_all().item());
         penalties.dragan = add(sided(&p), weight);
+        probe.phase("DRAGAN's penalty");
     }
     for (p, weight) in weighted_penalties {
         objective = objective.add(&p.mul_scalar(weight));

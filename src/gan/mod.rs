@@ -4,10 +4,12 @@
 //! fake, a(x) the discriminator's logit or score, D(x) = sigmoid(a(x)), y a sample's class; every loss is minimised and
 //! logged unscaled.
 
+mod alarms;
 mod alterations;
 mod conditioning;
 mod config;
 mod draws;
+mod explain;
 #[cfg(test)]
 mod faults;
 mod judgement;
@@ -25,6 +27,7 @@ mod run;
 mod sampler;
 mod session;
 mod settings;
+mod singular;
 mod state;
 mod statistics;
 mod step;
@@ -35,10 +38,12 @@ mod transfer;
 mod walk;
 pub mod zoo;
 
+pub use alarms::{Alarm, AlarmKind, Alarms};
 pub use alterations::{Alterations, NormOfD, SpectralNormOf};
 pub use conditioning::{Conditioning, Head, LabelEmbed, NetworkSpec};
 pub use config::TrainConfig;
 pub use draws::{Draws, On, Pass};
+pub use explain::{Explain, ExplainedUpdate, Explanation, MovedParameter, SeenTensor, Term, explain};
 pub use losses::{
     AdversarialLoss, Bce, Hinge, Loss, Lsgan, Minimax, NonSaturating, Output, RelativisticAverage,
     RelativisticPairing, Wasserstein,
@@ -55,8 +60,9 @@ pub use regularisers::{
 pub use resume::{Resumed, resume};
 pub use run::{Run, checkpoints, is_running, latest_checkpoint, read_config};
 pub use sampler::{Latents, NormStatistics, Sampler};
-pub use session::{Event, Record, run_training};
-pub use statistics::{Statistics, StepStatistics};
+pub use session::{Event, Record, Watch, run_training, run_watched};
+pub use singular::{top_singular_value, top_singular_values};
+pub use statistics::{Statistics, StepStatistics, mean_distance};
 pub use step::{Gan, NotFinite, StepLosses};
 pub use step_config::StepConfig;
 pub use trainer::{Preview, Trainer, networks};

@@ -1,6 +1,8 @@
 //! What a step shows of itself.
 
+use super::draws::Pass;
 use super::penalties::Penalties;
+use super::step::Gan;
 use crate::Tensor;
 
 /// What an update of D was made of.
@@ -13,6 +15,8 @@ pub struct DiscriminatorUpdate<'a> {
     pub fake: &'a Tensor,
     /// The adversarial loss, unscaled.
     pub loss: f64,
+    /// The real batch and G's samples, as they came.
+    pub batch: [&'a Tensor; 2],
     /// What D saw: real samples and fakes, altered and packed where they are.
     pub samples: [&'a Tensor; 2],
     /// The penalties without their weights.
@@ -50,12 +54,24 @@ pub struct GeneratorUpdate<'a> {
     pub grads: &'a [Option<Tensor>],
 }
 
-/// Looks at a step's updates before they are applied.
+/// Looks at a step from within. What it does must leave no trace in the game: it gets everything by reference, computes
+/// on detached tensors and draws from no stream of the game's.
+///
+/// An update calls [`Probe::begins`], then [`Probe::note`] and [`Probe::phase`] as it goes, [`Probe::discriminator`] or
+/// [`Probe::generator`] when the gradients are there, and [`Probe::updated`] when the network has moved.
 pub trait Probe {
-    /// After the gradients of an update of D.
+    /// Before an update's first draw.
+    fn begins(&mut self, _: &Gan, _: Pass) {}
+    /// A tensor that the update has just made: its name, and what is to be known of it.
+    fn note(&mut self, _name: &'static str, _: &Tensor, _why: &'static str) {}
+    /// What was done since the last phase, or since the update began, is called so.
+    fn phase(&mut self, _name: &'static str) {}
+    /// After the gradients of an update of D, before they are applied.
     fn discriminator(&mut self, _: &DiscriminatorUpdate) {}
-    /// After the gradients of an update of G.
+    /// After the gradients of an update of G, before they are applied.
     fn generator(&mut self, _: &GeneratorUpdate) {}
+    /// After the update, or after it was decided not to make it.
+    fn updated(&mut self, _: &Gan, _: Pass) {}
 }
 
 /// A probe that looks at nothing.

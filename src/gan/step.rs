@@ -4,7 +4,7 @@ use super::draws::{Draws, On, Pass};
 use super::judgement::{Samples, class_loss, forward, judge, judged, weighted};
 use super::network::Network;
 use super::penalties::Penalties;
-use super::probe::{DiscriminatorUpdate, GeneratorUpdate, Probe};
+use super::probe::{DiscriminatorUpdate, GeneratorUpdate, NoProbe, Probe};
 use super::regularisers::{self, balance, clip_weights, feature_matching, orthogonal, unrolled};
 use super::step_config::StepConfig;
 use crate::autograd::grad;
@@ -13,6 +13,8 @@ use crate::nn::{Kind, Module, parameters, parameters_mut};
 use crate::optim::{NonFiniteGradient, Optimizer, StepOptions};
 use crate::rng::Stream;
 use crate::{Tensor, no_grad};
+
+const ALTERED: &str = "noise, alterations and packs are made of both alike";
 
 /// The losses of a step's last updates, unscaled.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -112,16 +114,29 @@ impl Gan {
         probe: &mut dyn Probe,
     ) -> Result<(Samples, Option<Samples>), NotFinite> {
         let (config, pass) = (self.config, Pass::Discriminator(k));
+        probe.begins(self, pass);
         let real = Samples { x: draws.real(), labels: draws.labels() };
+        probe.note("x", &real.x, "real samples; constants");
+        probe.phase("drawing a real batch");
         let n = real.x.shape()[0] as u64;
         // A batch for each update: this is their number.
         let regularised = (self.images / n.max(1)).is_multiple_of(config.lazy as u64);
         self.images += n;
-        let fake = self.fakes(keep, draws, pass);
+        let fake = self.fakes(keep, draws, pass, probe);
         let out_of_reach = Samples { x: fake.x.detach(), labels: fake.labels.clone() };
+        if keep {
+            probe.note("G(z), detached", &out_of_reach.x, "what D is given: its update must not reach G");
+        }
         let (seen_real, seen_fake) = (self.seen(&real, draws), self.seen(&out_of_reach, draws));
-        let j = judge(&self.d, &config, [&seen_real, &seen_fake], regularised, draws, pass);
+        if self.alters() {
+            probe.note("x, as D sees it", &seen_real.x, ALTERED);
+            probe.note("G(z), as D sees it", &seen_fake.x, ALTERED);
+            probe.phase("altering what D sees");
+        }
+        let j = judge(&self.d, &config, [&seen_real, &seen_fake], regularised, draws, pass, probe);
         let (loss, total) = (j.loss.item(), j.objective.item());
+        probe.note("objective", &j.objective, "the weighted sum; backward starts here");
+        probe.phase("losses");
         if !total.is_finite() {
             let (r, f) = (&j.real.out, &j.fake.out);
             let seen = [("real batch", &real.x), ("G(z)", &fake.x), ("D(x)", r), ("D(G(z))", f)];
@@ -129,11 +144,13 @@ impl Gan {
         }
         let grads = gradients(&j.objective, &self.d);
         drop(j.objective);
+        probe.phase("backward");
         let factor = self.factor(&j.real.out, &j.fake.out, loss);
         probe.discriminator(&DiscriminatorUpdate {
             k,
             real: &j.real.out,
             fake: &j.fake.out,
+            batch: [&real.x, &out_of_reach.x],
             samples: [&seen_real.x, &seen_fake.x],
             loss,
             penalties: j.penalties,
@@ -152,6 +169,8 @@ impl Gan {
             made.map_err(|e| refused(&self.d, e))?;
             config.weight_clip.into_iter().for_each(|c| clip_weights(&mut self.d, c));
         }
+        probe.phase("optimiser");
+        probe.updated(self, pass);
         (losses.d, losses.penalties) = (loss, j.penalties);
         Ok((real, keep.then_some(fake)))
     }
@@ -170,11 +189,26 @@ impl Gan {
     }
 
     /// G's samples for an update; without `keep`, constants.
-    fn fakes(&self, keep: bool, draws: &mut dyn Draws, pass: Pass) -> Samples {
+    fn fakes(&self, keep: bool, draws: &mut dyn Draws, pass: Pass, probe: &mut dyn Probe) -> Samples {
         let z = Samples { x: draws.noise(pass), labels: draws.fake_labels(pass) };
+        probe.note("z", &z.x, "fresh noise; constants");
+        probe.phase("drawing noise");
         let generate = || forward(&self.g, &z, draws, pass, On::Fake).out;
         let x = if keep { generate() } else { no_grad(generate) };
+        let why = match pass {
+            Pass::Discriminator(_) if keep => "keeps G's graph, which G's update will use",
+            Pass::Discriminator(_) => "made without a graph: for D, fakes are data like any",
+            Pass::Generator(_) => "carries G's graph: the way to G's parameters",
+        };
+        probe.note("G(z)", &x, why);
+        probe.phase("G forward");
         Samples { x, labels: z.labels }
+    }
+
+    /// Whether D sees other than what the data and G give.
+    fn alters(&self) -> bool {
+        let noise = self.config.instance_noise.is_some_and(|n| n.at(self.images) > 0.0);
+        noise || self.config.augment.is_some() || self.config.pack > 1
     }
 
     /// Samples as D sees them: altered, under noise, in packs.
@@ -213,19 +247,43 @@ impl Gan {
         probe: &mut dyn Probe,
     ) -> Result<f64, NotFinite> {
         let (config, pass) = (self.config, Pass::Generator(k));
-        let fake = fakes.unwrap_or_else(|| self.fakes(true, draws, pass));
+        probe.begins(self, pass);
+        let fake = match fakes {
+            Some(kept) => {
+                probe.note("G(z)", &kept.x, "that of D's update, with the graph kept then");
+                kept
+            }
+            None => self.fakes(true, draws, pass, probe),
+        };
         let seen = self.seen(&fake, draws);
         let real = real.map(|r| self.seen(r, draws));
+        if self.alters() {
+            probe.note("G(z), as D sees it", &seen.x, "altered as in D's update; gradients pass through");
+            probe.phase("altering what D sees");
+        }
         let ahead = self.ahead(real.as_ref(), &seen, draws, pass);
+        if ahead.is_some() {
+            probe.phase("unrolled updates of D");
+        }
         let rival = ahead.as_ref().unwrap_or(&self.d);
         let (verdict, features) =
             judged(rival, &seen, config.feature_matching.is_some(), draws, pass, On::Fake);
+        let why = match ahead {
+            None => "from G's graph through D; D's weights are constants here",
+            Some(_) => "from G's graph through D, and through D's unrolled updates",
+        };
+        probe.note("D on G(z)", &verdict.out, why);
+        probe.phase("D forward on G(z)");
         let on_real = real.as_ref().filter(|_| config.loss.get().is_relativistic() || features.is_some());
         // Nothing of G is reached by way of real samples, unless D's future depends on G.
         let on_real = on_real.map(|r| {
             let look = || judged(rival, r, features.is_some(), draws, pass, On::Real);
             if config.unroll > 0 { look() } else { no_grad(look) }
         });
+        if let Some((v, _)) = &on_real {
+            probe.note("D on x", &v.out, "what the fakes are compared with");
+            probe.phase("D forward on x");
+        }
         let loss = config.loss.get().generator(&verdict.out, on_real.as_ref().map(|(v, _)| &v.out));
         let distance = features.as_ref().zip(on_real.as_ref().and_then(|(_, f)| f.as_ref()));
         let distance = distance.map(|(fake, real)| feature_matching(real, fake));
@@ -239,7 +297,10 @@ impl Gan {
         if let Some((r, weight)) = regulariser.as_ref().zip(config.orthogonal) {
             objective = objective.add(&r.mul_scalar(weight));
         }
+        probe.note("loss", &loss, "small where D takes fakes for real");
+        probe.note("objective", &objective, "the weighted sum; backward starts here");
         let (loss, total) = (loss.item(), objective.item());
+        probe.phase("losses");
         let out = verdict.out;
         if !total.is_finite() {
             let seen = [("G(z)", &fake.x), ("D(G(z))", &out)];
@@ -249,6 +310,7 @@ impl Gan {
         // Only G's parameters are asked for: the walk computes no weight gradient of D.
         let grads = gradients(&objective, &self.g);
         drop((objective, goal, ahead));
+        probe.phase("backward");
         probe.generator(&GeneratorUpdate {
             k,
             fake: &out,
@@ -262,6 +324,8 @@ impl Gan {
         });
         drop((out, seen, features, verdict.classes));
         self.update_g(grads, decay).map_err(|e| refused(&self.g, e))?;
+        probe.phase("optimiser");
+        probe.updated(self, pass);
         Ok(loss)
     }
 
@@ -274,7 +338,8 @@ impl Gan {
         pass: Pass,
     ) -> Option<Network> {
         let real = real.filter(|_| self.config.unroll > 0)?;
-        let mut ahead = |d: &Network| judge(d, &self.config, [real, fake], true, draws, pass).objective;
+        let mut ahead =
+            |d: &Network| judge(d, &self.config, [real, fake], true, draws, pass, &mut NoProbe).objective;
         Some(unrolled(&self.d, &self.opt_d.rule, &self.opt_d.states(), self.config.unroll, &mut ahead))
     }
 

@@ -24,32 +24,32 @@ pub struct StepConfig {
     pub d_loss_scale: f64,
     /// Factor of G's loss.
     pub g_loss_scale: f64,
-    /// Weight of the [gradient penalty](super::penalties::gradient_penalty) (lambda), if there is one.
+    /// Weight of the [gradient penalty](mod@super::penalties::gradient_penalty) (lambda), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_penalty: Option<f64>,
-    /// Weight of [DRAGAN's penalty](super::penalties::dragan) (lambda), if there is one.
+    /// Weight of [DRAGAN's penalty](mod@super::penalties::dragan) (lambda), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dragan: Option<f64>,
     /// Whether these two only punish slopes above 1.
     #[serde(default, skip_serializing_if = "is_false")]
     pub one_sided: bool,
-    /// Weight of the [R1 penalty](super::penalties::r1) (gamma), if there is one.
+    /// Weight of the [R1 penalty](mod@super::penalties::r1) (gamma), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r1: Option<f64>,
-    /// Weight of the [R2 penalty](super::penalties::r2) (gamma), if there is one.
+    /// Weight of the [R2 penalty](mod@super::penalties::r2) (gamma), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r2: Option<f64>,
     /// R1 and R2 are computed in every `lazy`-th update of D, with `lazy` times their weights (Karras et al., 2020,
     /// arXiv:1912.04958, section 3.1); the optimiser's constants are adapted, see [`crate::optim::Rule::lazy`].
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub lazy: usize,
-    /// Weight of the [drift penalty](super::penalties::drift), if there is one.
+    /// Weight of the [drift penalty](mod@super::penalties::drift), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<f64>,
     /// The bound on D's parameters ([weight clipping](super::regularisers::weight_clipping)), if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_clip: Option<f64>,
-    /// Weight of the [orthogonal regulariser](super::regularisers::orthogonal) of G, if there is one.
+    /// Weight of the [orthogonal regulariser](mod@super::regularisers::orthogonal) of G, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orthogonal: Option<f64>,
     /// Which of its forms.
@@ -61,11 +61,11 @@ pub struct StepConfig {
     /// Samples that D judges [at a time](super::regularisers::packing).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub pack: usize,
-    /// Weight of the [distance of mean features](super::regularisers::feature_matching) that G minimises in place of the
+    /// Weight of the [distance of mean features](mod@super::regularisers::feature_matching) that G minimises in place of the
     /// loss, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature_matching: Option<f64>,
-    /// Updates of D that [G looks ahead](super::regularisers::unrolled).
+    /// Updates of D that [G looks ahead](mod@super::regularisers::unrolled).
     #[serde(default, skip_serializing_if = "is_default")]
     pub unroll: usize,
     /// The [rule](super::regularisers::balance) that holds D back.

@@ -163,6 +163,12 @@ impl Trainer {
             .collect()
     }
 
+    /// The classes of the images that [`Trainer::reals`] gives, if the data has any.
+    pub fn labels(&self, n: usize) -> Option<Vec<u32>> {
+        let data = self.draws.pictures().loader.dataset();
+        Some(data.labels.as_ref()?.iter().take(n).copied().collect())
+    }
+
     /// `n` latent vectors that are the same all through a run.
     pub fn fixed_noise(&self, n: usize) -> Tensor {
         let random = Generator::new(self.config.seed, Stream::Samples);

@@ -74,8 +74,9 @@ impl FromStr for FigureFormat {
 /// | `training` | every panel of the others, two side by side |
 /// | `losses` | the losses of D and G with their values at equilibrium; penalties and class losses if there are any |
 /// | `outputs` | D(x) and D(G(z)); mean and root mean square of the logits if the log has them |
-/// | `gradients` | the norms of both gradients on a logarithmic axis |
+/// | `gradients` | the norms of both gradients, and updates beside weights, on logarithmic axes |
 /// | `accuracy` | the shares of real samples and of fakes that D tells right |
+/// | `samples` | how far fakes are apart, in terms of real samples |
 /// | `rate` | images a second; learning rates if they change, memory if the log has it |
 ///
 /// A figure of which the log says nothing is left out. The bytes of each depend on title, facts and records alone.
@@ -172,8 +173,9 @@ impl RunFigures {
         let figures = [
             ("losses", vec![self.losses(), self.penalties(), self.class_losses()]),
             ("outputs", vec![self.outputs(), self.logits()]),
-            ("gradients", vec![self.gradients()]),
+            ("gradients", vec![self.gradients(), self.updates()]),
             ("accuracy", vec![self.accuracy()]),
+            ("samples", vec![self.diversity()]),
             ("rate", vec![self.rate(), self.learning_rates(), self.memory()]),
         ];
         let some = figures.map(|(name, panels)| (name, panels.into_iter().flatten().collect::<Vec<_>>()));
@@ -202,7 +204,13 @@ impl RunFigures {
     }
 
     fn penalties(&self) -> Option<Panel> {
-        let fields = [("gradient penalty", "penalty"), ("R1", "r1")];
+        let fields = [
+            ("gradient penalty", "penalty"),
+            ("DRAGAN", "dragan"),
+            ("R1", "r1"),
+            ("R2", "r2"),
+            ("drift", "drift"),
+        ];
         self.panel("Penalties on D", "penalty before its weight", &fields)
     }
 
@@ -231,6 +239,19 @@ impl RunFigures {
     fn gradients(&self) -> Option<Panel> {
         let panel = self.panel("Gradients", "L2 norm", &[("D", "grad_norm_d"), ("G", "grad_norm_g")])?;
         Some(Panel { y_scale: Scale::Log, ..panel })
+    }
+
+    fn updates(&self) -> Option<Panel> {
+        let fields = [("D", "update_ratio_d"), ("G", "update_ratio_g")];
+        Some(Panel { y_scale: Scale::Log, ..self.panel("Updates", "|update| / |weight|", &fields)? })
+    }
+
+    fn diversity(&self) -> Option<Panel> {
+        let panel = self.panel("Diversity", "mean distance, fakes / reals", &[("", "diversity")])?;
+        let panel = from_zero(panel);
+        // With the line that it is to be compared with.
+        let y_range = panel.y_range.map(|(low, high)| (low, high.max(1.1)));
+        Some(Panel { reference: vec![(1.0, "as the data, 1".into())], y_range, ..panel })
     }
 
     fn accuracy(&self) -> Option<Panel> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageResult};
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageResult};
 
 use crate::atomic::write_atomic;
 use crate::data::from_unit;
@@ -66,6 +66,27 @@ pub(super) fn check(images: &[f32], shape: [usize; 4]) {
     if channels != 1 && channels != 3 {
         misuse!("save_grid", "{channels} channels in shape {shape:?}; one or three can be shown");
     }
+}
+
+/// The mean absolute difference of two grids' values, which are in [-1, 1]; lines between pictures count as equal. None if
+/// one is no PNG or they differ in size.
+///
+/// ```
+/// use ganvil::report::{GridStyle, encode_grid, grid_change};
+/// let style = GridStyle { gap: 0, ..GridStyle::default() };
+/// let grid = |v: [f32; 2]| encode_grid(&v, [2, 1, 1, 1], &style).unwrap();
+/// assert_eq!(grid_change(&grid([-1.0, 1.0]), &grid([-1.0, -1.0])), Some(1.0));
+/// ```
+pub fn grid_change(before: &[u8], now: &[u8]) -> Option<f64> {
+    let [before, now] =
+        [before, now].map(|png| image::load_from_memory_with_format(png, ImageFormat::Png).ok());
+    let (before, now) = (before?, now?);
+    if (before.width(), before.height(), before.color()) != (now.width(), now.height(), now.color()) {
+        return None;
+    }
+    let (a, b) = (before.as_bytes(), now.as_bytes());
+    let sum: u64 = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b) as u64).sum();
+    Some(sum as f64 / 127.5 / a.len().max(1) as f64)
 }
 
 /// `pixels` as the bytes of a PNG.

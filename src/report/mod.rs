@@ -25,7 +25,7 @@ pub use comparison::{ComparedRun, save_comparison};
 pub use environment::{Environment, memory_mb, peak_memory_mb, processor};
 pub use figures::{FigureFormat, LossFacts, RunFigures};
 pub(crate) use folder::run_folder;
-pub use grid::{GridStyle, encode_grid, save_grid};
+pub use grid::{GridStyle, encode_grid, grid_change, save_grid};
 pub use history::History;
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;

@@ -142,7 +142,9 @@ fn checkpoints_hold_moments_average_and_vectors() {
 #[test]
 fn a_sample_does_not_depend_on_its_batch() {
     let mut t = small("dcgan28-small");
-    (0..3).for_each(|_| drop(t.step(&mut NoProbe).unwrap()));
+    for _ in 0..3 {
+        t.step(&mut NoProbe).unwrap();
+    }
     let z = t.fixed_noise(5);
     let together = t.sample(&z, None);
     let alone = t.sample(&z.narrow(0, 2, 1), None);
@@ -194,7 +196,9 @@ fn no_loss_meets_a_sigmoid_that_it_brings_itself() {
 #[test]
 fn the_average_has_the_generators_statistics() {
     let mut t = small("dcgan28-small");
-    (0..3).for_each(|_| drop(t.step(&mut NoProbe).unwrap()));
+    for _ in 0..3 {
+        t.step(&mut NoProbe).unwrap();
+    }
     let of = |net: &dyn Module| -> Vec<(String, Vec<f64>)> {
         let all = state_dict(net).into_iter().filter(|(name, _)| name.contains("running"));
         all.map(|(name, t)| (name, t.to_f64_vec())).collect()

@@ -92,7 +92,9 @@ fn covering() -> Vec<Case> {
     for wanted in (1..=6).rev() {
         for case in &all {
             if pairs(case).filter(|p| open.contains(p)).count() >= wanted {
-                pairs(case).for_each(|p| drop(open.remove(&p)));
+                for p in pairs(case) {
+                    open.remove(&p);
+                }
                 chosen.push(*case);
             }
         }

@@ -142,7 +142,7 @@ fn the_orthogonal_gradient_is_the_papers() {
             assert_relative_eq!(*got, want, max_relative = 1e-10, epsilon = 1e-12);
         }
         let f = |w: &[Tensor]| orthogonal(&linear(&w[0]), form).unwrap();
-        gradcheck(f, &[w.clone()], &CheckOptions::default()).unwrap();
+        gradcheck(f, std::slice::from_ref(&w), &CheckOptions::default()).unwrap();
     }
 }
 

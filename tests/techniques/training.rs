@@ -329,7 +329,9 @@ fn overlap(t: &Trainer) -> f64 {
 fn orthogonal_regularisation_parts_filters() {
     let of = |weight: &str| {
         let mut t = trainer(&[&format!("step.orthogonal={weight}"), "optimizer_g.lr=2e-3"]);
-        (0..60).for_each(|_| drop(t.step(&mut NoProbe).unwrap()));
+        for _ in 0..60 {
+            t.step(&mut NoProbe).unwrap();
+        }
         overlap(&t)
     };
     let (with, without) = (of("1e-1"), of("0"));

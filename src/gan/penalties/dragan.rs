@@ -4,7 +4,7 @@
 //!
 //! std(X) is the standard deviation of all values of the batch. Unlike WGAN-GP it looks at no fakes, so it is the same
 //! whatever G does: the paper's point is that D be smooth where the data are. It goes with the non-saturating loss.
-//! Pitfalls: as for [WGAN-GP's](super::gradient_penalty), no batch statistics in D; noise that reaches far into empty
+//! Pitfalls: as for [WGAN-GP's](mod@super::gradient_penalty), no batch statistics in D; noise that reaches far into empty
 //! space makes D learn about nothing (0.5 is for data in \[-1, 1\]).
 //!
 //! ```

@@ -19,22 +19,22 @@ use serde::{Deserialize, Serialize};
 /// The penalties of an update of D, each without its weight; those that were not computed are None.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Penalties {
-    /// [`gradient_penalty`]
+    /// [`gradient_penalty()`]
     #[serde(rename = "penalty", skip_serializing_if = "Option::is_none")]
     pub gradient: Option<f64>,
     /// Mean norm of the slope where the gradient penalty, or DRAGAN's, looks: both want 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slope: Option<f64>,
-    /// [`dragan`]
+    /// [`dragan()`]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dragan: Option<f64>,
-    /// [`r1`]
+    /// [`r1()`]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r1: Option<f64>,
-    /// [`r2`]
+    /// [`r2()`]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r2: Option<f64>,
-    /// [`drift`]
+    /// [`drift()`]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! The R2 penalty (Mescheder et al., 2018, arXiv:1801.04406, equation 10): [R1](super::r1) where the fakes are.
+//! The R2 penalty (Mescheder et al., 2018, arXiv:1801.04406, equation 10): [R1](mod@super::r1) where the fakes are.
 //!
 //! P = 1/2 E ||grad_x a(x)||_2^2  at fakes x = G(z); its weight is the paper's gamma.
 //!

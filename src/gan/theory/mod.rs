@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`optimal-discriminator`](optimal_discriminator) | trained D against D* = p / (p + q) |
 //! | [`value-and-jsd`](value_and_jsd) | V(D, G) against -log 4 + 2 JSD while G moves onto the data |
-//! | [`saturation`](saturation) | what each loss of G still says when D rejects a fake |
+//! | [`saturation`] | what each loss of G still says when D rejects a fake |
 //! | [`disjoint-supports`](disjoint_supports) | JSD that does not change with the distance, W1 that does |
 //! | [`bilinear-game`](bilinear_game) | gradient play that spirals out, orbits or spirals in |
 //! | [`update-balance`](update_balance) | G's gradient under a D trained for 0 to 625 steps |

@@ -1,7 +1,7 @@
 //! Each score by itself can be fooled.
 //!
 //! Generators built for the purpose on the grid of 25 Gaussians, where the truth is known, under the usual scores
-//! ([`mode_coverage`](crate::metrics::mode_coverage)): modes captured, share of good samples (within 3 sigma), reverse
+//! ([`crate::metrics::mode_coverage`]): modes captured, share of good samples (within 3 sigma), reverse
 //! KL of the modes' shares, and the width of the modes.
 //!
 //! | generator | what is wrong |

@@ -163,6 +163,6 @@ mod tests {
         let mut table = Table::new(&["what", "D(x), mean"]);
         table.push(["a \"b\", c".into(), 1.0.into()]);
         assert_eq!(table.csv(), "what,\"D(x), mean\"\n\"a \"\"b\"\", c\",1\n");
-        assert_eq!(table.text(), "what      D(x), mean\na \"b\", c          1\n");
+        assert_eq!(table.text(), "what     D(x), mean\na \"b\", c          1\n");
     }
 }

@@ -1,0 +1,579 @@
+//! Alarms: what a run's log says when a game goes wrong, in words.
+//!
+//! Alarms are a function of the settings and of the log's records up to now, nothing else: a resumed run raises those that
+//! it would have raised uninterrupted. Each is raised when it begins, and again only after it has been absent from three
+//! records in a row.
+
+use super::config::TrainConfig;
+use super::losses::Output;
+use crate::error::Result;
+use crate::report::{RunLog, read_log};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+/// What went wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmKind {
+    /// D is always right and G's gradient is gone.
+    VanishingGradient,
+    /// G's samples resemble each other.
+    Collapse,
+    /// G does not change any more.
+    DeadGenerator,
+    /// D calls everything real, or everything fake.
+    OneSided,
+    /// The rule that holds D back never lets it go.
+    DSkipped,
+    /// A loss, gradient or weight is not a number; the run has ended.
+    NonFinite,
+}
+
+impl AlarmKind {
+    /// The name in `alarms.jsonl`.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlarmKind::VanishingGradient => "vanishing-gradient",
+            AlarmKind::Collapse => "collapse",
+            AlarmKind::DeadGenerator => "dead-generator",
+            AlarmKind::OneSided => "one-sided",
+            AlarmKind::DSkipped => "d-skipped",
+            AlarmKind::NonFinite => "non-finite",
+        }
+    }
+
+    /// What it means for the game.
+    fn meaning(self) -> &'static str {
+        match self {
+            AlarmKind::VanishingGradient => {
+                "D tells every sample right and is so sure of it that its output hardly changes when G does: G is told \
+                 nothing about where to go"
+            }
+            AlarmKind::Collapse => {
+                "G draws much the same whatever the noise: it has found what D takes for real at the moment, and nothing \
+                 in the loss asks for variety"
+            }
+            AlarmKind::DeadGenerator => {
+                "training goes on, but G does not: the same noise gives the same samples as before"
+            }
+            AlarmKind::OneSided => {
+                "D gives one answer to all, so that its gradient is about the level of its output and not about what \
+                 real samples have and fakes have not"
+            }
+            AlarmKind::DSkipped => {
+                "D is hardly trained any more, so G follows a D that knows only fakes of long ago"
+            }
+            AlarmKind::NonFinite => {
+                "one update too large is enough: every number that depends on it is lost as well"
+            }
+        }
+    }
+
+    /// Records in a row that must show it: what is noisy, or usual at the start, is not believed at once.
+    fn patience(self) -> u32 {
+        match self {
+            AlarmKind::VanishingGradient | AlarmKind::DSkipped | AlarmKind::NonFinite => 1,
+            AlarmKind::DeadGenerator => 2,
+            AlarmKind::Collapse | AlarmKind::OneSided => 3,
+        }
+    }
+}
+
+/// An alarm: a line of `alarms.jsonl`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Steps done when it was raised.
+    pub step: u64,
+    /// Which.
+    pub alarm: AlarmKind,
+    /// The numbers that show it.
+    pub evidence: String,
+    /// What it means for the game.
+    pub meaning: String,
+    /// Flags of `ganvil train` that these settings go with, each with a reason.
+    pub remedies: Vec<String>,
+}
+
+/// D is right if more than this share of a side is told right.
+const RIGHT: f64 = 0.99;
+/// G's gradient has vanished at this part of its first norm.
+const VANISHED: f64 = 1e-3;
+/// Or below this: where D has won before the first record there is no start to compare with.
+const GONE: f64 = 1e-4;
+/// Fakes are alike below this part of the distance of real samples.
+const ALIKE: f64 = 0.5;
+/// Variety is not judged before this step: an untrained G draws grey, or noise, for any z, and on the way to samples it
+/// first finds what all data have in common.
+const LEARNT: u64 = 1000;
+/// No weight of 32 bits changes with an update that is this small beside it.
+const STILL: f64 = 1e-8;
+/// A sample grid has not changed: fewer than one value in eighty, by one grey level.
+const SAME: f64 = 1e-4;
+/// Answers are not judged before.
+const FIRST_ANSWERS: u64 = 200;
+/// D is hardly trained if more than this share of its updates was skipped, over at least so many steps.
+const SKIPPED: (f64, u64) = (0.95, 100);
+/// Records without it, after which an alarm may be raised again.
+const CLEAR: u32 = 3;
+
+/// How an alarm stands.
+#[derive(Clone, Copy, Default)]
+struct Watch {
+    /// Records in a row that showed it.
+    seen: u32,
+    /// Records in a row that did not.
+    absent: u32,
+    /// Whether it was raised and has not cleared.
+    raised: bool,
+}
+
+/// The alarms of a run, record by record.
+///
+/// ```
+/// use ganvil::gan::{AlarmKind, Alarms, TrainConfig};
+/// use serde_json::json;
+/// let mut alarms = Alarms::new(&TrainConfig::default());
+/// let record = |step: u64, norm: f64| {
+///     json!({"step": step, "acc_real": 1.0, "acc_fake": 1.0, "grad_norm_g": norm, "diversity": 0.9})
+/// };
+/// assert!(alarms.look(&record(1, 2.0)).is_empty());
+/// let raised = alarms.look(&record(100, 0.001));
+/// assert_eq!((raised.len(), raised[0].alarm, raised[0].step), (1, AlarmKind::VanishingGradient, 100));
+/// assert!(raised[0].evidence.contains("G's gradient norm 0.001"));
+/// assert!(alarms.look(&record(200, 0.001)).is_empty()); // it goes on
+/// ```
+pub struct Alarms {
+    config: TrainConfig,
+    watches: BTreeMap<AlarmKind, Watch>,
+    /// G's first gradient norm.
+    first_norm: Option<f64>,
+    /// The most diverse that fakes have been.
+    most_diverse: f64,
+    /// By how much the last grid had changed.
+    grid_change: Option<f64>,
+    /// Steps and skipped updates of the last records.
+    skipped: VecDeque<(u64, f64)>,
+}
+
+impl Alarms {
+    /// For a run with these settings, before its first record.
+    pub fn new(config: &TrainConfig) -> Alarms {
+        Alarms {
+            config: config.clone(),
+            watches: BTreeMap::new(),
+            first_norm: None,
+            most_diverse: 0.0,
+            grid_change: None,
+            skipped: VecDeque::new(),
+        }
+    }
+
+    /// Takes notice of the next record of the log, and gives what begins with it.
+    pub fn look(&mut self, record: &Value) -> Vec<Alarm> {
+        let Some(step) = record["step"].as_u64() else { return Vec::new() };
+        let shown = [
+            (AlarmKind::VanishingGradient, self.vanishing(record)),
+            (AlarmKind::Collapse, self.collapse(step, record)),
+            (AlarmKind::DeadGenerator, self.dead(record)),
+            (AlarmKind::OneSided, self.one_sided(step, record)),
+            (AlarmKind::DSkipped, self.d_skipped(step, record)),
+        ];
+        let mut begun = Vec::new();
+        for (kind, evidence) in shown {
+            let watch = self.watches.entry(kind).or_default();
+            let Some(evidence) = evidence else {
+                (watch.seen, watch.absent) = (0, watch.absent + 1);
+                watch.raised &= watch.absent < CLEAR;
+                continue;
+            };
+            (watch.seen, watch.absent) = (watch.seen + 1, 0);
+            if watch.seen >= kind.patience() && !watch.raised {
+                watch.raised = true;
+                begun.push(self.alarm(step, kind, evidence));
+            }
+        }
+        begun
+    }
+
+    /// The alarm of a run that ends because of a value that is not finite.
+    pub fn not_finite(&self, step: u64, what: &str, tensor: &str) -> Alarm {
+        let evidence = format!("{what}; the first tensor on the way that is not finite: {tensor}");
+        self.alarm(step, AlarmKind::NonFinite, evidence)
+    }
+
+    fn alarm(&self, step: u64, alarm: AlarmKind, evidence: String) -> Alarm {
+        let remedies = remedies(alarm, &self.config);
+        Alarm { step, alarm, evidence, meaning: alarm.meaning().into(), remedies }
+    }
+
+    fn vanishing(&mut self, r: &Value) -> Option<String> {
+        let norm = number(r, "grad_norm_g")?;
+        let first = *self.first_norm.get_or_insert(norm);
+        let (real, fake) = (number(r, "acc_real")?, number(r, "acc_fake")?);
+        (real > RIGHT && fake > RIGHT && norm < GONE.max(VANISHED * first)).then(|| {
+            format!(
+                "D tells {:.1} % of the real samples and {:.1} % of the fakes right; G's gradient norm {} was {} at the \
+                 first record",
+                100.0 * real,
+                100.0 * fake,
+                short(norm),
+                short(first)
+            )
+        })
+    }
+
+    fn collapse(&mut self, step: u64, r: &Value) -> Option<String> {
+        let diversity = number(r, "diversity")?;
+        self.most_diverse = self.most_diverse.max(diversity);
+        (diversity < ALIKE && step >= LEARNT).then(|| {
+            format!(
+                "two fakes are on average {:.1} % as far apart as two real samples; the most so far was {:.1} %",
+                100.0 * diversity,
+                100.0 * self.most_diverse
+            )
+        })
+    }
+
+    fn dead(&mut self, r: &Value) -> Option<String> {
+        // A grid stands until the next one, whatever records there are between.
+        self.grid_change = number(r, "grid_change").or(self.grid_change);
+        still(number(r, "update_ratio_g"), self.grid_change)
+    }
+
+    fn one_sided(&self, step: u64, r: &Value) -> Option<String> {
+        // Where only differences mean something, scores have no side.
+        let sided = self.config.step.loss.get().output() != Output::Difference;
+        let (real, fake) = (number(r, "acc_real")?, number(r, "acc_fake")?);
+        let one = (real > RIGHT && fake < 1.0 - RIGHT) || (fake > RIGHT && real < 1.0 - RIGHT);
+        (sided && one && step >= FIRST_ANSWERS).then(|| {
+            let answer = if real > fake { "real" } else { "fake" };
+            format!(
+                "D calls nearly everything {answer}: it tells {:.1} % of the real samples and {:.1} % of the fakes right",
+                100.0 * real,
+                100.0 * fake
+            )
+        })
+    }
+
+    fn d_skipped(&mut self, step: u64, r: &Value) -> Option<String> {
+        let now = number(r, "d_skipped")?;
+        self.skipped.push_back((step, now));
+        // The last record that is old enough.
+        while self.skipped.get(1).is_some_and(|&(s, _)| s + SKIPPED.1 <= step) {
+            self.skipped.pop_front();
+        }
+        let &(since, before) = self.skipped.front()?;
+        let updates = (step - since) as f64 * self.config.step.n_d as f64;
+        let share = (now - before) / updates;
+        (step - since >= SKIPPED.1 && share > SKIPPED.0).then(|| {
+            format!(
+                "{:.0} of D's {updates:.0} updates since step {since} were skipped, {:.1} %",
+                now - before,
+                100.0 * share
+            )
+        })
+    }
+}
+
+/// What shows that G stands still: its weights, or its samples.
+fn still(update_ratio: Option<f64>, grid_change: Option<f64>) -> Option<String> {
+    let (moved, grid) = (update_ratio.filter(|m| *m < STILL), grid_change.filter(|c| *c < SAME));
+    match (moved, grid) {
+        (None, None) => None,
+        (Some(m), None) => Some(format!(
+            "G's last update moved its weights by {} of their norm; below {STILL:e} nothing changes",
+            short(m)
+        )),
+        (m, Some(c)) => {
+            let moved = m.map_or(String::new(), |m| {
+                format!(", and G's last update moved its weights by {}", short(m))
+            });
+            Some(format!(
+                "the sample grid's values changed by {} on average since the one before{moved}",
+                short(c)
+            ))
+        }
+    }
+}
+
+fn number(record: &Value, field: &str) -> Option<f64> {
+    record[field].as_f64()
+}
+
+/// Three digits.
+fn short(v: f64) -> String {
+    if v == 0.0 || (1e-3..1e4).contains(&v.abs()) {
+        let digits = if v == 0.0 { 0 } else { (2 - v.abs().log10().floor() as i32).max(0) as usize };
+        let text = format!("{v:.digits$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+    } else {
+        format!("{v:.2e}")
+    }
+}
+
+/// What may help, of which only that is kept which changes these settings and goes with them.
+fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
+    let (lr_d, lr_g) = (config.optimizer_d.lr(), config.optimizer_g.lr());
+    let rate = |lr: f64| if lr > 0.0 { lr } else { 2e-4 };
+    // What is out of all bounds is not scaled but replaced.
+    let times = |lr: f64, by: f64| {
+        let lr = if lr > 0.01 { 2e-4 } else { rate(lr) * by };
+        format!("{lr:.1e}").replace(".0e", "e")
+    };
+    let of_d =
+        |by: f64| (format!("--lr-d {}", times(lr_d, by)), format!("optimizer_d.lr={}", times(lr_d, by)));
+    let of_g =
+        |by: f64| (format!("--lr-g {}", times(lr_g, by)), format!("optimizer_g.lr={}", times(lr_g, by)));
+    // Several settings belong together where there is a space between them.
+    let set = |s: &str| {
+        let flags: Vec<String> = s.split(' ').map(|s| format!("--set {s}")).collect();
+        (flags.join(" "), s.to_owned())
+    };
+    let flag = |flag: &str, s: &str| (flag.to_owned(), s.to_owned());
+    let non_saturating = || flag("--loss non-saturating", "step.loss=non-saturating");
+    let noise = || flag("--instance-noise 0.1", "step.instance_noise.std=0.1 step.instance_noise.kimg=300");
+    let likeness = || flag("--minibatch-discrimination 16", "networks.minibatch_discrimination=16");
+    let candidates: Vec<((String, String), &str)> = match kind {
+        AlarmKind::VanishingGradient => vec![
+            (non_saturating(), "its gradient for G does not fade where D is sure"),
+            (flag("--n-d 1", "step.n_d=1"), "a D that learns no faster than G"),
+            (of_d(0.25), "a slower D"),
+            (noise(), "noise on what D sees, so that it cannot be sure"),
+            (flag("--real-label 0.9", "step.real_label=0.9"), "a D that is never quite certain"),
+            (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
+        ],
+        AlarmKind::Collapse => vec![
+            (
+                flag("--pack 2", "step.pack=2"),
+                "D judges samples in pairs, and look-alikes give themselves away",
+            ),
+            (likeness(), "D is shown how alike the samples of a batch are"),
+            (flag("--unroll 5", "step.unroll=5"), "G plays against the D that will have answered"),
+            (of_g(0.25), "a G that does not jump to where D is weak"),
+            (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
+        ],
+        AlarmKind::DeadGenerator => vec![
+            (of_g(if lr_g > 0.0 { 4.0 } else { 1.0 }), "updates that are large enough to change weights"),
+            (non_saturating(), "a loss whose gradient does not fade where D is sure"),
+            (set("schedule_g.type=constant"), "a learning rate that does not end"),
+        ],
+        AlarmKind::OneSided => vec![
+            (of_d(0.25), "a D whose level does not swing"),
+            (of_g(0.25), "a G that D can follow"),
+            (flag("--real-label 1", "step.real_label=1.0"), "a target that D can reach for what is real"),
+            (
+                flag("--norm-d layer", "networks.norm_d=layer"),
+                "real and fake batches are not normalised apart",
+            ),
+        ],
+        AlarmKind::DSkipped => vec![
+            (flag("--balance fixed", "step.balance=fixed"), "a D that is always trained"),
+            (flag("--balance loss-ratio", "step.balance=loss-ratio"), "a D that is slowed down, not stopped"),
+            (of_d(0.25), "a D that does not get so far ahead"),
+            (set("step.balance_above=0.95"), "a rule that steps in later"),
+        ],
+        AlarmKind::NonFinite => vec![
+            (of_d(0.25), "smaller updates of D"),
+            (of_g(0.25), "smaller updates of G"),
+            (set("step.clip_d.by=norm step.clip_d.max=1"), "a bound on D's gradient"),
+            (set("step.clip_g.by=norm step.clip_g.max=1"), "a bound on G's gradient"),
+            (flag("--seed 1", "seed=1"), "where it was bad luck"),
+        ],
+    };
+    let helps = |sets: &str| {
+        let mut other = config.clone();
+        let all: Vec<&str> = sets.split(' ').collect();
+        other.set_all(&all).is_ok() && other != *config && other.check().is_ok()
+    };
+    let kept = candidates.into_iter().filter(|((_, sets), _)| helps(sets));
+    kept.map(|((flags, _), why)| format!("{flags}: {why}")).collect()
+}
+
+/// The file of a run's alarms: there from the first one on.
+pub(super) struct AlarmLog {
+    alarms: Alarms,
+    path: PathBuf,
+    file: Option<RunLog>,
+}
+
+impl AlarmLog {
+    /// Goes on behind step `done`, of which `records` are the log.
+    ///
+    /// # Errors
+    /// If there is a file that cannot be read or written.
+    pub fn resume(path: PathBuf, config: &TrainConfig, done: u64, records: &[Value]) -> Result<AlarmLog> {
+        let mut alarms = Alarms::new(config);
+        records.iter().for_each(|r| drop(alarms.look(r)));
+        let mut file = None;
+        if path.exists() {
+            let before = |alarm: &Value| alarm["step"].as_u64().is_some_and(|step| step <= done);
+            file = Some(RunLog::resume(&path, before)?);
+            if read_log(&path)?.is_empty() {
+                file = None;
+                crate::atomic::remove(&path)?;
+            }
+        }
+        Ok(AlarmLog { alarms, path, file })
+    }
+
+    /// What begins with a record of the log; it is in the file when this returns.
+    pub fn look(&mut self, record: &Value) -> Result<Vec<Alarm>> {
+        let begun = self.alarms.look(record);
+        begun.iter().try_for_each(|alarm| self.write(alarm))?;
+        Ok(begun)
+    }
+
+    /// [`Alarms::not_finite`], written.
+    pub fn not_finite(&mut self, step: u64, what: &str, tensor: &str) -> Result<Alarm> {
+        let alarm = self.alarms.not_finite(step, what, tensor);
+        self.write(&alarm)?;
+        Ok(alarm)
+    }
+
+    fn write(&mut self, alarm: &Alarm) -> Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(RunLog::append(&self.path)?),
+        };
+        file.write(alarm)
+    }
+
+    /// All alarms are on the disk when this returns.
+    pub fn sync(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), RunLog::sync)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gan::{Balance, Loss, zoo};
+    use serde_json::json;
+
+    fn raised(alarms: &mut Alarms, records: &[Value]) -> Vec<(u64, AlarmKind)> {
+        records.iter().flat_map(|r| alarms.look(r)).map(|a| (a.step, a.alarm)).collect()
+    }
+
+    #[test]
+    fn a_gradient_that_was_gone_from_the_start_is_gone() {
+        let record = |step: u64, norm: f64, acc: f64| json!({"step": step, "acc_real": acc, "acc_fake": 1.0, "grad_norm_g": norm});
+        for (first, then, acc, gone) in [
+            (2.0, 0.0019, 1.0, true),
+            (2.0, 0.0021, 1.0, false),
+            (2.0, 0.0019, 0.98, false),
+            (0.0025, 9e-5, 1.0, true),
+            (0.0025, 2e-4, 1.0, false),
+        ] {
+            let got = raised(
+                &mut Alarms::new(&TrainConfig::default()),
+                &[record(1, first, 0.5), record(100, then, acc)],
+            );
+            let want = if gone { vec![(100, AlarmKind::VanishingGradient)] } else { vec![] };
+            assert_eq!(got, want, "{first} {then} {acc}");
+        }
+    }
+
+    #[test]
+    fn a_grid_that_stays_the_same_is_believed_at_the_next_record() {
+        let of = |changes: &[f64]| {
+            // A grid every third record.
+            let record = |i: usize| {
+                let change = i.is_multiple_of(3).then(|| changes[i / 3]);
+                json!({"step": 100 * i, "update_ratio_g": 0.01, "grid_change": change})
+            };
+            let records: Vec<Value> = (0..3 * changes.len()).map(record).collect();
+            raised(&mut Alarms::new(&TrainConfig::default()), &records)
+        };
+        assert_eq!(of(&[0.1, 0.0, 0.0, 0.1, 2e-4]), [(400, AlarmKind::DeadGenerator)]);
+        assert_eq!(of(&[0.0, 0.1, 0.0]), [(100, AlarmKind::DeadGenerator), (700, AlarmKind::DeadGenerator)]);
+    }
+
+    #[test]
+    fn a_collapse_takes_patience() {
+        let at = |steps: std::ops::Range<u64>, diversity: f64| {
+            steps.map(move |s| json!({"step": s * 10, "diversity": diversity})).collect::<Vec<_>>()
+        };
+        let config = TrainConfig::default();
+        // A G that has not learnt anything yet is given time.
+        let early = at(0..100, 0.1);
+        assert_eq!(raised(&mut Alarms::new(&config), &early), []);
+        let never = [early, at(100..110, 0.1)].concat();
+        assert_eq!(raised(&mut Alarms::new(&config), &never), [(1020, AlarmKind::Collapse)]);
+        let at = |steps: std::ops::Range<u64>, diversity| at(steps.start + 100..steps.end + 100, diversity);
+        // A dip of two records is none; a clear collapse is raised once, and again when it had cleared.
+        let parts = [at(0..5, 0.9), at(5..7, 0.4), at(7..9, 0.9), at(9..20, 0.4), at(20..22, 0.8)];
+        let parts = [&parts[..], &[at(22..30, 0.4), at(30..33, 0.8), at(33..40, 0.4)]].concat().concat();
+        assert_eq!(
+            raised(&mut Alarms::new(&config), &parts),
+            [(1110, AlarmKind::Collapse), (1350, AlarmKind::Collapse)]
+        );
+    }
+
+    #[test]
+    fn updates_that_are_skipped_are_counted_over_a_hundred_steps() {
+        let mut config = TrainConfig::default();
+        (config.step.balance, config.step.n_d) = (Balance::Accuracy, 2);
+        let of = |share: f64, every: u64| {
+            (1..=40).map(
+                move |i| json!({"step": i * every, "d_skipped": (share * 2.0 * (i * every) as f64) as u64}),
+            )
+        };
+        for (share, every, want) in [(0.9, 10, None), (1.0, 10, Some(110)), (1.0, 100, Some(200))] {
+            let records: Vec<Value> = of(share, every).collect();
+            let got = raised(&mut Alarms::new(&config), &records);
+            assert_eq!(got.first().map(|a| a.0), want, "{share} {every}");
+        }
+    }
+
+    #[test]
+    fn scores_have_no_side_but_the_hinge_has() {
+        let records: Vec<Value> =
+            (0..10).map(|i| json!({"step": i * 100, "acc_real": 1.0, "acc_fake": 0.0})).collect();
+        for loss in Loss::ALL {
+            let mut config = TrainConfig::default();
+            config.step.loss = loss;
+            let got = raised(&mut Alarms::new(&config), &records);
+            let scores =
+                [Loss::Wasserstein, Loss::RelativisticPairing, Loss::RelativisticAverage].contains(&loss);
+            let want: &[_] = if scores { &[] } else { &[(400, AlarmKind::OneSided)] };
+            assert_eq!(got, want, "{loss:?}");
+        }
+    }
+
+    /// What is advised can be followed and is another game; something always can.
+    #[test]
+    fn remedies_go_with_the_settings() {
+        use AlarmKind::*;
+        for recipe in &zoo::RECIPES {
+            let config = (recipe.config)();
+            for kind in [VanishingGradient, Collapse, DeadGenerator, OneSided, DSkipped, NonFinite] {
+                assert!(!remedies(kind, &config).is_empty(), "{kind:?} {}", recipe.name);
+            }
+        }
+        let has = |config: &TrainConfig, flag: &str| {
+            remedies(VanishingGradient, config).iter().any(|r| r.starts_with(flag))
+        };
+        let mlp = TrainConfig::default();
+        let other =
+            TrainConfig { step: crate::gan::StepConfig { loss: Loss::Minimax, ..mlp.step }, ..mlp.clone() };
+        assert!(has(&other, "--loss non-saturating: ") && !has(&mlp, "--loss"), "it has that loss");
+        let dcgan = (zoo::recipe("dcgan28-small").unwrap().config)();
+        assert!(has(&mlp, "--r1 1: ") && !has(&dcgan, "--r1"), "batch statistics in D");
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let cases = [
+            (0.0, "0"),
+            (0.00123, "0.00123"),
+            (1.2e-9, "1.20e-9"),
+            (2.0, "2"),
+            (0.5, "0.5"),
+            (123.4, "123"),
+            (1000.0, "1000"),
+        ];
+        cases.into_iter().for_each(|(v, text)| assert_eq!(short(v), text));
+    }
+}

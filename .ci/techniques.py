@@ -49,19 +49,10 @@ DIGITS = [
     ("baseline", ""),
     ("no moving average", "--ema 0"),
     ("DiffAugment", "--augment translation,cutout"),
-    ("label smoothing", "--real-label 0.9"),
-    ("label flips", "--flip-labels 0.05"),
-    ("instance noise", "--instance-noise 0.1:100"),
     ("minibatch deviation", "--minibatch-stddev 4"),
     ("minibatch discrimination", "--minibatch-discrimination 16"),
-    ("packing", "--pack 2"),
-    ("spectral norm, no batch norm", "--spectral-norm d --norm-d off"),
-    ("layer norm in D", "--norm-d layer"),
     ("R1, layer norm in D", "--norm-d layer --r1 1"),
     ("orthogonal", "--orthogonal 1e-4"),
-    ("feature matching", "--feature-matching 1"),
-    ("two rates (D 4e-4 : G 1e-4)", "--lr-d 4e-4 --lr-g 1e-4"),
-    ("D's rate by loss ratio", "--balance loss-ratio"),
 ]
 
 

@@ -51,8 +51,6 @@ DIGITS = [
     ("DiffAugment", "--augment translation,cutout"),
     ("minibatch deviation", "--minibatch-stddev 4"),
     ("minibatch discrimination", "--minibatch-discrimination 16"),
-    ("R1, layer norm in D", "--norm-d layer --r1 1"),
-    ("orthogonal", "--orthogonal 1e-4"),
 ]
 
 

@@ -30,7 +30,8 @@ impl GradientPenalty {
     /// use ganvil::{Tensor, gan::gradient_penalty};
     /// let (x, eps) = (Tensor::from([[1.0f64]]), Tensor::from([[0.5f64]]));
     /// let of = |slope: f64| gradient_penalty(&|x| x.mul_scalar(slope), &x, &x, &eps);
-    /// assert_eq!((of(0.5).penalty.item(), of(0.5).one_sided().item()), (0.25, 0.0));
+    /// assert!((of(0.5).penalty.item() - 0.25).abs() < 1e-9);
+    /// assert_eq!(of(0.5).one_sided().item(), 0.0);
     /// assert!((of(3.0).one_sided().item() - 4.0).abs() < 1e-9);
     /// ```
     pub fn one_sided(&self) -> Tensor {

@@ -1,7 +1,7 @@
 //! Basic blocks, and where the lanes that part at a branch meet again.
 
 use super::{Act, Low};
-use crate::ir::NOWHERE;
+use crate::ir::{Class, NOWHERE};
 
 /// A basic block over the lowered instructions: `start..end`, of which the last may be the terminator.
 pub struct Node {
@@ -68,40 +68,74 @@ pub fn build(insts: &[Low], labels: &[Option<u32>]) -> Flow {
 }
 
 /// Immediate post-dominators. Ways that only lead out of the kernel do not count where there is another:
-/// lanes that leave need not be waited for, so those that stay can meet before the kernel's end.
+/// lanes that leave need not be waited for, so those that stay can meet before the kernel's end. Such a way is
+/// a bare `ret`, and, seen from the result of a first pass, a straight stretch to the end at which no branch's
+/// lanes meet (an early return with something to do before it).
 fn joins(flow: &mut Flow, insts: &[Low]) {
     let n = flow.nodes.len();
-    let leaves: Vec<bool> = flow
-        .nodes
-        .iter()
-        .map(|b| {
-            b.next.is_empty() && b.start == b.end && b.term.is_none_or(|t| insts[t as usize].guard.is_none())
-        })
-        .collect();
-    let exit = n;
-    let mut next: Vec<Vec<usize>> = vec![];
-    for b in &flow.nodes {
-        let all: Vec<usize> = b.next.iter().map(|&s| s as usize).collect();
-        let staying: Vec<usize> = all.iter().copied().filter(|&s| !leaves[s]).collect();
-        next.push(match (all.is_empty(), staying.is_empty()) {
-            (true, _) => vec![exit],
-            (_, true) => all,
-            _ => staying,
-        });
-    }
-    let mut before = vec![vec![]; n + 1];
-    for (b, list) in next.iter().enumerate() {
-        for &s in list {
-            before[s].push(b);
+    let ends = |b: &Node| b.next.is_empty() && b.term.is_none_or(|t| insts[t as usize].guard.is_none());
+    let mut leaves: Vec<bool> = flow.nodes.iter().map(|b| ends(b) && b.start == b.end).collect();
+    let first = dominators(flow, &leaves);
+    let mut meets = vec![false; n + 1];
+    for (b, node) in flow.nodes.iter().enumerate() {
+        if node.next.len() > 1 && first[b] <= n {
+            meets[first[b]] = true;
         }
     }
-    // Order of the reversed graph from the exit.
-    let order = postorder(exit, &before);
-    let mut rank = vec![usize::MAX; n + 1];
+    // Backwards, since a stretch mostly runs forward; one that does not is merely not seen as one.
+    for b in (0..n).rev() {
+        let node = &flow.nodes[b];
+        let together = insts[node.start as usize..node.end as usize]
+            .iter()
+            .any(|i| matches!(i.class, Some(Class::Warp | Class::Barrier)));
+        let straight = node.next.len() == 1 && leaves[node.next[0] as usize];
+        let barrier = node.term.is_some_and(|t| matches!(insts[t as usize].act, Act::Bar(_)));
+        leaves[b] |= (ends(node) || straight) && !together && !barrier && !meets[b] && b != 0;
+    }
+    let idom = dominators(flow, &leaves);
+    for (node, join) in flow.nodes.iter_mut().zip(idom) {
+        node.join = if join >= n { NOWHERE } else { join as u32 };
+    }
+}
+
+/// Immediate post-dominators, where ways into blocks that leave do not count. The block past the last one
+/// stands for the kernel's end.
+fn dominators(flow: &Flow, leaves: &[bool]) -> Vec<usize> {
+    let exit = flow.nodes.len();
+    let all: Vec<Vec<usize>> = flow
+        .nodes
+        .iter()
+        .map(|b| if b.next.is_empty() { vec![exit] } else { b.next.iter().map(|&s| s as usize).collect() })
+        .collect();
+    let mut next: Vec<Vec<usize>> = all
+        .iter()
+        .map(|list| {
+            let staying: Vec<usize> = list.iter().copied().filter(|&s| s == exit || !leaves[s]).collect();
+            if staying.is_empty() { list.clone() } else { staying }
+        })
+        .collect();
+    // A loop that only such ways lead out of keeps them.
+    let order = loop {
+        let mut before = vec![vec![]; exit + 1];
+        for (b, list) in next.iter().enumerate() {
+            for &s in list {
+                before[s].push(b);
+            }
+        }
+        let order = postorder(exit, &before);
+        let mut reached = vec![false; exit + 1];
+        order.iter().for_each(|&b| reached[b] = true);
+        let stuck: Vec<usize> = (0..exit).filter(|&b| !reached[b] && next[b].len() < all[b].len()).collect();
+        if stuck.is_empty() {
+            break order;
+        }
+        stuck.into_iter().for_each(|b| next[b].clone_from(&all[b]));
+    };
+    let mut rank = vec![usize::MAX; exit + 1];
     for (r, &b) in order.iter().enumerate() {
         rank[b] = r;
     }
-    let mut idom = vec![usize::MAX; n + 1];
+    let mut idom = vec![usize::MAX; exit + 1];
     idom[exit] = exit;
     let mut changed = true;
     while changed {
@@ -120,10 +154,8 @@ fn joins(flow: &mut Flow, insts: &[Low]) {
             }
         }
     }
-    for (b, node) in flow.nodes.iter_mut().enumerate() {
-        let join = idom[b];
-        node.join = if join >= exit { NOWHERE } else { join as u32 };
-    }
+    idom.truncate(exit);
+    idom
 }
 
 fn meet(mut a: usize, mut b: usize, idom: &[usize], rank: &[usize]) -> usize {

@@ -4,6 +4,7 @@
 use crate::exec::lanes::LANES;
 use crate::exec::resolve::Kind;
 use crate::exec::{Cx, LAUNCH_FAILED, Shape};
+use crate::ir::Inst;
 
 /// Who touched a place last, and when: the number of the stretch between two barriers, and the warp.
 type Tag = u32;
@@ -21,13 +22,24 @@ pub struct SharedShadow {
     written: Vec<bool>,
     writer: Vec<Tag>,
     reader: Vec<Tag>,
+    /// The instructions that wrote and read last, for reports.
+    writer_at: Vec<u32>,
+    reader_at: Vec<u32>,
     epoch: u32,
 }
 
 impl SharedShadow {
     pub fn new(bytes: u32, grain: u32) -> Self {
         let n = bytes.div_ceil(grain) as usize + 16;
-        SharedShadow { grain, written: vec![false; n], writer: vec![0; n], reader: vec![0; n], epoch: 0 }
+        SharedShadow {
+            grain,
+            written: vec![false; n],
+            writer: vec![0; n],
+            reader: vec![0; n],
+            writer_at: vec![0; n],
+            reader_at: vec![0; n],
+            epoch: 0,
+        }
     }
 
     /// Nothing is written yet, and a new stretch begins.
@@ -48,7 +60,7 @@ impl SharedShadow {
 
     /// Notes one grain's access; the misdeed, if it is one.
     #[inline(always)]
-    fn touch(&mut self, at: usize, warp: u32, kind: Kind) -> Option<Misdeed> {
+    fn touch(&mut self, at: usize, warp: u32, kind: Kind, inst: u32) -> Option<Misdeed> {
         let now = self.epoch << SHIFT;
         let me = now | warp;
         let writer = self.writer[at];
@@ -60,11 +72,12 @@ impl SharedShadow {
                     return Some(Misdeed::Unwritten);
                 }
                 if by_others {
-                    return Some(Misdeed::ReadAfterWrite(writer & WARP));
+                    return Some(Misdeed::ReadAfterWrite(writer & WARP, self.writer_at[at]));
                 }
                 let reader = self.reader[at];
                 let shared = reader & !0xff == now && reader & WARP != warp;
                 self.reader[at] = if shared { now | MANY } else { me };
+                self.reader_at[at] = inst;
                 None
             }
             Kind::Store | Kind::Atomic => {
@@ -73,13 +86,14 @@ impl SharedShadow {
                     return Some(Misdeed::Unwritten);
                 }
                 if by_others && !(atomic && writer & ATOMIC != 0) {
-                    return Some(Misdeed::WriteAfterWrite(writer & WARP));
+                    return Some(Misdeed::WriteAfterWrite(writer & WARP, self.writer_at[at]));
                 }
                 let reader = self.reader[at];
                 if reader & !0xff == now && reader & WARP != warp {
-                    return Some(Misdeed::WriteAfterRead(reader & WARP));
+                    return Some(Misdeed::WriteAfterRead(reader & WARP, self.reader_at[at]));
                 }
                 self.written[at] = true;
+                self.writer_at[at] = inst;
                 self.writer[at] = match (atomic, by_others) {
                     (true, true) => now | ATOMIC | MANY,
                     (true, false) => me | ATOMIC,
@@ -93,15 +107,17 @@ impl SharedShadow {
 
 enum Misdeed {
     Unwritten,
-    ReadAfterWrite(u32),
-    WriteAfterRead(u32),
-    WriteAfterWrite(u32),
+    /// The other warp, and the instruction with which it was here.
+    ReadAfterWrite(u32, u32),
+    WriteAfterRead(u32, u32),
+    WriteAfterWrite(u32, u32),
 }
 
 /// Looks at the lanes of an access to shared memory that is within bounds.
 #[inline(always)]
 pub fn shared_access(
     cx: &mut Cx<'_>,
+    i: &Inst,
     mask: u32,
     size: u32,
     addr: &[u64; LANES],
@@ -111,6 +127,7 @@ pub fn shared_access(
     let Some(mut shadow) = cx.shared_shadow.take() else { return true };
     let shift = shadow.grain.trailing_zeros();
     let warp = cx.warp & WARP;
+    let inst = cx.index_of(i);
     let mut previous = u64::MAX;
     let mut bad = None;
     let lanes = if shape == Shape::Same { 1 << mask.trailing_zeros() } else { mask };
@@ -121,7 +138,7 @@ pub fn shared_access(
         previous = addr[l];
         let first = (addr[l] >> shift) as usize;
         for at in first..first + (size >> shift).max(1) as usize {
-            if let Some(misdeed) = shadow.touch(at, warp, kind) {
+            if let Some(misdeed) = shadow.touch(at, warp, kind, inst) {
                 bad = Some((l, misdeed));
                 break 'lanes;
             }
@@ -142,20 +159,21 @@ fn report(cx: &mut Cx<'_>, lane: usize, size: u32, addr: u64, kind: Kind, misdee
         Kind::Store => "write",
         Kind::Atomic => "atomic operation",
     };
-    let (mine, tail) = (cx.warp, "with no barrier between");
+    let mine = cx.warp;
+    let race = |does: &str, w: u32, did: &str, at: u32| {
+        let place = cx.kernel.place(at);
+        format!(
+            "race in shared memory at {addr:#x}: warp {mine} {does} what {} {did} at {place}, with no barrier between",
+            who(w)
+        )
+    };
     let what = match *misdeed {
         Misdeed::Unwritten => {
             format!("{verb} of {size} bytes of uninitialised shared memory at shared address {addr:#x}")
         }
-        Misdeed::ReadAfterWrite(w) => {
-            format!("race in shared memory at {addr:#x}: warp {mine} reads what {} wrote, {tail}", who(w))
-        }
-        Misdeed::WriteAfterRead(w) => {
-            format!("race in shared memory at {addr:#x}: warp {mine} writes what {} read, {tail}", who(w))
-        }
-        Misdeed::WriteAfterWrite(w) => {
-            format!("race in shared memory at {addr:#x}: warp {mine} writes what {} wrote, {tail}", who(w))
-        }
+        Misdeed::ReadAfterWrite(w, at) => race("reads", w, "wrote", at),
+        Misdeed::WriteAfterRead(w, at) => race("writes", w, "read", at),
+        Misdeed::WriteAfterWrite(w, at) => race("writes", w, "wrote", at),
     };
     cx.fail(LAUNCH_FAILED, lane as u32, what)
 }

@@ -28,6 +28,20 @@ use crate::memory::Memory;
 
 pub use errors::*;
 
+/// The functions, as Rust sees them.
+pub mod api {
+    pub use super::context::*;
+    pub use super::device::*;
+    pub use super::errors::*;
+    pub use super::func::*;
+    pub use super::graph::*;
+    pub use super::mem::*;
+    pub use super::module::*;
+    pub use super::pool::*;
+    pub use super::sim::*;
+    pub use super::stream::*;
+}
+
 /// A `CUresult`.
 pub type Code = c_int;
 type Res<T> = Result<T, Code>;

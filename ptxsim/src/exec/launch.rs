@@ -478,6 +478,7 @@ impl<'l> Cx<'l> {
             local_size,
             params: launch.params,
             memory: launch.memory,
+            kernel: launch.kernel,
             resolvers: super::resolve::resolvers(),
             caches: vec![Cache::EMPTY; mems],
             access: Access { shape: Shape::Same, base: 0, off: [0; LANES] },

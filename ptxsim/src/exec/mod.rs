@@ -18,6 +18,7 @@ use lanes::LANES;
 
 use crate::checks::SharedShadow;
 use crate::counts::MemCount;
+use crate::ir::{Inst, Kernel};
 use crate::memory::Memory;
 
 /// A kernel's misdeed: the driver's code, what happened, and which lane did it.
@@ -85,6 +86,7 @@ pub struct Cx<'l> {
     pub local_size: u32,
     pub params: &'l [u8],
     pub memory: &'l Memory,
+    pub kernel: &'l Kernel,
     pub resolvers: [resolve::Resolve; 10],
     pub caches: Vec<Cache>,
     pub access: Access,
@@ -136,6 +138,13 @@ impl Cx<'_> {
         debug_assert!(u32::from(n) < self.npreds);
         // SAFETY: as for `pred`.
         unsafe { *self.preds.add(n as usize) = bits }
+    }
+
+    /// An instruction's number in its kernel; of one that is not in it, the first's.
+    pub fn index_of(&self, i: &Inst) -> u32 {
+        let base = self.kernel.code.as_ptr().addr();
+        let at = (&raw const *i).addr().wrapping_sub(base) / size_of::<Inst>();
+        if at < self.kernel.code.len() { at as u32 } else { 0 }
     }
 
     /// Leaves a fault; the result is what the instruction returns.

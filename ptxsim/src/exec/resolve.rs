@@ -377,7 +377,7 @@ fn shared(cx: &mut Cx<'_>, i: &Inst, mask: u32, size: u32, addr: &[u64; LANES], 
     if cx.counting {
         crate::counts::shared(cx, i.mem as usize, mask, size, addr, shape);
     }
-    if cx.checks { crate::checks::shared_access(cx, mask, size, addr, kind, shape) } else { true }
+    if cx.checks { crate::checks::shared_access(cx, i, mask, size, addr, kind, shape) } else { true }
 }
 
 #[inline(always)]

@@ -121,3 +121,40 @@ pub fn leaks() -> usize {
         )
     }
 }
+
+/// `cuLaunchKernel` itself, with one warp and whatever pointers.
+pub fn launch_raw(sim: &Sim, ptx: &str, name: &str, pointers: &mut [*mut std::ffi::c_void]) -> i32 {
+    use std::ffi::{CString, c_uint, c_void};
+    type Load = unsafe extern "C" fn(*mut u64, *const c_void) -> c_int;
+    type Get = unsafe extern "C" fn(*mut u64, u64, *const c_char) -> c_int;
+    type Launch = unsafe extern "C" fn(
+        u64,
+        c_uint,
+        c_uint,
+        c_uint,
+        c_uint,
+        c_uint,
+        c_uint,
+        c_uint,
+        u64,
+        *mut *mut c_void,
+        *mut *mut c_void,
+    ) -> c_int;
+    sim.ctx.bind_to_thread().expect("the context is there");
+    let (text, name) = (CString::new(ptx).expect("no zero"), CString::new(name).expect("no zero"));
+    let (mut module, mut f) = (0, 0);
+    // SAFETY: the driver's functions with their types.
+    unsafe {
+        let lib = library();
+        assert_eq!(
+            lib.get::<Load>("cuModuleLoadData").expect("exported")(&mut module, text.as_ptr().cast()),
+            0
+        );
+        assert_eq!(
+            lib.get::<Get>("cuModuleGetFunction").expect("exported")(&mut f, module, name.as_ptr()),
+            0
+        );
+        let launch = lib.get::<Launch>("cuLaunchKernel").expect("exported");
+        launch(f, 1, 1, 1, 32, 1, 1, 0, 0, pointers.as_mut_ptr(), std::ptr::null_mut())
+    }
+}

@@ -82,7 +82,7 @@ fn two_writers() {
         &sim,
         "two_writers",
         FAILED,
-        &["race in shared memory", "warp 1 writes what warp 0 wrote at bugs.cu:24", "thread (32, 0, 0)"],
+        &["race in shared memory", "warp 1 writes what warp 0 wrote at bugs.cu:23", "thread (32, 0, 0)"],
     );
 }
 

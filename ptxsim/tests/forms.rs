@@ -308,6 +308,7 @@ fn agree(form: &Form, got: u64, want: u64) -> bool {
             }
             match kind {
                 "abs" => (g - w).abs() <= limit,
+                "either" => (g - w).abs() <= limit * w.abs().max(1.0),
                 "rel" => (g - w).abs() <= limit * w.abs(),
                 _ => (g - w).abs() <= limit * f64::from(2f32.powi(-23)) * w.abs().max(1.2e-38),
             }

@@ -30,6 +30,10 @@ pub extern "C" fn cuMemAlloc_v2(to: *mut u64, bytes: usize) -> Code {
 pub extern "C" fn cuMemAllocAsync(to: *mut u64, bytes: usize, stream: u64) -> Code {
     in_context(|d| {
         d.check_stream(stream)?;
+        // Unlike `cuMemAlloc`, this one lets nothing pass for something: an address that holds no byte.
+        if bytes == 0 && !to.is_null() {
+            return out(to, 0);
+        }
         allocate(d, to, bytes)
     })
 }
@@ -52,7 +56,7 @@ pub extern "C" fn cuMemFree_v2(address: u64) -> Code {
 pub extern "C" fn cuMemFreeAsync(address: u64, stream: u64) -> Code {
     in_context(|d| {
         d.check_stream(stream)?;
-        d.memory.free(address).map_err(code)
+        if address == 0 { Ok(()) } else { d.memory.free(address).map_err(code) }
     })
 }
 

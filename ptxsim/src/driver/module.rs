@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::device::PTX_VERSION;
 use super::{
-    Code, Driver, FILE_NOT_FOUND, Function, INVALID_HANDLE, INVALID_PTX, INVALID_VALUE, Module,
-    NO_BINARY_FOR_GPU, NOT_FOUND, OUT_OF_MEMORY, Res, UNSUPPORTED_PTX_VERSION, current, in_context, out,
-    text,
+    Code, Driver, FILE_NOT_FOUND, Function, INVALID_HANDLE, INVALID_IMAGE, INVALID_PTX, INVALID_VALUE,
+    Module, NO_BINARY_FOR_GPU, NOT_FOUND, OUT_OF_MEMORY, Res, UNSUPPORTED_PTX_VERSION, current, in_context,
+    out, text,
 };
 use crate::lower;
 use crate::parse::ast::{Init, Module as Ast, PtxError, Space};
@@ -91,7 +91,12 @@ fn load(d: &mut Driver, to: *mut u64, image: *const c_void, log: &Log) -> Res<()
     if magic == *b"\x7fELF" || magic == [0x50, 0xed, 0x55, 0xba] || magic == [0xb1, 0x43, 0x62, 0x46] {
         return Err(NO_BINARY_FOR_GPU);
     }
-    let source = text(image.cast()).map_err(|_| INVALID_PTX)?;
+    let source = text(image.cast()).unwrap_or("");
+    if !crate::parse::looks_like_ptx(source) {
+        d.last_error = "ptxsim: this is no PTX: it is no text that begins with .version\n".into();
+        log.write(&d.last_error);
+        return Err(INVALID_IMAGE);
+    }
     let context = current().ok_or(INVALID_VALUE)?;
     match build(d, source, context) {
         Ok(handle) => out(to, handle),
@@ -124,6 +129,15 @@ fn build(d: &mut Driver, source: &str, context: u64) -> Result<u64, Failed> {
             INVALID_PTX,
             format!("ptxsim: .target sm_{} is newer than this device, sm_{have}\n", ast.target),
         ));
+    }
+    if let Some(least) = lower::oldest_version(ast.target)
+        && ast.version < least
+    {
+        let message = format!(
+            "ptxsim: .target sm_{} needs .version {}.{} or newer, here is {}.{}\n",
+            ast.target, least.0, least.1, ast.version.0, ast.version.1
+        );
+        return Err((INVALID_PTX, message));
     }
     let handle = d.handle();
     let globals = variables(d, &ast).map_err(|e| match e {

@@ -189,11 +189,11 @@ fn widened(high: f64, low: f64, mode: Mode) -> f64 {
 fn float_to_integer(x: f64, spec: Spec) -> u64 {
     let (low, high) = range(spec.to);
     if x.is_nan() {
-        // The hardware gives zero, but for 64 bits the integer indefinite.
-        return match spec.to {
-            Ty::S64 | Ty::U64 => 1 << 63,
-            _ => 0,
-        };
+        // Zero, but from or to 64 bits the highest bit alone.
+        if spec.from != Ty::F64 && spec.to.size() < 8 {
+            return 0;
+        }
+        return integer(1 << (8 * spec.to.size() - 1), spec.to) as u64;
     }
     let whole = match Mode::of(spec.flags) {
         Mode::Near => x.round_ties_even(),

@@ -35,10 +35,11 @@ impl Val for Fz {
 
 pub const NAN: u32 = 0x7fff_ffff;
 
-/// The hardware's NaN for any NaN.
+/// The hardware's NaN for any NaN. By its bits: the compiler takes one NaN to be as good as another.
 #[inline(always)]
 pub fn canon(x: f32) -> f32 {
-    if x.is_nan() { f32::from_bits(NAN) } else { x }
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { NAN } else { bits })
 }
 
 /// Into [0, 1]; NaN to 0.

@@ -6,6 +6,7 @@ mod cfg;
 mod control;
 mod convert;
 mod memory;
+mod needs;
 mod regalloc;
 mod symbols;
 mod table;
@@ -17,6 +18,7 @@ use crate::exec::lanes::{Body, pick};
 use crate::ir::{Bar, Class, Kernel, OPERANDS, OpFn, ParamInfo, Place, Special};
 use crate::parse::ast::{Func, Instr, Module, Operand, PtxError, Space, Stmt, Ty, Var};
 
+pub use needs::oldest_version;
 pub use symbols::place_params;
 
 type Res<T> = Result<T, PtxError>;
@@ -265,6 +267,7 @@ impl<'a, 'm> Lower<'a, 'm> {
     }
 
     fn instruction(&mut self, ins: &Instr<'a>) -> Res<()> {
+        self.check_needs(ins)?;
         let mut mods = Mods::new(ins);
         let known = self.control(ins, &mut mods)?
             || self.alu(ins, &mut mods)?

@@ -6,6 +6,12 @@ mod lexer;
 use ast::{Func, Init, Instr, Module, Operand, PtxError, Space, Stmt, Ty, Var};
 use lexer::Lexer;
 
+/// Whether a text begins as PTX does.
+pub fn looks_like_ptx(text: &str) -> bool {
+    let mut lex = Lexer::new(text);
+    lex.peek() == b'.' && lex.dotted() == Ok(".version")
+}
+
 /// Reads a whole module.
 pub fn parse(text: &str) -> Result<Module<'_>, PtxError> {
     let mut p = Parser {

@@ -70,14 +70,33 @@ fn kernels() {
         let text = fs::read_to_string(path).expect("PTX is text");
         check_sources(path, &text);
         let file = path.file_name().and_then(|n| n.to_str()).expect("an ASCII name");
-        writeln!(texts, "    (\"{file}\", include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/kernels/ptx/{file}\"))),").unwrap();
+        writeln!(
+            texts,
+            "    (\"{file}\", include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/kernels/ptx/{file}\"))),"
+        )
+        .unwrap();
         for e in parse(&text) {
-            writeln!(variants, "    /// `{}` of kernels/{}\n    {},", e.name, file.replace(".ptx", ".cu"), camel(&e.name)).unwrap();
+            writeln!(
+                variants,
+                "    /// `{}` of kernels/{}\n    {},",
+                e.name,
+                file.replace(".ptx", ".cu"),
+                camel(&e.name)
+            )
+            .unwrap();
             let Entry { name, params, threads } = e;
-            writeln!(entries, "    Entry {{ name: \"{name}\", module: {module}, params: &{params:?}, threads: {threads} }},").unwrap();
+            writeln!(
+                entries,
+                "    Entry {{ name: \"{name}\", module: {module}, params: &{params:?}, threads: {threads} }},"
+            )
+            .unwrap();
         }
     }
-    let all = variants.lines().filter(|l| l.ends_with(',')).map(|l| format!("Kernel::{}", l.trim())).collect::<String>();
+    let all = variants
+        .lines()
+        .filter(|l| l.ends_with(','))
+        .map(|l| format!("Kernel::{}", l.trim()))
+        .collect::<String>();
     let out = format!(
         "/// Every kernel that ships.\n#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]\npub(crate) enum Kernel {{\n{variants}}}\n\n\
          impl Kernel {{\n    /// Each of them.\n    pub(crate) const ALL: &[Kernel] = &[{all}];\n}}\n\n\

@@ -19,6 +19,16 @@ __device__ __forceinline__ void copy_strided(const W* x, W* out, const Nest<2>& 
     out[at[0]] = x[at[1]];
 }
 
+// The bytes of one dense operand to another, 16 a thread; both are aligned to that.
+KERNEL(256) copy_dense(const u8* x, u8* out, u64 bytes) {
+    u64 i = (u64)global_thread() * 16;
+    if (i + 16 <= bytes) {
+        *(uint4*)(out + i) = *(const uint4*)(x + i);
+    } else {
+        for (; i < bytes; i++) out[i] = x[i];
+    }
+}
+
 // A stack of matrices, out[b][c][r] = x[b][r][c], both row-major without gaps. A block of 32 x 8 threads turns one tile
 // in shared memory; a row has 33 elements there, so that the 32 lanes that read a column meet 32 banks.
 //

@@ -1,7 +1,7 @@
 // Selecting, gathering and scattering along a dimension.
 //
-// Operands are contiguous, [outer, size, inner] around the dimension; indices are i64. Reading: one thread an element
-// of the result. Adding: one thread a column (outer, inner), which goes through the indices in order, so that repeats
+// Indices are i64; x and acc of index_select and index_add are contiguous, [outer, size, inner] around the dimension, the
+// operands of gather and scatter_add lie anyhow. Reading: one thread an element of the result. Adding: one thread a column (outer, inner), which goes through the indices in order, so that repeats
 // are added in order and nothing is atomic. An index outside of its dimension is noted (BadIndex) and passed over.
 #include "common.cuh"
 
@@ -17,16 +17,16 @@ __device__ __forceinline__ void index_select(const W* x, const i64* index, W* ou
     if (valid(from, size, bad)) out[at] = x[((u64)outer * size + (u32)from) * inner.d + i];
 }
 
-// out[o, j, i] = x[o, index[o, j, i], i], index of the result's shape, contiguous.
+// out[.., j, ..] = x[.., index[.., j, ..], ..]: the nest goes over out and index, and over x with stride 0 along the
+// dimension, of which x has `size` entries `step` apart. x may be larger than the index in the others.
 template <class W>
-__device__ __forceinline__ void gather(const W* x, const i64* index, W* out, u32 size, Divisor count, Divisor inner,
+__device__ __forceinline__ void gather(const W* x, const i64* index, W* out, const Nest<3>& nest, u32 size, u32 step,
                                        BadIndex* bad, u32 n) {
-    u32 at = global_thread();
-    if (at >= n) return;
-    u32 row = quotient(at, inner), i = at - row * inner.d;
-    u32 outer = quotient(row, count);
-    i64 from = index[at];
-    if (valid(from, size, bad)) out[at] = x[((u64)outer * size + (u32)from) * inner.d + i];
+    u32 i = global_thread(), at[3];
+    if (i >= n) return;
+    locate(nest, i, at);
+    i64 from = index[at[1]];
+    if (valid(from, size, bad)) out[at[0]] = x[at[2] + (u64)from * step];
 }
 
 #define OF_SIZE(BYTES, W) \
@@ -34,9 +34,9 @@ __device__ __forceinline__ void gather(const W* x, const i64* index, W* out, u32
                                       u32 step, BadIndex* bad, u32 n) { \
         index_select(x, index, out, size, count, inner, step, bad, n); \
     } \
-    KERNEL(256) gather_b##BYTES(const W* x, const i64* index, W* out, u32 size, Divisor count, Divisor inner, \
-                                BadIndex* bad, u32 n) { \
-        gather(x, index, out, size, count, inner, bad, n); \
+    KERNEL(256) gather_b##BYTES(const W* x, const i64* index, W* out, Nest<3> nest, u32 size, u32 step, BadIndex* bad, \
+                                u32 n) { \
+        gather(x, index, out, nest, size, step, bad, n); \
     }
 OF_SIZE(1, u8)
 OF_SIZE(2, u16)
@@ -57,15 +57,20 @@ KERNEL(256) index_add_f32(const float* src, const i64* index, float* acc, u32 si
     }
 }
 
-// acc[o, index[o, j, i], i] += src[o, j, i] for j in order.
-KERNEL(256) scatter_add_f32(const float* src, const i64* index, float* acc, u32 size, u32 count, Divisor inner,
-                            BadIndex* bad, u32 n) {
-    u32 column = global_thread();
+// Distances of neighbours along the dimension.
+struct Steps {
+    u32 acc, src, index;
+};
+
+// acc[.., index[.., j, ..], ..] += src[.., j, ..] for j in order. The nest goes over the other dimensions of the index:
+// its columns in acc, src and index.
+KERNEL(256) scatter_add_f32(const float* src, const i64* index, float* acc, Nest<3> columns, Steps steps, u32 size,
+                            u32 count, BadIndex* bad, u32 n) {
+    u32 column = global_thread(), at[3];
     if (column >= n) return;
-    u32 outer = quotient(column, inner), i = column - outer * inner.d;
+    locate(columns, column, at);
     for (u32 j = 0; j < count; j++) {
-        u64 from = ((u64)outer * count + j) * inner.d + i;
-        i64 to = index[from];
-        if (valid(to, size, bad)) acc[((u64)outer * size + (u32)to) * inner.d + i] += src[from];
+        i64 to = index[at[2] + (u64)j * steps.index];
+        if (valid(to, size, bad)) acc[at[0] + (u64)to * steps.acc] += src[at[1] + (u64)j * steps.src];
     }
 }

@@ -41,7 +41,9 @@ impl FromStr for Device {
             _ => Err(Error::Argument {
                 what: "device",
                 value: s.into(),
-                remedy: "the devices are cpu, cuda (an NVIDIA GPU), ptxsim (its simulator) and meta (shapes only)".into(),
+                remedy:
+                    "the devices are cpu, cuda (an NVIDIA GPU), ptxsim (its simulator) and meta (shapes only)"
+                        .into(),
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! `ganvil train`.
 
 use super::classifier;
+use super::device::DeviceArg;
 use super::progress::Progress;
 use super::signals;
 use super::technique::TechniqueArgs;
@@ -10,7 +11,7 @@ use crate::gan::{
 };
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
-use crate::{Device, Error, Result};
+use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -44,9 +45,8 @@ pub struct Args {
     /// What the folder's name ends in: runs/NNNNN-DATA-RECIPE-NAME
     #[arg(long, value_name = "NAME", conflicts_with = "out", help_heading = "Run")]
     name: Option<String>,
-    /// Where to compute: cpu
-    #[arg(long, default_value = "cpu", help_heading = "Run")]
-    device: Device,
+    #[command(flatten, next_help_heading = "Run")]
+    device: DeviceArg,
     /// Kernel threads; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
@@ -198,7 +198,7 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     }
     let watch = Watch { explain: args.explain_step };
     watch.check(0, config.steps)?;
-    let mut trainer = Trainer::new(config, data.clone(), args.device)?;
+    let mut trainer = Trainer::new(config, data.clone(), args.device.open()?)?;
     crate::threads(threads, || {
         // Before, there is nothing to save.
         let stop = signals::watch(signals::RUN);

@@ -68,11 +68,8 @@ impl<const N: usize> Nest<N> {
 
     /// From sizes and each operand's strides.
     pub fn new(sizes: &[usize], strides: [&[usize]; N]) -> Nest<N> {
-        let mut nest = Nest {
-            rank: sizes.len() as u32,
-            size: [Divisor::new(1); MAX_RANK],
-            stride: [[0; MAX_RANK]; N],
-        };
+        let mut nest =
+            Nest { rank: sizes.len() as u32, size: [Divisor::new(1); MAX_RANK], stride: [[0; MAX_RANK]; N] };
         for (d, &size) in sizes.iter().enumerate() {
             nest.size[d] = Divisor::new(size);
             (0..N).for_each(|i| nest.stride[i][d] = narrow(strides[i][d]));
@@ -213,6 +210,15 @@ pub(super) struct Resampling {
     pub flip: u32,
 }
 
+/// Distances of neighbours along the dimension that is scattered over.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Steps {
+    pub acc: u32,
+    pub src: u32,
+    pub index: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Draw {
@@ -289,8 +295,22 @@ macro_rules! by_value {
         unsafe impl DeviceRepr for $t {}
     )*};
 }
-by_value!(Ptr, Divisor, Nest<1>, Nest<2>, Nest<3>, Nest<4>, Function, Part, Channels, Gemm, Conv, Window, Resampling);
-by_value!(Draw, Table, Sgd, Adam, RmsProp);
+by_value!(
+    Ptr,
+    Divisor,
+    Nest<1>,
+    Nest<2>,
+    Nest<3>,
+    Nest<4>,
+    Function,
+    Part,
+    Channels,
+    Gemm,
+    Conv,
+    Window,
+    Resampling
+);
+by_value!(Steps, Draw, Table, Sgd, Adam, RmsProp);
 
 #[cfg(test)]
 mod tests {

@@ -86,15 +86,21 @@ pub(super) fn forward(cuda: &Cuda, x: View, weight: View, bias: Option<View>, o:
 }
 
 /// dx = g * weight^T + bias.
-pub(super) fn input_grad(cuda: &Cuda, g: View, weight: View, bias: Option<View>, o: &ConvOptions, dx: ViewMut) {
+pub(super) fn input_grad(
+    cuda: &Cuda,
+    g: View,
+    weight: View,
+    bias: Option<View>,
+    o: &ConvOptions,
+    dx: ViewMut,
+) {
     let mut v = problem(dx.layout, weight.layout, g.layout, o);
     let matrix = packed(cuda, weight, o.groups, true);
     v.vec_outputs = vec(v.group_outputs, o.groups, &[g.ptr()]);
     v.vec_channels = vec(v.group_channels, o.groups, &[dx.ptr(), memory::start(&matrix)]);
     let [images, h, w, _] = images(dx.layout);
     // The pixels of the largest phase.
-    let (m, n) =
-        (images * h.div_ceil(o.stride[0]) * w.div_ceil(o.stride[1]), v.group_channels as usize);
+    let (m, n) = (images * h.div_ceil(o.stride[0]) * w.div_ceil(o.stride[1]), v.group_channels as usize);
     let phases = o.stride[0] * o.stride[1];
     let tile = Tile::of(m, n, o.groups * phases);
     let kernel = tile.pick(Kernel::Conv2dInputGrad128, Kernel::Conv2dInputGrad64);

@@ -1,9 +1,10 @@
 //! Filling, copying, transposing, converting.
 
+use super::BLOCK;
 use super::args::{Nest, narrow};
 use super::driver::Driver;
 use super::launch::{self, Grid, Kernel, MAX_GRID};
-use super::{BLOCK, memory};
+
 use crate::DType;
 use crate::backend::{View, ViewMut};
 use crate::dtype::{Element, dispatch};
@@ -36,8 +37,16 @@ pub(super) fn copy(d: &Driver, x: View, out: ViewMut) {
         return;
     }
     let (nest, from, to) = (Nest::of([out.layout, x.layout]), x.ptr(), out.ptr());
-    if nest.is_flat() {
-        return memory::copy_bytes(d, from, to, n * dtype.size());
+    if nest.is_flat() && from.is_aligned() && to.is_aligned() {
+        let bytes = n * dtype.size();
+        return launch::copy_dense(
+            d,
+            Kernel::CopyDense,
+            Grid::over(bytes, 16 * BLOCK),
+            from,
+            to,
+            bytes as u64,
+        );
     }
     if let Some((matrices, rows, columns)) = as_transpose(&nest)
         && matrices <= MAX_GRID
@@ -61,7 +70,8 @@ fn as_transpose(nest: &Nest<2>) -> Option<(usize, usize, usize)> {
     };
     let (outer, one) = ([(rows * columns) as u32], sizes.len() == 2);
     let expected = |inner: [u32; 2]| if one { inner.to_vec() } else { [&outer[..], &inner].concat() };
-    let turned = nest.strides(0) == expected([rows as u32, 1]) && nest.strides(1) == expected([1, columns as u32]);
+    let turned =
+        nest.strides(0) == expected([rows as u32, 1]) && nest.strides(1) == expected([1, columns as u32]);
     // Thin matrices leave most of a tile empty.
     (turned && rows >= 4 && columns >= 4).then_some((matrices, rows, columns))
 }

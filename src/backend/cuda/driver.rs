@@ -80,9 +80,13 @@ fn start(device: Device) -> Result<Driver, String> {
         );
     }
     let explained = |doing: &str, e: DriverError| explain(doing, e);
-    let count = CudaContext::device_count().map_err(|e| explained("the driver is there, but cuInit failed", e))?;
+    let count =
+        CudaContext::device_count().map_err(|e| explained("the driver is there, but cuInit failed", e))?;
     if count == 0 {
-        return Err("the driver is there, but it sees no GPU (is CUDA_VISIBLE_DEVICES empty?); run on --device cpu".into());
+        return Err(
+            "the driver is there, but it sees no GPU (is CUDA_VISIBLE_DEVICES empty?); run on --device cpu"
+                .into(),
+        );
     }
     let context = CudaContext::new(0).map_err(|e| explained("the GPU could not be opened", e))?;
     let failed = |e| explained("the GPU did not answer", e);
@@ -99,7 +103,8 @@ fn start(device: Device) -> Result<Driver, String> {
     let stream = context.default_stream();
     let pool = if context.has_async_alloc() { Some(keeping_pool(&context).map_err(failed)?) } else { None };
     let memory = context.total_mem().map_err(failed)?;
-    let processors = context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).map_err(failed)?;
+    let processors =
+        context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).map_err(failed)?;
     let description = format!(
         "{device}, {name}, compute capability {}.{}, {processors} multiprocessors, {} MiB, CUDA driver {}",
         capability.0,
@@ -165,7 +170,12 @@ impl Driver {
             .map(|&k| {
                 let name = ENTRIES[k as usize].name;
                 let function = loaded.load_function(name);
-                (k, function.unwrap_or_else(|e| self.fail(&format!("find kernel {name}"), e, 0, "rebuild ganvil")))
+                (
+                    k,
+                    function.unwrap_or_else(|e| {
+                        self.fail(&format!("find kernel {name}"), e, 0, "rebuild ganvil")
+                    }),
+                )
             })
             .collect()
     }
@@ -187,7 +197,12 @@ impl Driver {
     /// [`Driver::fail`] unless it went well.
     pub fn check<T>(&self, op: &str, r: Result<T, DriverError>) -> T {
         r.unwrap_or_else(|e| {
-            self.fail(op, e, 0, "an earlier kernel may be to blame: run with GANVIL_CUDA_SYNC=1 to see which one")
+            self.fail(
+                op,
+                e,
+                0,
+                "an earlier kernel may be to blame: run with GANVIL_CUDA_SYNC=1 to see which one",
+            )
         })
     }
 }
@@ -223,5 +238,10 @@ fn simulator_places() -> Vec<PathBuf> {
     let folder = executable.parent().unwrap_or(Path::new(".")).to_owned();
     // Tests and examples lie one folder below the program.
     let above = folder.parent().unwrap_or(Path::new(".")).to_owned();
-    vec![folder.join(&name), folder.join("deps").join(&name), above.join(&name), above.join("deps").join(&name)]
+    vec![
+        folder.join(&name),
+        folder.join("deps").join(&name),
+        above.join(&name),
+        above.join("deps").join(&name),
+    ]
 }

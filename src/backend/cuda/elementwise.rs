@@ -1,9 +1,9 @@
 //! Elementwise kernels: which function, and which of two loops.
 
+use super::BLOCK;
 use super::args::{Function, Nest, narrow};
 use super::driver::Driver;
 use super::launch::{self, Grid, Kernel};
-use super::BLOCK;
 use crate::DType;
 use crate::backend::{Binary, Compare, Unary, View, ViewMut};
 
@@ -27,6 +27,8 @@ fn unary_function(f: Unary) -> Function {
         Unary::Relu => function(7, [0.0; 3]),
         Unary::LeakyRelu(slope) => function(8, [slope, 0.0, 0.0]),
         Unary::Softplus { beta, threshold } => function(9, [beta, 1.0 / beta, threshold]),
+        // Exact, which no general power is.
+        Unary::Pow(1.0) => function(10, [1.0, 0.0, 0.0]),
         Unary::Affine { mul, add: 0.0 } => function(10, [mul, 0.0, 0.0]),
         Unary::Affine { mul, add } => function(11, [mul, add, 0.0]),
         Unary::Pow(2.0) => function(12, [0.0; 3]),
@@ -64,7 +66,15 @@ pub(super) fn unary(d: &Driver, f: Unary, x: View, out: ViewMut) {
     let (from, to) = (x.ptr(), out.ptr());
     let kernel = match out.storage.dtype() {
         DType::F32 if nest.is_flat() && from.is_aligned() && to.is_aligned() => {
-            return launch::unary_dense(d, Kernel::UnaryDense, Grid::over(n, BLOCK * QUAD), f, from, to, narrow(n));
+            return launch::unary_dense(
+                d,
+                Kernel::UnaryDense,
+                Grid::over(n, BLOCK * QUAD),
+                f,
+                from,
+                to,
+                narrow(n),
+            );
         }
         DType::F32 => Kernel::UnaryStridedF32,
         DType::F16 => Kernel::UnaryStridedF16,
@@ -80,7 +90,16 @@ pub(super) fn binary(d: &Driver, f: Binary, a: View, b: View, out: ViewMut) {
     let (p, q, to) = (a.ptr(), b.ptr(), out.ptr());
     let kernel = match out.storage.dtype() {
         DType::F32 if nest.is_flat() && p.is_aligned() && q.is_aligned() && to.is_aligned() => {
-            return launch::binary_dense(d, Kernel::BinaryDense, Grid::over(n, BLOCK * QUAD), f, p, q, to, narrow(n));
+            return launch::binary_dense(
+                d,
+                Kernel::BinaryDense,
+                Grid::over(n, BLOCK * QUAD),
+                f,
+                p,
+                q,
+                to,
+                narrow(n),
+            );
         }
         DType::F32 => Kernel::BinaryStridedF32,
         DType::F16 => Kernel::BinaryStridedF16,
@@ -97,7 +116,16 @@ pub(super) fn accumulate(d: &Driver, x: View, acc: ViewMut) {
     if nest.is_flat() && from.is_aligned() && to.is_aligned() {
         // The sum of the two in the place of the first.
         let grid = Grid::over(n, BLOCK * QUAD);
-        return launch::binary_dense(d, Kernel::BinaryDense, grid, binary_function(Binary::Add), to, from, to, narrow(n));
+        return launch::binary_dense(
+            d,
+            Kernel::BinaryDense,
+            grid,
+            binary_function(Binary::Add),
+            to,
+            from,
+            to,
+            narrow(n),
+        );
     }
     launch::accumulate(d, Kernel::Accumulate, Grid::over(n, BLOCK), from, to, nest, narrow(n));
 }

@@ -65,7 +65,8 @@ pub(super) fn gemm(cuda: &Cuda, a: View, b: View, bias: Option<View>, out: ViewM
     let starts = Nest::of([&outer(out.layout), &outer(a.layout), &outer(b.layout)]);
     let matrices: usize = out.layout.shape()[..batch].iter().product();
     // Every matrix of a batch starts aligned if the first does and the steps between them are whole quads.
-    let aligned = |p: Ptr, operand: usize| p.is_aligned() && starts.strides(operand).iter().all(|s| s % 4 == 0);
+    let aligned =
+        |p: Ptr, operand: usize| p.is_aligned() && starts.strides(operand).iter().all(|s| s % 4 == 0);
     let operand = |p: Ptr, which: usize, line: usize, depth: usize, lines: usize| {
         // A dimension of one element has any stride; the other one then decides.
         let deep = if k == 1 { line != 1 && lines > 1 } else { depth == 1 };
@@ -119,7 +120,14 @@ pub(super) fn gemm(cuda: &Cuda, a: View, b: View, bias: Option<View>, out: ViewM
 
 /// out = the sum of dense partial results, whose elements lie as `dense` of out's shape says, plus a bias along the
 /// last dimension.
-pub(super) fn combine(cuda: &Cuda, partial: Ptr, bias: Option<View>, dense: &Layout, out: ViewMut, splits: usize) {
+pub(super) fn combine(
+    cuda: &Cuda,
+    partial: Ptr,
+    bias: Option<View>,
+    dense: &Layout,
+    out: ViewMut,
+    splits: usize,
+) {
     let n = out.layout.numel();
     let order: Vec<usize> = dense.memory_order().to_vec();
     let sizes: Vec<usize> = order.iter().map(|&d| dense.shape()[d]).collect();
@@ -129,5 +137,15 @@ pub(super) fn combine(cuda: &Cuda, partial: Ptr, bias: Option<View>, dense: &Lay
     let nest = Nest::new(&sizes, [&of_out, &of_bias]);
     let bias = bias.map_or(Ptr(0), |b| b.ptr());
     let grid = Grid::over(n, BLOCK);
-    launch::combine(cuda.driver(), Kernel::Combine, grid, partial, bias, out.ptr(), nest, narrow(splits), narrow(n));
+    launch::combine(
+        cuda.driver(),
+        Kernel::Combine,
+        grid,
+        partial,
+        bias,
+        out.ptr(),
+        nest,
+        narrow(splits),
+        narrow(n),
+    );
 }

@@ -25,7 +25,16 @@ pub(super) fn upfirdn2d(d: &Driver, p: Upfirdn, x: View, filter: View, out: View
         channels: Divisor::new(c),
         flip: p.flip as u32,
     };
-    launch::upfirdn(d, Kernel::Upfirdn2dF32, Grid::over(n, BLOCK), x.ptr(), filter.ptr(), out.ptr(), p, narrow(n));
+    launch::upfirdn(
+        d,
+        Kernel::Upfirdn2dF32,
+        Grid::over(n, BLOCK),
+        x.ptr(),
+        filter.ptr(),
+        out.ptr(),
+        p,
+        narrow(n),
+    );
 }
 
 /// Where the largest element of each window is.
@@ -41,5 +50,13 @@ pub(super) fn argmax_pool2d(d: &Driver, window: Window, x: View, out: ViewMut) {
         rows: Divisor::new(oh),
         channels: Divisor::new(c),
     };
-    launch::argmax_pool(d, Kernel::ArgmaxPool2dF32, Grid::over(n, BLOCK), x.ptr(), out.ptr(), window, narrow(n));
+    launch::argmax_pool(
+        d,
+        Kernel::ArgmaxPool2dF32,
+        Grid::over(n, BLOCK),
+        x.ptr(),
+        out.ptr(),
+        window,
+        narrow(n),
+    );
 }

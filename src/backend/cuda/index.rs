@@ -1,10 +1,11 @@
 //! Selecting, gathering and scattering along a dimension.
 
-use super::args::{Divisor, Ptr, narrow};
+use super::BLOCK;
+use super::args::{Divisor, Nest, Ptr, Steps, narrow};
 use super::copy::by_size;
 use super::driver::Driver;
 use super::launch::{self, Grid, Kernel};
-use super::BLOCK;
+use crate::Layout;
 use crate::backend::{View, ViewMut};
 use cudarc::driver::DevicePtr;
 
@@ -40,11 +41,17 @@ pub(super) fn index_select(d: &Driver, x: View, dim: usize, index: View, out: Vi
     );
 }
 
-/// `out[.., j, ..] = x[.., index[.., j, ..], ..]`; x and index are contiguous.
+/// A layout without its dimension `dim`; offsets are left to the pointers.
+fn without(l: &Layout, shape: &[usize], dim: usize) -> Layout {
+    let kept = |v: &[usize]| (0..v.len()).filter(|&d| d != dim).map(|d| v[d]).collect::<Vec<_>>();
+    Layout::strided(&kept(shape), &kept(l.strides()), 0)
+}
+
+/// `out[.., j, ..] = x[.., index[.., j, ..], ..]`.
 pub(super) fn gather(d: &Driver, x: View, dim: usize, index: View, out: ViewMut) {
-    let ((_, size, _), (_, count, inner)) =
-        (around(x.layout.shape(), dim), around(out.layout.shape(), dim));
-    debug_assert_eq!(&x.layout.shape()[dim + 1..], &out.layout.shape()[dim + 1..]);
+    let mut strides = x.layout.strides().to_vec();
+    let step = std::mem::replace(&mut strides[dim], 0);
+    let base = Layout::strided(index.layout.shape(), &strides, 0);
     let kernels = [Kernel::GatherB1, Kernel::GatherB2, Kernel::GatherB4, Kernel::GatherB8];
     let n = out.layout.numel();
     launch::gather(
@@ -54,9 +61,9 @@ pub(super) fn gather(d: &Driver, x: View, dim: usize, index: View, out: ViewMut)
         x.ptr(),
         index.ptr(),
         out.ptr(),
-        narrow(size),
-        Divisor::new(count),
-        Divisor::new(inner),
+        Nest::of([out.layout, index.layout, &base]),
+        narrow(x.layout.shape()[dim]),
+        narrow(step),
         note_place(d),
         narrow(n),
     );
@@ -82,21 +89,25 @@ pub(super) fn index_add(d: &Driver, src: View, dim: usize, index: View, acc: Vie
     );
 }
 
-/// `acc[.., index[.., j, ..], ..] += src[.., j, ..]`; src and index are contiguous.
+/// `acc[.., index[.., j, ..], ..] += src[.., j, ..]`.
 pub(super) fn scatter_add(d: &Driver, src: View, dim: usize, index: View, acc: ViewMut) {
-    let ((outer, size, inner), count) = (around(acc.layout.shape(), dim), src.layout.shape()[dim]);
-    let columns = outer * inner;
+    // Columns are as many as the index has; acc may be larger.
+    let shape = index.layout.shape();
+    let columns = [acc.layout, src.layout, index.layout].map(|l| without(l, shape, dim));
+    let n = columns[0].numel();
+    let step = |l: &Layout| narrow(l.strides()[dim]);
     launch::scatter_add(
         d,
         Kernel::ScatterAddF32,
-        Grid::over(columns, BLOCK),
+        Grid::over(n, BLOCK),
         src.ptr(),
         index.ptr(),
         acc.ptr(),
-        narrow(size),
-        narrow(count),
-        Divisor::new(inner),
+        Nest::of([&columns[0], &columns[1], &columns[2]]),
+        Steps { acc: step(acc.layout), src: step(src.layout), index: step(index.layout) },
+        narrow(acc.layout.shape()[dim]),
+        narrow(shape[dim]),
         note_place(d),
-        narrow(columns),
+        narrow(n),
     );
 }

@@ -45,6 +45,7 @@ macro_rules! launchers {
                 }
                 debug_assert!(y <= MAX_GRID && z <= MAX_GRID && x < MAX_ELEMENTS, "{kernel:?} on {grid:?}");
                 let entry = &ENTRIES[kernel as usize];
+                debug_assert_eq!(entry.params, [$(size_of::<$t>()),*], "{kernel:?}");
                 let config = LaunchConfig {
                     grid_dim: (x as u32, y as u32, z as u32),
                     block_dim: (entry.threads as u32, 1, 1),
@@ -58,6 +59,7 @@ macro_rules! launchers {
                 // part; memory is freed in stream order, so after the kernel.
                 let done = unsafe { launch.launch(config) };
                 driver.check(entry.name, done.map(|_| ()));
+                super::memory::launched();
                 driver.finish_if_asked(entry.name);
             }
         )*
@@ -72,6 +74,7 @@ macro_rules! launchers {
 launchers! {
     fill { FillB1, FillB2, FillB4, FillB8 } (value: u64, out: Ptr, n: u32);
     copy { CopyB1, CopyB2, CopyB4, CopyB8 } (x: Ptr, out: Ptr, nest: Nest<2>, n: u32);
+    copy_dense { CopyDense } (x: Ptr, out: Ptr, bytes: u64);
     transpose { TransposeB1, TransposeB2, TransposeB4, TransposeB8 } (x: Ptr, out: Ptr, rows: u32, columns: u32);
     cast { Cast } (x: Ptr, out: Ptr, from: u32, to: u32, nest: Nest<2>, n: u32);
     unary_dense { UnaryDense } (f: Function, x: Ptr, out: Ptr, n: u32);
@@ -105,12 +108,13 @@ launchers! {
         x: Ptr, index: Ptr, out: Ptr, size: u32, count: Divisor, inner: Divisor, step: u32, bad: Ptr, n: u32,
     );
     gather { GatherB1, GatherB2, GatherB4, GatherB8 }
-        (x: Ptr, index: Ptr, out: Ptr, size: u32, count: Divisor, inner: Divisor, bad: Ptr, n: u32);
+        (x: Ptr, index: Ptr, out: Ptr, nest: Nest<3>, size: u32, step: u32, bad: Ptr, n: u32);
     index_add { IndexAddF32 } (
         src: Ptr, index: Ptr, acc: Ptr, size: u32, count: u32, inner: Divisor, step: u32, bad: Ptr, n: u32,
     );
-    scatter_add { ScatterAddF32 }
-        (src: Ptr, index: Ptr, acc: Ptr, size: u32, count: u32, inner: Divisor, bad: Ptr, n: u32);
+    scatter_add { ScatterAddF32 } (
+        src: Ptr, index: Ptr, acc: Ptr, columns: Nest<3>, steps: Steps, size: u32, count: u32, bad: Ptr, n: u32,
+    );
     bn_sums {
         BnSumColumns, BnSumPlanes, BnDeviationColumns, BnDeviationPlanes, BnGradientColumns, BnGradientPlanes,
     } (x: Ptr, g: Ptr, mean: Ptr, rstd: Ptr, partial: Ptr, shape: Channels, length: u32);

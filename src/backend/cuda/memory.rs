@@ -11,6 +11,42 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
+static LAUNCHES: AtomicU64 = AtomicU64::new(0);
+static TO_HOST: AtomicU64 = AtomicU64::new(0);
+static TO_DEVICE: AtomicU64 = AtomicU64::new(0);
+
+/// What has gone between the host and the device so far, in this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// Kernels launched.
+    pub launches: u64,
+    /// Copies of values to the host.
+    pub to_host: u64,
+    /// Copies of values to the device.
+    pub to_device: u64,
+}
+
+/// Counts of launches and copies, by which a test sees that nothing is computed on the host.
+///
+/// ```
+/// use ganvil::{DType, Device, Tensor, backend::cuda};
+/// let before = cuda::traffic();
+/// Tensor::ones(&[2], DType::F32, Device::Cpu).exp();
+/// assert_eq!(cuda::traffic(), before);
+/// ```
+pub fn traffic() -> Traffic {
+    Traffic {
+        launches: LAUNCHES.load(Relaxed),
+        to_host: TO_HOST.load(Relaxed),
+        to_device: TO_DEVICE.load(Relaxed),
+    }
+}
+
+/// Notes a launch.
+pub(super) fn launched() {
+    LAUNCHES.fetch_add(1, Relaxed);
+}
+
 /// Memory of a GPU; freed in stream order, so after every kernel that was launched with it.
 pub struct Buffer {
     device: Device,
@@ -26,7 +62,12 @@ impl Buffer {
         let d = driver(device);
         // SAFETY: every byte is written before it is read: primitives write their whole results.
         let slice = unsafe { d.stream.alloc::<u8>(bytes) }.unwrap_or_else(|e| {
-            d.fail("allocate memory", e, bytes, "use a smaller --batch or network, or free the GPU's memory (nvidia-smi)")
+            d.fail(
+                "allocate memory",
+                e,
+                bytes,
+                "use a smaller --batch or network, or free the GPU's memory (nvidia-smi)",
+            )
         });
         ALLOCATIONS.fetch_add(1, Relaxed);
         IN_USE.fetch_add(bytes, Relaxed);
@@ -106,6 +147,7 @@ pub(super) fn upload(device: Device, dtype: DType, bytes: &[u8]) -> Storage {
     let mut s = alloc(device, dtype, bytes.len() / dtype.size());
     if let Memory::Cuda(Buffer { bytes: Some(slice), .. }) = s.memory_mut() {
         let d = driver(device);
+        TO_DEVICE.fetch_add(1, Relaxed);
         d.check("copy to the device", d.stream.memcpy_htod(bytes, slice));
     }
     s
@@ -115,20 +157,12 @@ pub(super) fn upload(device: Device, dtype: DType, bytes: &[u8]) -> Storage {
 pub(super) fn download(x: &Storage, first: usize, bytes: &mut [u8]) {
     let Buffer { device, bytes: Some(slice) } = buffer(x) else { return };
     let d = driver(*device);
+    TO_HOST.fetch_add(1, Relaxed);
     let from = first * x.dtype().size();
     let copied = d.stream.memcpy_dtoh(&slice.slice(from..from + bytes.len()), bytes);
     d.check("copy to the host", copied);
     d.check("wait for the device", d.stream.synchronize());
     d.report_bad_index();
-}
-
-/// Copies dense bytes within the device.
-pub(super) fn copy_bytes(d: &Driver, from: Ptr, to: Ptr, bytes: usize) {
-    d.check("bind the context", d.context.bind_to_thread());
-    // SAFETY: both ranges lie in live buffers of this device, which do not overlap: a result is never one of the
-    // operands.
-    let done = unsafe { result::memcpy_dtod_async(to.0, from.0, bytes, d.stream.cu_stream()) };
-    d.check("copy within the device", done);
 }
 
 impl Driver {

@@ -18,7 +18,7 @@ mod norm;
 mod reduce;
 mod update;
 
-pub use memory::Buffer;
+pub use memory::{Buffer, Traffic, traffic};
 
 use super::trace::{note, note_conv, note_gemm};
 use super::*;
@@ -263,18 +263,14 @@ impl Backend for Cuda {
 
     fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
         note("gather", out.layout.shape());
-        self.contiguous(x, |x| self.contiguous(index, |index| index::gather(self.driver(), x, dim, index, out)));
+        index::gather(self.driver(), x, dim, index, out);
         Ok(())
     }
 
     fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         self.widened(src, |src| {
-            self.contiguous(src, |src| {
-                self.contiguous(index, |index| {
-                    self.narrowed(acc, true, |acc| index::scatter_add(self.driver(), src, dim, index, acc));
-                });
-            });
+            self.narrowed(acc, true, |acc| index::scatter_add(self.driver(), src, dim, index, acc));
         });
         Ok(())
     }
@@ -289,7 +285,9 @@ impl Backend for Cuda {
         self.contiguous(mean, |mean| {
             self.contiguous(rstd, |rstd| {
                 self.contiguous(weight, |weight| {
-                    self.contiguous(bias, |bias| norm::apply(self.driver(), x, mean, rstd, weight, bias, out));
+                    self.contiguous(bias, |bias| {
+                        norm::apply(self.driver(), x, mean, rstd, weight, bias, out)
+                    });
                 });
             });
         });

@@ -64,7 +64,13 @@ fn combined(d: &Driver, (partial, parts): (Storage, usize), out: [Ptr; 2], shape
 pub(super) fn stats(cuda: &Cuda, x: View, mean: ViewMut, var: ViewMut) {
     let (d, shape, none) = (cuda.driver(), channels(x.layout), Ptr(0));
     let scale = 1.0 / shape.count() as f32;
-    combined(d, sums(cuda, Terms::Values, shape, [x.ptr(), none, none, none]), [mean.ptr(), none], shape, scale);
+    combined(
+        d,
+        sums(cuda, Terms::Values, shape, [x.ptr(), none, none, none]),
+        [mean.ptr(), none],
+        shape,
+        scale,
+    );
     let deviations = sums(cuda, Terms::SquaredDeviations, shape, [x.ptr(), none, mean.ptr(), none]);
     combined(d, deviations, [var.ptr(), none], shape, scale);
 }
@@ -96,5 +102,20 @@ pub(super) fn gradient(cuda: &Cuda, g: View, x: View, stats: BatchNormStats, out
     let (grid, scale) = (Grid::over(n, BLOCK), 1.0 / shape.count() as f32);
     let (dx, shape) = (out.x.ptr(), by_value(shape));
     let kernel = Kernel::BnInputGrad;
-    launch::bn_input_grad(d, kernel, grid, g.ptr(), x.ptr(), mean, rstd, weight, dw, db, dx, shape, scale, narrow(n));
+    launch::bn_input_grad(
+        d,
+        kernel,
+        grid,
+        g.ptr(),
+        x.ptr(),
+        mean,
+        rstd,
+        weight,
+        dw,
+        db,
+        dx,
+        shape,
+        scale,
+        narrow(n),
+    );
 }

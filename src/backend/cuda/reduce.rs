@@ -42,7 +42,8 @@ pub(super) fn reduce(cuda: &Cuda, f: Reduce, x: View, over: &[bool], out: ViewMu
     let reduced = Nest::of([&reduced]);
     let side_by_side = kept.strides(1).last() == Some(&1) && outputs > 1;
     let (kernel, blocks) = if side_by_side { (columns, outputs.div_ceil(32)) } else { (rows, outputs) };
-    let parts = (ENOUGH_BLOCKS / blocks).min(terms.div_ceil(if side_by_side { 64 } else { LEAST_TERMS })).max(1);
+    let parts =
+        (ENOUGH_BLOCKS / blocks).min(terms.div_ceil(if side_by_side { 64 } else { LEAST_TERMS })).max(1);
     let length = terms.div_ceil(parts);
     let parts = terms.div_ceil(length);
     let part = Part { outputs: narrow(outputs), terms: narrow(terms), length: narrow(length) };
@@ -56,9 +57,17 @@ pub(super) fn reduce(cuda: &Cuda, f: Reduce, x: View, over: &[bool], out: ViewMu
     let x_strides: Vec<usize> = kept.strides(1).iter().map(|&s| s as usize).collect();
     let out_strides: Vec<usize> = kept.strides(0).iter().map(|&s| s as usize).collect();
     let to_lines = Nest::new(&sizes, [dense.strides(), &x_strides]);
-    launch::reduce(d, kernel, Grid(blocks, parts, 1), x.ptr(), memory::start(&lines), to_lines, reduced, part);
-    let (sizes, [of_line, of_out]) =
-        coalesce([&dense, &Layout::strided(&sizes, &out_strides, 0)]);
+    launch::reduce(
+        d,
+        kernel,
+        Grid(blocks, parts, 1),
+        x.ptr(),
+        memory::start(&lines),
+        to_lines,
+        reduced,
+        part,
+    );
+    let (sizes, [of_line, of_out]) = coalesce([&dense, &Layout::strided(&sizes, &out_strides, 0)]);
     let kept = Nest::new(&sizes, [&of_out, &of_line]);
     let reduced = Nest::new(&[parts], [&[outputs]]);
     let part = Part { outputs: narrow(outputs), terms: narrow(parts), length: narrow(parts) };
@@ -76,7 +85,14 @@ pub(super) fn sum_squares(cuda: &Cuda, table: &[View]) -> Vec<f64> {
         let blocks = n.div_ceil(SQUARES);
         let partial = cuda.scratch(2 * blocks.max(1));
         let at = super::args::Ptr(memory::start(&sums).0 + 8 * i as u64);
-        launch::squares_partial(d, Kernel::SquaresPartial, Grid(blocks, 1, 1), x.ptr(), memory::start(&partial), narrow(n));
+        launch::squares_partial(
+            d,
+            Kernel::SquaresPartial,
+            Grid(blocks, 1, 1),
+            x.ptr(),
+            memory::start(&partial),
+            narrow(n),
+        );
         let grid = Grid(1, 1, 1);
         launch::squares_total(d, Kernel::SquaresTotal, grid, memory::start(&partial), at, narrow(blocks));
     }
@@ -109,7 +125,14 @@ pub(super) fn argmax(d: &Driver, x: View, out: ViewMut) {
     let (rows, length) = rows(x);
     let kernels =
         [Kernel::ArgmaxF32, Kernel::ArgmaxF16, Kernel::ArgmaxBf16, Kernel::ArgmaxI64, Kernel::ArgmaxU8];
-    launch::argmax(d, by_dtype(kernels, x.storage.dtype()), Grid(rows, 1, 1), x.ptr(), out.ptr(), narrow(length));
+    launch::argmax(
+        d,
+        by_dtype(kernels, x.storage.dtype()),
+        Grid(rows, 1, 1),
+        x.ptr(),
+        out.ptr(),
+        narrow(length),
+    );
 }
 
 /// Each row's positions in order of their elements.
@@ -118,7 +141,15 @@ pub(super) fn argsort(d: &Driver, x: View, descending: bool, out: ViewMut) {
     let kernels =
         [Kernel::ArgsortF32, Kernel::ArgsortF16, Kernel::ArgsortBf16, Kernel::ArgsortI64, Kernel::ArgsortU8];
     let grid = Grid(rows, length.div_ceil(BLOCK), 1);
-    launch::argsort(d, by_dtype(kernels, x.storage.dtype()), grid, x.ptr(), out.ptr(), narrow(length), descending as u32);
+    launch::argsort(
+        d,
+        by_dtype(kernels, x.storage.dtype()),
+        grid,
+        x.ptr(),
+        out.ptr(),
+        narrow(length),
+        descending as u32,
+    );
 }
 
 /// The running sums of each row, in f32.

@@ -7,7 +7,7 @@ use super::signals;
 use super::technique::TechniqueArgs;
 use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{
-    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_watched, zoo,
+    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_training, zoo,
 };
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
@@ -218,7 +218,7 @@ pub(super) fn open_data(config: &mut TrainConfig) -> Result<Arc<Dataset>> {
 /// Trains to the end, or until a signal asks to stop, in the present pool of threads.
 pub(super) fn go_on(trainer: &mut Trainer, run: &Run, watch: Watch, stop: &AtomicBool) -> Result<()> {
     let mut progress = Progress::start(trainer, run);
-    let train = || run_watched(trainer, run, watch, stop, &mut |event: Event| progress.on(event));
+    let train = || run_training(trainer, run, watch, stop, &mut |event: Event| progress.on(event));
     let result = crate::try_run(train).and_then(|r| r);
     progress.finish(result.is_ok());
     result

@@ -9,7 +9,7 @@ mod results;
 
 pub use config::ModesConfig;
 pub use recipes::{RECIPES, recipe};
-pub use results::{Folder, PUBLISHED, Published, Score, SeedResult, Spread, ceiling};
+pub use results::{Folder, Published, Score, SeedResult, Spread, ceiling, published};
 
 use super::live::{LiveDraws, Source};
 use super::probe::NoProbe;

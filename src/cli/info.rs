@@ -30,7 +30,13 @@ pub fn run(args: Args) -> Result<()> {
     let mut text = format!("ganvil {}{commit}\n", env!("CARGO_PKG_VERSION"));
     let device = backend::of(crate::Device::Cpu).describe();
     // Only what is there: a machine without a GPU misses nothing.
-    let gpu = crate::backend::cuda::open(crate::Device::Cuda).map_or_else(|e| e.to_string(), str::to_owned);
+    let gpu = crate::backend::cuda::open(crate::Device::Cuda).map_or_else(
+        |e| match e {
+            Error::Argument { remedy, .. } => remedy,
+            other => other.to_string(),
+        },
+        str::to_owned,
+    );
     let threads = super::threads(None)?.to_string();
     for (what, value) in
         [("processor", processor()), ("device", device), ("gpu", gpu), ("threads", threads), ("data", data)]

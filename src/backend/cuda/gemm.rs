@@ -118,6 +118,63 @@ pub(super) fn gemm(cuda: &Cuda, a: View, b: View, bias: Option<View>, out: ViewM
     }
 }
 
+/// The kernels of the GEMM ladder in kernels/gemm.cu, from the one that is easiest to read to the one that ops launch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rung {
+    /// A thread an element, straight from global memory.
+    Naive,
+    /// Tiles of 32 x 32 in shared memory.
+    Shared,
+    /// 4 x 4 sums a thread in registers.
+    Register,
+    /// Quads, 8 x 8 sums a thread, loads and products overlapped.
+    Top,
+}
+
+impl Rung {
+    /// From the bottom up.
+    pub const ALL: [Rung; 4] = [Rung::Naive, Rung::Shared, Rung::Register, Rung::Top];
+
+    /// As in the names of kernels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rung::Naive => "naive",
+            Rung::Shared => "shared",
+            Rung::Register => "register",
+            Rung::Top => "top",
+        }
+    }
+}
+
+/// `c [m, n] = a [m, k] b [k, n]` by one rung of the ladder; all are f32 and row-major without gaps.
+pub(super) fn on_rung(cuda: &Cuda, rung: Rung, a: View, b: View, c: ViewMut) {
+    let ([m, k], [_, n]) = ([0, 1].map(|d| a.layout.shape()[d]), [0, 1].map(|d| b.layout.shape()[d]));
+    let (kernel, tile) = match rung {
+        Rung::Naive => (Kernel::GemmNaive, 16),
+        Rung::Shared => (Kernel::GemmShared, 32),
+        Rung::Register => (Kernel::GemmRegister, 64),
+        Rung::Top => return gemm(cuda, a, b, None, c),
+    };
+    let one = Layout::contiguous(&[]);
+    let problem = Gemm {
+        m: narrow(m),
+        n: narrow(n),
+        k: narrow(k),
+        a: Operand { line_stride: narrow(k), depth_stride: 1, vec: 0 },
+        b: Operand { line_stride: 1, depth_stride: narrow(n), vec: 0 },
+        c_row: narrow(n),
+        c_column: 1,
+        c_vec: 0,
+        bias_stride: 0,
+        splits: 1,
+        length: narrow(k),
+        first: 0,
+        batch: Nest::of([&one, &one, &one]),
+    };
+    let grid = Grid(m.div_ceil(tile), n.div_ceil(tile), 1);
+    launch::gemm(cuda.driver(), kernel, grid, a.ptr(), b.ptr(), Ptr(0), c.ptr(), problem);
+}
+
 /// out = the sum of dense partial results, whose elements lie as `dense` of out's shape says, plus a bias along the
 /// last dimension.
 pub(super) fn combine(

@@ -18,6 +18,7 @@ mod norm;
 mod reduce;
 mod update;
 
+pub use gemm::Rung;
 pub use memory::{Buffer, Traffic, traffic};
 
 use super::trace::{note, note_conv, note_gemm};
@@ -60,6 +61,19 @@ const BLOCK: usize = 256;
 impl Cuda {
     fn driver(&self) -> &'static Driver {
         driver(self.device)
+    }
+
+    /// `c [m, n] = a [m, k] b [k, n]` by one rung of the GEMM ladder, for those who study it: f32, row-major without gaps.
+    ///
+    /// # Panics
+    /// If the operands are anything else, or their sizes do not fit.
+    pub fn gemm_rung(&self, rung: Rung, a: View, b: View, c: ViewMut) {
+        let (la, lb, lc) = (a.layout, b.layout, c.layout);
+        let fits = [la, lb, lc].iter().all(|l| l.rank() == 2 && l.is_contiguous())
+            && la.shape()[1] == lb.shape()[0]
+            && lc.shape() == [la.shape()[0], lb.shape()[1]];
+        assert!(fits, "gemm_rung: {la:?} times {lb:?} into {lc:?}; use contiguous [m, k], [k, n] and [m, n]");
+        gemm::on_rung(self, rung, a, b, c);
     }
 
     /// A dense f32 buffer that lives as long as the call: kernels that read it are ahead of its release on the stream.

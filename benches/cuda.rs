@@ -64,7 +64,8 @@ fn ladder(b: &Bench) {
         let bytes = |n: usize| (0..n).flat_map(|i| ((i % 7) as f32 - 3.0).to_ne_bytes()).collect::<Vec<u8>>();
         let (x, y) = (gpu.upload(DType::F32, &bytes(m * k)), gpu.upload(DType::F32, &bytes(k * n)));
         let mut z = gpu.alloc(DType::F32, m * n);
-        let (lx, ly, lz) = (Layout::contiguous(&[m, k]), Layout::contiguous(&[k, n]), Layout::contiguous(&[m, n]));
+        let (lx, ly, lz) =
+            (Layout::contiguous(&[m, k]), Layout::contiguous(&[k, n]), Layout::contiguous(&[m, n]));
         for rung in Rung::ALL {
             b.run(&format!("gemm {} {m} {n} {k}", rung.name()), Work::Flops(2 * m * n * k), || {
                 let (x, y) = (View { storage: &x, layout: &lx }, View { storage: &y, layout: &ly });
@@ -76,8 +77,14 @@ fn ladder(b: &Bench) {
 
 fn convolutions(b: &Bench) {
     // Images, channels, side, outputs: layers of dcgan28 and dcgan64, all 4 x 4 with stride 2 and padding 1.
-    for (n, c, side, o) in [(64, 1, 28, 64), (64, 64, 14, 128), (64, 3, 64, 64), (64, 64, 32, 128), (64, 128, 16, 256), (64, 256, 8, 512)]
-    {
+    for (n, c, side, o) in [
+        (64, 1, 28, 64),
+        (64, 64, 14, 128),
+        (64, 3, 64, 64),
+        (64, 64, 32, 128),
+        (64, 128, 16, 256),
+        (64, 256, 8, 512),
+    ] {
         let options = ConvOptions::new().stride(2).padding(1);
         let (x, w) = (image([n, c, side, side]), normal(&[o, c, 4, 4]));
         let g = image([n, o, side / 2, side / 2]);

@@ -2,7 +2,8 @@
 //
 // Indices are i64; x and acc of index_select and index_add are contiguous, [outer, size, inner] around the dimension, the
 // operands of gather and scatter_add lie anyhow. Reading: one thread an element of the result. Adding: one thread a column (outer, inner), which goes through the indices in order, so that repeats
-// are added in order and nothing is atomic. An index outside of its dimension is noted (BadIndex) and passed over.
+// are added in order and nothing is atomic. An index outside of its dimension is noted (BadIndex): it
+// reads as 0, and nothing is added for it.
 #include "common.cuh"
 
 // out[o, j, i] = x[o, index[j], i].
@@ -14,7 +15,7 @@ __device__ __forceinline__ void index_select(const W* x, const i64* index, W* ou
     u32 row = quotient(at, inner), i = at - row * inner.d;
     u32 outer = quotient(row, count), j = row - outer * count.d;
     i64 from = index[(u64)j * step];
-    if (valid(from, size, bad)) out[at] = x[((u64)outer * size + (u32)from) * inner.d + i];
+    out[at] = valid(from, size, bad) ? x[((u64)outer * size + (u32)from) * inner.d + i] : 0;
 }
 
 // out[.., j, ..] = x[.., index[.., j, ..], ..]: the nest goes over out and index, and over x with stride 0 along the
@@ -26,7 +27,7 @@ __device__ __forceinline__ void gather(const W* x, const i64* index, W* out, con
     if (i >= n) return;
     locate(nest, i, at);
     i64 from = index[at[1]];
-    if (valid(from, size, bad)) out[at[0]] = x[at[2] + (u64)from * step];
+    out[at[0]] = valid(from, size, bad) ? x[at[2] + (u64)from * step] : 0;
 }
 
 #define OF_SIZE(BYTES, W) \

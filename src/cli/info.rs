@@ -1,9 +1,9 @@
 //! `ganvil info`.
 
-use crate::Result;
 use crate::backend;
 use crate::data::{Dataset, Split, locate};
 use crate::report::processor;
+use crate::{Error, Result};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]

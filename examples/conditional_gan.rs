@@ -15,7 +15,6 @@
 //!
 //! The default of 4000 steps takes about two minutes on two cores; another number is given as an argument.
 
-use ganvil::autograd::grad;
 use ganvil::data::{Dataset, Loader, Split, locate};
 use ganvil::nn::{self, Ctx, Embedding, Init, Kind, LayerSpec as L, Linear, Module, Sequential, init};
 use ganvil::optim::{Adam, Optimizer};
@@ -86,12 +85,6 @@ impl Module for Discriminator {
     }
 }
 
-/// The gradients of a scalar with respect to a network's parameters, and of nothing else.
-fn gradients(loss: &Tensor, net: &dyn Module) -> Vec<Option<Tensor>> {
-    let params = nn::parameters(net);
-    grad(&[loss], &params.iter().collect::<Vec<_>>(), &[], false)
-}
-
 fn train(steps: usize) -> ganvil::Result<()> {
     let data = Arc::new(Dataset::load(locate(None)?, Split::Train)?);
     let labels = data.labels.clone().expect("MNIST has labels");
@@ -121,13 +114,13 @@ fn train(steps: usize) -> ganvil::Result<()> {
         let on_real = d.forward(&real, &ctx).bce_with_logits(&one, Reduction::Mean);
         let on_fake = d.forward(&fake, &ctx).bce_with_logits(&zero, Reduction::Mean);
         let loss_d = &on_real + &on_fake;
-        let grads = gradients(&loss_d, &d);
+        let grads = nn::gradients(&loss_d, &d);
         opt_d.step(nn::parameters_mut(&mut d), grads);
 
         // Move 2, the generator: fakes should be taken for real pictures of their class.
         let fake = g.forward(&latent(), &ctx);
         let loss_g = d.forward(&fake, &ctx).bce_with_logits(&one, Reduction::Mean);
-        let grads = gradients(&loss_g, &g);
+        let grads = nn::gradients(&loss_g, &g);
         opt_g.step(nn::parameters_mut(&mut g), grads);
 
         if step % 100 == 0 || step == steps {

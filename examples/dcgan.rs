@@ -14,7 +14,6 @@
 //!
 //! The default of 4000 steps takes a minute or two on two cores; another number is given as an argument.
 
-use ganvil::autograd::grad;
 use ganvil::data::{Dataset, Loader, Split, locate};
 use ganvil::nn::{self, Ctx, Init, LayerSpec as L, Module, Sequential};
 use ganvil::optim::{Adam, Optimizer};
@@ -63,12 +62,6 @@ fn discriminator(random: &Generator) -> Sequential {
     L::sequential_with(&layers, &INIT, random)
 }
 
-/// The gradients of a scalar with respect to a network's parameters, and of nothing else.
-fn gradients(loss: &Tensor, net: &Sequential) -> Vec<Option<Tensor>> {
-    let params = nn::parameters(net);
-    grad(&[loss], &params.iter().collect::<Vec<_>>(), &[], false)
-}
-
 fn train(steps: usize) -> ganvil::Result<()> {
     let data = Arc::new(Dataset::load(locate(None)?, Split::Train)?);
     let mut loader = Loader::new(data, BATCH, SEED)?;
@@ -96,13 +89,13 @@ fn train(steps: usize) -> ganvil::Result<()> {
         let on_real = d.forward(&real, &ctx).bce_with_logits(&one, Reduction::Mean);
         let on_fake = d.forward(&fake, &ctx).bce_with_logits(&zero, Reduction::Mean);
         let loss_d = &on_real + &on_fake;
-        let grads = gradients(&loss_d, &d);
+        let grads = nn::gradients(&loss_d, &d);
         opt_d.step(nn::parameters_mut(&mut d), grads);
 
         // Move 2, the generator: fakes should be taken for real.
         let fake = g.forward(&latent(&noise), &ctx);
         let loss_g = d.forward(&fake, &ctx).bce_with_logits(&one, Reduction::Mean);
-        let grads = gradients(&loss_g, &g);
+        let grads = nn::gradients(&loss_g, &g);
         opt_g.step(nn::parameters_mut(&mut g), grads);
 
         if step % 100 == 0 || step == steps {

@@ -5,7 +5,6 @@
 //! Read it from top to bottom: two networks, two moves, and a picture every 1000 steps. `ganvil train` plays the same
 //! game through `ganvil::gan`, with losses, schedules and logs that can be exchanged.
 
-use ganvil::autograd::grad;
 use ganvil::data::{Dataset, Loader, Split, locate};
 use ganvil::nn::{self, BatchNorm1d, Ctx, Dropout, LeakyReLU, Linear, Module, Sequential, Tanh};
 use ganvil::optim::{Adam, Optimizer};
@@ -43,12 +42,6 @@ fn discriminator(random: &Generator) -> Sequential {
         .with(Linear::new(256, 1, true, random))
 }
 
-/// The gradients of a scalar with respect to a network's parameters, and of nothing else.
-fn gradients(loss: &Tensor, net: &Sequential) -> Vec<Option<Tensor>> {
-    let params = nn::parameters(net);
-    grad(&[loss], &params.iter().collect::<Vec<_>>(), &[], false)
-}
-
 fn train(steps: usize) -> ganvil::Result<()> {
     let data = Arc::new(Dataset::load(locate(None)?, Split::Train)?);
     let mut loader = Loader::new(data, BATCH, SEED)?;
@@ -76,14 +69,14 @@ fn train(steps: usize) -> ganvil::Result<()> {
         let on_real = d.forward(&real, &ctx).bce_with_logits(&one, Reduction::Mean);
         let on_fake = d.forward(&fake, &ctx).bce_with_logits(&zero, Reduction::Mean);
         let loss_d = (&on_real + &on_fake) * 0.5;
-        let grads = gradients(&loss_d, &d);
+        let grads = nn::gradients(&loss_d, &d); // with respect to D's parameters, and to nothing else
         opt_d.step(nn::parameters_mut(&mut d), grads);
 
         // Move 2, the generator: fakes should be taken for real. The gradient flows through D to G; asking for G's
         // parameters only means that D's weight gradients are not computed.
         let fake = g.forward(&latent(), &ctx);
         let loss_g = d.forward(&fake, &ctx).bce_with_logits(&one, Reduction::Mean);
-        let grads = gradients(&loss_g, &g);
+        let grads = nn::gradients(&loss_g, &g);
         opt_g.step(nn::parameters_mut(&mut g), grads);
 
         if step % 1000 == 0 || step == steps {

@@ -59,11 +59,6 @@ fn critic(random: &Generator) -> Sequential {
     L::sequential_with(&layers, &Init::Normal { std: 0.02 }, random)
 }
 
-fn gradients(loss: &Tensor, net: &Sequential) -> Vec<Option<Tensor>> {
-    let params = nn::parameters(net);
-    grad(&[loss], &params.iter().collect::<Vec<_>>(), &[], false)
-}
-
 /// E (||grad a(x^)|| - 1)^2 and the mean norm, at points x^ somewhere between a real sample and a fake.
 fn penalty(d: &Sequential, real: &Tensor, fake: &Tensor, eps: &Tensor, ctx: &Ctx) -> (Tensor, f64) {
     let between = eps.mul(real).add(&(1.0 - eps).mul(fake)).requires_grad();
@@ -104,12 +99,12 @@ fn train(steps: usize) -> ganvil::Result<()> {
             let (p, norm) = penalty(&d, &real, &fake, &eps, &ctx);
             (gap, slope) = (distance.item(), norm);
             let loss = p.mul_scalar(LAMBDA).sub(&distance);
-            let grads = gradients(&loss, &d);
+            let grads = nn::gradients(&loss, &d);
             opt_d.step(nn::parameters_mut(&mut d), grads);
         }
         // G moves its samples up the critic's slope.
         let loss = d.forward(&g.forward(&latent(&noise), &ctx), &ctx).mean_all().neg();
-        let grads = gradients(&loss, &g);
+        let grads = nn::gradients(&loss, &g);
         opt_g.step(nn::parameters_mut(&mut g), grads);
 
         if step % 50 == 0 || step == steps {

@@ -10,6 +10,10 @@ pub enum Device {
     /// The host's memory and its SIMD kernels.
     #[default]
     Cpu,
+    /// The first NVIDIA GPU, through the driver that is found when it is first used.
+    Cuda,
+    /// The same kernels and the same driver calls, executed on the CPU by the simulator ptxsim.
+    Ptxsim,
     /// No memory at all: tensors have a shape, a dtype and a graph but no values. Used to work out shapes
     /// and costs of a model without running it.
     Meta,
@@ -19,6 +23,8 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
             Device::Cpu => "cpu",
+            Device::Cuda => "cuda",
+            Device::Ptxsim => "ptxsim",
             Device::Meta => "meta",
         })
     }
@@ -29,11 +35,15 @@ impl FromStr for Device {
     fn from_str(s: &str) -> Result<Device> {
         match s {
             "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda),
+            "ptxsim" => Ok(Device::Ptxsim),
             "meta" => Ok(Device::Meta),
             _ => Err(Error::Argument {
                 what: "device",
                 value: s.into(),
-                remedy: "this build has the devices cpu and meta (shapes only)".into(),
+                remedy:
+                    "the devices are cpu, cuda (an NVIDIA GPU), ptxsim (its simulator) and meta (shapes only)"
+                        .into(),
             }),
         }
     }

@@ -23,9 +23,9 @@
 //! a typed payload that [`try_run`] turns into an error.
 //!
 //! ```
-//! use ganvil::nn::{Ctx, LeakyReLU, Linear, Module, Sequential, parameters, parameters_mut};
+//! use ganvil::nn::{Ctx, LeakyReLU, Linear, Module, Sequential, gradients, parameters_mut};
 //! use ganvil::optim::{Optimizer, Sgd};
-//! use ganvil::{DType, Device, Generator, Reduction, autograd::grad, rng::Stream};
+//! use ganvil::{DType, Device, Generator, Reduction, rng::Stream};
 //!
 //! let random = Generator::new(0, Stream::Init);
 //! let mut net = Sequential::new()
@@ -39,7 +39,7 @@
 //! for _ in 0..100 {
 //!     let loss = net.forward(&x, &Ctx::eval()).mse(&y, Reduction::Mean);
 //!     losses.push(loss.item());
-//!     let grads = grad(&[&loss], &parameters(&net).iter().collect::<Vec<_>>(), &[], false);
+//!     let grads = gradients(&loss, &net);
 //!     sgd.step(parameters_mut(&mut net), grads);
 //! }
 //! assert!(losses[99] < 0.05 * losses[0]);

@@ -461,6 +461,32 @@ fn a_grid_is_compared_with_one_a_hundred_steps_before() {
     assert!(change == at && change > 1e-3, "{change} {at}");
 }
 
+/// Eight images a step: twelve steps have the same tenth of a thousand in the names of their grids.
+#[test]
+fn a_grid_is_known_by_its_step_however_few_images_are_between_two() {
+    let tmp = Scratch::new("grids-apart");
+    let [apart, close, pieces] = ["apart", "close", "pieces"].map(|name| tmp.path(name));
+    let every = |dir: &str, steps: &str, grid: &str| {
+        drop(trained(&tmp, dir, &["--steps", steps, "--log-every", "20", "--sample-every", grid]));
+    };
+    let change = |dir: &str| {
+        let log = read_log(Path::new(dir).join("log.jsonl")).unwrap();
+        log.iter().find(|r| r["step"] == 200).unwrap()["grid_change"].as_f64().unwrap()
+    };
+    every(&apart, "200", "100");
+    let wanted = change(&apart);
+    assert!(wanted > 1e-3, "{wanted}");
+    every(&close, "200", "4");
+    assert_eq!(change(&close), wanted);
+    let grids = fs::read_dir(Path::new(&close).join("samples")).unwrap().count();
+    assert_eq!(grids, 1 + 50 + 1, "one before the first step, one for every fourth, and the data's");
+    // A grid at the end of a run that ends just behind another's.
+    every(&pieces, "101", "100");
+    let out = run(&["resume", &pieces, "--steps", "200"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(change(&pieces), wanted);
+}
+
 #[test]
 fn a_resumed_run_has_the_same_alarms() {
     let tmp = Scratch::new("alarms-resumed");

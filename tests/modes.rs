@@ -5,19 +5,19 @@ use ganvil::data::Synthetic;
 use ganvil::gan::modes::{self, Folder, Game, ModesConfig, RECIPES, SeedResult, recipe, run_seed};
 use ganvil::nn::state_dict;
 use ganvil::optim::Schedule;
-use ganvil::threads;
+use ganvil::{Device, threads};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 mod common;
 
 fn played(config: &ModesConfig, seed: u64) -> SeedResult {
-    run_seed(config, seed, &AtomicBool::new(false), &mut |_| {}).unwrap()
+    run_seed(config, seed, Device::Cpu, &AtomicBool::new(false), &mut |_| {}).unwrap()
 }
 
 /// G's and D's parameters after some steps.
 fn weights(config: &ModesConfig, steps: u64) -> Vec<(String, Vec<f32>)> {
-    let mut game = Game::new(config, 3).unwrap();
+    let mut game = Game::new(config, 3, Device::Cpu).unwrap();
     (0..steps).for_each(|_| game.step().unwrap());
     let all = |net| state_dict(net).into_iter().map(|(name, t)| (name, t.to_vec()));
     all(&game.gan().g).chain(all(&game.gan().d)).collect()

@@ -2,7 +2,7 @@
 //! process looks at process-wide counters, so this program has only one.
 
 use ganvil::data::{Dataset, Images, Split};
-use ganvil::gan::{Event, NoProbe, Run, Trainer, run_training, zoo};
+use ganvil::gan::{Event, NoProbe, Run, Trainer, Watch, run_training, zoo};
 use ganvil::{Device, backend, live_nodes, threads};
 use std::path::Path;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn whole_run(recipe: &str, data: &Arc<Dataset>) {
     let dir = std::env::temp_dir().join(format!("ganvil-steady-{}-{recipe}", std::process::id()));
     let run = Run::create(Some(&dir), "mnist", trainer.config()).unwrap();
     let mut after_first = None;
-    run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |event| match event {
+    run_training(&mut trainer, &run, Watch::default(), &AtomicBool::new(false), &mut |event| match event {
         Event::Wrote(path) if path.extension().is_some_and(|e| e == "safetensors") => {
             after_first.get_or_insert_with(misses);
         }

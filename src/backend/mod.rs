@@ -4,7 +4,9 @@
 //! calls one primitive; a primitive may assume that its operands fit, live on its device and are not aliased by
 //! its output. Adding a device means implementing [`Backend`] and one variant of [`Memory`].
 
+mod channels;
 pub mod cpu;
+pub mod cuda;
 mod functions;
 mod meta;
 pub mod trace;
@@ -25,6 +27,8 @@ pub struct Storage {
 pub enum Memory {
     /// A buffer of the CPU pool.
     Cpu(cpu::Buffer),
+    /// Memory of a GPU, or of the simulator that stands in for one.
+    Cuda(cuda::Buffer),
     /// Nothing: the tensor has a shape but no values.
     Meta,
 }
@@ -51,8 +55,9 @@ impl Storage {
 
     /// The device whose memory this is.
     pub fn device(&self) -> Device {
-        match self.memory {
+        match &self.memory {
             Memory::Cpu(_) => Device::Cpu,
+            Memory::Cuda(b) => b.device(),
             Memory::Meta => Device::Meta,
         }
     }
@@ -254,6 +259,8 @@ pub struct BatchNormGrads<'a> {
 pub fn of(device: Device) -> &'static dyn Backend {
     match device {
         Device::Cpu => &cpu::Cpu,
+        Device::Cuda => &cuda::CUDA,
+        Device::Ptxsim => &cuda::PTXSIM,
         Device::Meta => &meta::Meta,
     }
 }

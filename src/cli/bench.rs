@@ -1,10 +1,11 @@
 //! `ganvil bench`.
 
+use super::device::DeviceArg;
 use crate::data::{Dataset, Images, Split, locate};
 use crate::gan::{NoProbe, NotFinite, StepConfig, StepLosses, TrainConfig, Trainer, zoo};
 use crate::report::peak_memory_mb;
 use crate::rng::Stream;
-use crate::{Device, Error, Generator, Result};
+use crate::{Error, Generator, Result};
 use clap::Subcommand;
 use rand::Rng;
 use std::path::PathBuf;
@@ -40,6 +41,8 @@ struct StepArgs {
     /// Kernel threads
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
+    #[command(flatten)]
+    device: DeviceArg,
     /// How long to measure
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
@@ -110,7 +113,7 @@ fn step(args: StepArgs) -> Result<()> {
         _ => Dataset::load(locate(args.data.as_deref())?, Split::Train)?,
     });
     let batch = config.batch;
-    let mut trainer = Trainer::new(config, data, Device::Cpu)?;
+    let mut trainer = Trainer::new(config, data, args.device.open()?)?;
     let mut step = || if critic_alone { trainer.update_d() } else { trainer.step(&mut NoProbe) };
     let median = crate::threads(threads, || median_step(&mut step, Duration::from_secs_f64(args.seconds)))?;
     let rate = 1.0 / median;

@@ -1,5 +1,6 @@
 //! `ganvil evaluate`.
 
+use super::device::DeviceArg;
 use crate::data::{Dataset, Split, locate};
 use crate::gan::{Sampler, latest_checkpoint};
 use crate::metrics::{ClassReport, Classifier, ClassifierNet, digit_images};
@@ -32,6 +33,8 @@ pub struct Args {
     /// Folder with the real test images [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Kernel threads; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -46,7 +49,7 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::Argument { what: "--n", value: args.n.to_string(), remedy });
     }
     let checkpoint = if args.run.is_file() { args.run.clone() } else { latest_checkpoint(&args.run)? };
-    let sampler = Sampler::load(&checkpoint)?;
+    let sampler = Sampler::load(&checkpoint)?.to_device(args.device.open()?);
     // A run that cannot be measured is refused before the work, not after it.
     let pad = sampler.config().data.pad;
     digit_images(&[], sampler.shape, pad)?;

@@ -1,9 +1,9 @@
 //! `ganvil info`.
 
-use crate::Result;
 use crate::backend;
 use crate::data::{Dataset, Split, locate};
 use crate::report::processor;
+use crate::{Error, Result};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -29,9 +29,17 @@ pub fn run(args: Args) -> Result<()> {
     let commit = option_env!("GANVIL_COMMIT").map_or(String::new(), |c| format!(" ({c})"));
     let mut text = format!("ganvil {}{commit}\n", env!("CARGO_PKG_VERSION"));
     let device = backend::of(crate::Device::Cpu).describe();
+    // Only what is there: a machine without a GPU misses nothing.
+    let gpu = crate::backend::cuda::open(crate::Device::Cuda).map_or_else(
+        |e| match e {
+            Error::Argument { remedy, .. } => remedy,
+            other => other.to_string(),
+        },
+        str::to_owned,
+    );
     let threads = super::threads(None)?.to_string();
     for (what, value) in
-        [("processor", processor()), ("device", device), ("threads", threads), ("data", data)]
+        [("processor", processor()), ("device", device), ("gpu", gpu), ("threads", threads), ("data", data)]
     {
         text += &format!("{what:<10} {value}\n");
     }

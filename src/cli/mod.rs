@@ -12,6 +12,7 @@ mod bench;
 mod classifier;
 mod compare;
 mod data;
+mod device;
 mod evaluate;
 mod explain;
 mod export;

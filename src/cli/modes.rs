@@ -1,12 +1,13 @@
 //! `ganvil modes`.
 
+use super::device::DeviceArg;
 use super::signals;
 use crate::data::Synthetic;
 use crate::gan::modes::{
     Folder, ModesConfig, RECIPES, Score, SeedResult, Snapshot, ceiling, recipe, run_seed,
 };
 use crate::report::{Cloud, ScatterPanel, save_scatter_panels};
-use crate::{Error, Result};
+use crate::{Device, Error, Result};
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub struct Args {
     /// Change a setting by its name in settings.toml: `step.r1=0.01`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Threads, each with a seed of its own; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -88,6 +91,7 @@ impl Args {
 
 pub fn run(args: Args) -> Result<()> {
     let (config, seeds, threads) = (args.config()?, args.seeds()?, super::threads(args.threads)?);
+    let device = args.device.open()?;
     let name = format!("{}-{}", config.task, config.recipe);
     let dir = args.out.clone().unwrap_or_else(|| PathBuf::from("modes").join(name));
     let folder = Folder::open(&dir, &config)?;
@@ -115,8 +119,14 @@ pub fn run(args: Args) -> Result<()> {
             dir.display()
         );
         let stop = signals::watch(signals::PIECES);
-        let play =
-            Play { config: &config, folder: &folder, first: seeds[0], stop: &stop, left: Mutex::new(left) };
+        let play = Play {
+            config: &config,
+            device,
+            folder: &folder,
+            first: seeds[0],
+            stop: &stop,
+            left: Mutex::new(left),
+        };
         results.extend(play.all(side, threads / side)?);
     }
     results.sort_by_key(|r| r.seed);
@@ -130,6 +140,7 @@ pub fn run(args: Args) -> Result<()> {
 /// Seeds that are to be played.
 struct Play<'a> {
     config: &'a ModesConfig,
+    device: Device,
     folder: &'a Folder,
     /// The seed whose samples are drawn.
     first: u64,
@@ -189,7 +200,7 @@ impl Play<'_> {
                 shown.push(s.clone());
             }
         };
-        let result = run_seed(self.config, seed, self.stop, on)?;
+        let result = run_seed(self.config, seed, self.device, self.stop, on)?;
         // Before the result, which says that the seed is done.
         if !shown.is_empty() {
             self.picture(&shown)?;

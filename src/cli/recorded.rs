@@ -1,7 +1,7 @@
 //! What a run's folder says of it, for the commands that only look.
 
 use crate::checkpoint::manifest;
-use crate::gan::{Loss, StepConfig, latest_checkpoint};
+use crate::gan::{Loss, StepConfig, latest_checkpoint, loss_facts};
 use crate::report::{LossFacts, read_log};
 use crate::{Error, Result};
 use serde_json::Value;
@@ -85,7 +85,7 @@ impl Recorded {
         let loss = name.parse::<Loss>();
         let loss = loss.map_err(|e| Error::format(self.dir.join("config.toml"), e.to_string()))?;
         let real_label = step.get("real_label").and_then(toml::Value::as_float).unwrap_or(1.0);
-        Ok(StepConfig { loss, real_label, ..StepConfig::default() }.loss_facts())
+        Ok(loss_facts(&StepConfig { loss, real_label, ..StepConfig::default() }))
     }
 
     /// Steps done at the newest checkpoint, if there is one.

@@ -1,8 +1,9 @@
 //! `ganvil resume`.
 
+use super::device::DeviceArg;
 use super::{signals, train};
 use crate::gan::{Run, Watch, resume};
-use crate::{Device, Error, Result};
+use crate::{Error, Result};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -20,9 +21,8 @@ pub struct Args {
     /// Where the run's data is now, if it has moved
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where to compute: cpu
-    #[arg(long, default_value = "cpu")]
-    device: Device,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Kernel threads; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -32,7 +32,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let threads = super::threads(args.threads)?;
+    let (threads, device) = (super::threads(args.threads)?, args.device.open()?);
     let run = Run::open(&args.run)?;
     let written = run.config()?;
     let mut config = written.clone();
@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let data = train::open_data(&mut config)?;
     crate::threads(threads, || {
-        let mut resumed = resume(&run, &config, &data, args.device)?;
+        let mut resumed = resume(&run, &config, &data, device)?;
         resumed.notes.iter().for_each(|n| super::note(&format!("note: {n}")));
         let done = resumed.trainer.steps();
         if args.steps.is_some_and(|steps| steps < done) {

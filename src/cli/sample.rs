@@ -1,5 +1,6 @@
 //! `ganvil sample`.
 
+use super::device::DeviceArg;
 use crate::gan::{Latents, NormStatistics, Sampler, Truncation, TruncationKind, latest_checkpoint};
 use crate::report::{GridStyle, save_gif, save_grid, save_pictures};
 use crate::{Error, Result};
@@ -27,6 +28,8 @@ pub struct Args {
     /// The picture to write [default: samples.png in the run's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Kernel threads [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -81,7 +84,7 @@ pub fn run(args: Args) -> Result<()> {
     let checkpoint = if is_file { args.run.clone() } else { latest_checkpoint(&args.run)? };
     let beside = || if is_file { "samples.png".into() } else { args.run.join("samples.png") };
     let out = args.out.clone().unwrap_or_else(beside);
-    let sampler = Sampler::load(&checkpoint)?;
+    let sampler = Sampler::load(&checkpoint)?.to_device(args.device.open()?);
     crate::threads(super::threads(args.threads)?, || {
         if let Some(batches) = args.standing_stats {
             // Not over the very samples that are shown.

@@ -1,16 +1,17 @@
 //! `ganvil train`.
 
 use super::classifier;
+use super::device::DeviceArg;
 use super::progress::Progress;
 use super::signals;
 use super::technique::TechniqueArgs;
 use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{
-    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_watched, zoo,
+    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_training, zoo,
 };
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
-use crate::{Device, Error, Result};
+use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -44,9 +45,8 @@ pub struct Args {
     /// What the folder's name ends in: runs/NNNNN-DATA-RECIPE-NAME
     #[arg(long, value_name = "NAME", conflicts_with = "out", help_heading = "Run")]
     name: Option<String>,
-    /// Where to compute: cpu
-    #[arg(long, default_value = "cpu", help_heading = "Run")]
-    device: Device,
+    #[command(flatten, next_help_heading = "Run")]
+    device: DeviceArg,
     /// Kernel threads; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
@@ -198,7 +198,7 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     }
     let watch = Watch { explain: args.explain_step };
     watch.check(0, config.steps)?;
-    let mut trainer = Trainer::new(config, data.clone(), args.device)?;
+    let mut trainer = Trainer::new(config, data.clone(), args.device.open()?)?;
     crate::threads(threads, || {
         // Before, there is nothing to save.
         let stop = signals::watch(signals::RUN);
@@ -218,7 +218,7 @@ pub(super) fn open_data(config: &mut TrainConfig) -> Result<Arc<Dataset>> {
 /// Trains to the end, or until a signal asks to stop, in the present pool of threads.
 pub(super) fn go_on(trainer: &mut Trainer, run: &Run, watch: Watch, stop: &AtomicBool) -> Result<()> {
     let mut progress = Progress::start(trainer, run);
-    let train = || run_watched(trainer, run, watch, stop, &mut |event: Event| progress.on(event));
+    let train = || run_training(trainer, run, watch, stop, &mut |event: Event| progress.on(event));
     let result = crate::try_run(train).and_then(|r| r);
     progress.finish(result.is_ok());
     result

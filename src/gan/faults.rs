@@ -1,6 +1,6 @@
 //! Whole runs on a disk that fills up, and whose calls fail, wherever they can.
 
-use super::{Event, Run, TrainConfig, Trainer, latest_checkpoint, resume, run_training, zoo};
+use super::{Event, Run, TrainConfig, Trainer, Watch, latest_checkpoint, resume, run_training, zoo};
 use crate::atomic::{faults, tests::Folder};
 use crate::checkpoint;
 use crate::data::{Dataset, Images};
@@ -41,7 +41,7 @@ fn train(dir: &Path) -> Result<()> {
 
 fn to_the_last(trainer: &mut Trainer, run: &Run) -> Result<()> {
     let stop = AtomicBool::new(false);
-    let ended = run_training(trainer, run, &stop, &mut |event: Event| {
+    let ended = run_training(trainer, run, Watch::default(), &stop, &mut |event: Event| {
         stop.store(matches!(event, Event::Step(LAST)) || stop.load(Ordering::Relaxed), Ordering::Relaxed);
     });
     match ended {

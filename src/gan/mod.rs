@@ -14,6 +14,7 @@ mod explain;
 mod faults;
 mod judgement;
 mod live;
+mod loss_facts;
 pub mod losses;
 pub mod modes;
 mod network;
@@ -44,6 +45,7 @@ pub use conditioning::{Conditioning, Head, LabelEmbed, NetworkSpec};
 pub use config::TrainConfig;
 pub use draws::{Draws, On, Pass};
 pub use explain::{Explain, ExplainedUpdate, Explanation, MovedParameter, SeenTensor, Term, explain};
+pub use loss_facts::loss_facts;
 pub use losses::{
     AdversarialLoss, Bce, Hinge, Loss, Lsgan, Minimax, NonSaturating, Output, RelativisticAverage,
     RelativisticPairing, Wasserstein,
@@ -60,7 +62,7 @@ pub use regularisers::{
 pub use resume::{Resumed, resume};
 pub use run::{Run, checkpoints, is_running, latest_checkpoint, read_config};
 pub use sampler::{Latents, NormStatistics, Sampler};
-pub use session::{Event, Record, Watch, run_training, run_watched};
+pub use session::{Event, Record, Watch, run_training};
 pub use singular::{top_singular_value, top_singular_values};
 pub use statistics::{Statistics, StepStatistics, mean_distance};
 pub use step::{Gan, NotFinite, StepLosses};

@@ -8,7 +8,7 @@ use super::prior::{Truncation, truncated_normal};
 use super::walk::{Round, slerp_or_lerp};
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::misuse;
-use crate::nn::{Ctx, LayerSpec, Module, load_state_dict};
+use crate::nn::{Ctx, LayerSpec, Module, load_state_dict, to_device};
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub struct Sampler {
     pub classes: Option<usize>,
     /// Steps of training.
     pub steps: u64,
+    /// Where the network is.
+    device: Device,
 }
 
 /// Latent vectors, and the class of each for a conditional generator.
@@ -120,7 +122,14 @@ impl Sampler {
         }
         let mut net = Network::build("G", &spec, &config.init, &Generator::new(config.seed, Stream::Init));
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, shape, classes, steps })
+        Ok(Sampler { net, config, shape, classes, steps, device: Device::Cpu })
+    }
+
+    /// The same, computing on another device.
+    pub fn to_device(mut self, device: Device) -> Sampler {
+        to_device(&mut self.net, device);
+        self.device = device;
+        self
     }
 
     /// The settings that it was trained with.
@@ -248,7 +257,7 @@ impl Sampler {
         let random = Generator::new(self.config.seed, Stream::Dropout);
         let latents = self.latents(batches * of_a_pass, seed, truncation)?;
         for pass in 0..batches {
-            let part = |t: &Tensor| t.narrow(0, pass * of_a_pass, of_a_pass);
+            let part = |t: &Tensor| t.narrow(0, pass * of_a_pass, of_a_pass).to_device(self.device);
             let labels = latents.labels.as_ref().map(part);
             generate(&self.net, &part(&latents.z), labels.as_ref(), Ctx::train(&random));
         }
@@ -273,7 +282,7 @@ impl Sampler {
         };
         let mut images = Vec::with_capacity(n * self.shape.iter().product::<usize>());
         for start in (0..n).step_by(most) {
-            let part = |t: &Tensor| t.narrow(0, start, most.min(n - start));
+            let part = |t: &Tensor| t.narrow(0, start, most.min(n - start)).to_device(self.device);
             images.extend(generate(
                 &self.net,
                 &part(&latents.z),

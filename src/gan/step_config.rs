@@ -1,9 +1,8 @@
 //! How a step is played: every technique that acts within one.
 
-use super::losses::{Loss, Output};
+use super::losses::Loss;
 use super::regularisers::{Balance, DiffAugment, InstanceNoise, OrthogonalForm};
 use crate::optim::{Clip, Ema};
-use crate::report::LossFacts;
 use serde::{Deserialize, Serialize};
 
 /// How a step is played. What is absent in a file is off.
@@ -156,19 +155,6 @@ impl Default for StepConfig {
 }
 
 impl StepConfig {
-    /// What figures need to know of the loss.
-    pub fn loss_facts(&self) -> LossFacts {
-        let loss = self.loss.get();
-        let (d, g) = loss.equilibrium();
-        // Smoothed labels move the equilibrium.
-        let at = self.real_label == 1.0;
-        LossFacts {
-            d_equilibrium: at.then_some(d),
-            g_equilibrium: g.filter(|_| at),
-            probabilities: !matches!(loss.output(), Output::Score | Output::Difference),
-        }
-    }
-
     /// Whether D's slope is bounded by a penalty, which needs a D that judges each sample by itself.
     pub fn has_slope_penalty(&self) -> bool {
         [self.gradient_penalty, self.dragan, self.r1, self.r2].iter().any(Option::is_some)

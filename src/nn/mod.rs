@@ -51,7 +51,7 @@ pub use sequential::Sequential;
 pub use spec::LayerSpec;
 pub use spectral_norm::{SpectralNorm, Weighted};
 pub use state::{
-    Buffer, Kind, load_state_dict, parameter_count, parameters, parameters_mut, state_dict, to_device,
-    to_dtype,
+    Buffer, Kind, gradients, load_state_dict, parameter_count, parameters, parameters_mut, state_dict,
+    to_device, to_dtype,
 };
 pub use summary::{Row, Summary, summary};

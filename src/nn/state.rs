@@ -1,6 +1,7 @@
 //! Parameters and buffers by name.
 
 use super::Module;
+use crate::autograd::grad;
 use crate::{DType, Device, Error, Result, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
@@ -149,6 +150,25 @@ pub fn parameters(module: &dyn Module) -> Vec<Tensor> {
         }
     });
     all
+}
+
+/// The gradients of a scalar with respect to a module's parameters, and to nothing else, in the order of [`parameters`];
+/// None for those that it does not depend on. The graph is used up.
+///
+/// ```
+/// use ganvil::nn::{Linear, Module, Ctx, gradients};
+/// use ganvil::{Generator, Tensor, rng::Stream};
+/// let f = Linear::new(2, 1, true, &Generator::new(0, Stream::Init));
+/// let y = f.forward(&Tensor::from([[3.0f32, 4.0]]), &Ctx::eval()).sum_all();
+/// let grads: Vec<Vec<f32>> = gradients(&y, &f).into_iter().map(|g| g.unwrap().to_vec()).collect();
+/// assert_eq!(grads, [vec![3.0, 4.0], vec![1.0]]); // by weight and bias
+/// ```
+///
+/// # Panics
+/// As [`grad`].
+#[track_caller]
+pub fn gradients(scalar: &Tensor, module: &dyn Module) -> Vec<Option<Tensor>> {
+    grad(&[scalar], &parameters(module).iter().collect::<Vec<_>>(), &[], false)
 }
 
 /// The parameters for writing, in the order of [`parameters`].

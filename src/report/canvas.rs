@@ -12,6 +12,7 @@ use plotters::prelude::{DrawingBackend, IntoFont};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, FontTransform, RGBColor, TextStyle, register_font};
 
+use super::colours::INK;
 use super::curve::dashes;
 
 /// The result of drawing something.
@@ -104,6 +105,11 @@ impl<DB: DrawingBackend> Canvas<DB> {
     pub(super) fn text(&self, text: &str, at: At, set: Type) -> Drawn<DB> {
         let top = (at.0, at.1 - set.em * self.traits.baseline);
         self.area.draw(&Text::new(text.to_owned(), place(top), self.style(set, FontTransform::None)))
+    }
+
+    /// The title of a drawing, its baseline from `at` on.
+    pub(super) fn heading(&self, text: &str, at: At) -> Drawn<DB> {
+        self.text(text, at, Type { em: 18.0, bold: true, colour: INK, align: HPos::Left })
     }
 
     /// Text that runs upwards, its baseline through `at`.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::chart::{COLOURS, Page};
+use super::chart::Page;
+use super::colours::COLOURS;
 use super::figures::from_zero;
 use super::history::History;
 use super::plot::{Axis, Line, Panel, Plot, Scale};

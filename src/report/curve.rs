@@ -110,6 +110,12 @@ pub(super) fn dashes(line: &[Point], on: f64, off: f64) -> Vec<Vec<Point>> {
     parts
 }
 
+/// The range around the middle of another that reaches so far to both sides.
+pub(super) fn around((low, high): (f64, f64), half: f64) -> (f64, f64) {
+    let middle = (low + high) / 2.0;
+    (middle - half, middle + half)
+}
+
 /// A range that is not empty, for an axis: of the values given, or 0 to 1 where there are none.
 pub(super) fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =

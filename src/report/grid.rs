@@ -90,12 +90,7 @@ pub fn grid_change(before: &[u8], now: &[u8]) -> Option<f64> {
 }
 
 /// `pixels` as the bytes of a PNG.
-pub(super) fn encode_png(
-    pixels: &[u8],
-    width: u32,
-    height: u32,
-    colour: ExtendedColorType,
-) -> ImageResult<Vec<u8>> {
+fn encode_png(pixels: &[u8], width: u32, height: u32, colour: ExtendedColorType) -> ImageResult<Vec<u8>> {
     let mut png = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive);
     encoder.write_image(pixels, width, height, colour)?;

@@ -3,6 +3,7 @@
 mod animation;
 mod canvas;
 mod chart;
+mod colours;
 mod comparison;
 mod curve;
 mod environment;
@@ -10,13 +11,12 @@ mod figures;
 mod folder;
 mod grid;
 mod history;
+mod indexed;
 mod log;
 mod pictures;
-mod place;
 mod plot;
 mod render;
 mod scatter;
-mod scatter_panels;
 pub mod tensorboard;
 mod ticks;
 
@@ -30,6 +30,7 @@ pub use history::History;
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
 pub use plot::{Axis, Line, Panel, Scale, encode_plot_png, encode_plot_svg, save_plot};
-pub use scatter::{Cloud, encode_scatter_png, encode_scatter_svg, save_scatter};
-pub use scatter_panels::{ScatterPanel, save_scatter_panels};
+pub use scatter::{
+    Cloud, ScatterPanel, encode_scatter_png, encode_scatter_svg, save_scatter, save_scatter_panels,
+};
 pub use tensorboard::EventLog;

@@ -117,7 +117,7 @@ impl FromStr for Axis {
 /// Saves a plot of panels one above the other, with a common axis of steps unless a panel has one of its own. The file
 /// appears whole or not at all.
 ///
-/// The path's extension says whether it is a PNG (1920 pixels wide) or an SVG. A curve of more than 100 points is
+/// The path's extension says whether it is a PNG (1920 pixels wide, of at most 256 colours) or an SVG. A curve of more than 100 points is
 /// drawn faint under its moving average over 4% of its points; one of more than 750 is thinned to the extremes of each
 /// column. Empty curves and values that are not finite are no error.
 ///

@@ -4,11 +4,10 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use image::ExtendedColorType;
 use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
 
 use super::canvas::{BITMAP, Canvas, Drawn, SVG, UNITS};
-use super::grid::encode_png;
+use super::indexed;
 use crate::atomic::write_atomic;
 use crate::{Error, Result};
 
@@ -46,7 +45,7 @@ pub(super) fn png(drawing: &impl Drawing) -> io::Result<Vec<u8>> {
     let area = BitMapBackend::with_buffer(&mut pixels, (width as u32, height as u32)).into_drawing_area();
     drawing.draw(&Canvas::new(area, BITMAP)).map_err(io_error)?;
     let (small, narrow) = (shrink(&pixels, width, SHRINK), (width / SHRINK) as u32);
-    encode_png(&small, narrow, (height / SHRINK) as u32, ExtendedColorType::Rgb8).map_err(io_error)
+    indexed::encode(&small, narrow, (height / SHRINK) as u32).map_err(io_error)
 }
 
 pub(super) fn svg(drawing: &impl Drawing) -> io::Result<String> {

@@ -48,9 +48,17 @@ pub fn count(dir: &Path, out: &mut dyn Write) -> Result<Counts, String> {
         failures.entry(file.clone()).or_default().push(format!("fails: {file} {problem}"));
     }
     let mut running = Vec::new();
+    let on_device = place::named() != "cpu";
     for f in fixtures {
         match waiting::feature(&f) {
+            Some(feature) if on_device => say(out, format_args!("SKIPPED: {} ({feature})", f.file))?,
             Some(feature) => say(out, format_args!("waits: {} ({feature})", f.file))?,
+            None if on_device && f.kind == "state" => {
+                say(
+                    out,
+                    format_args!("SKIPPED: {} (kind state is about files, which the CPU reads)", f.file),
+                )?;
+            }
             None => running.push(f),
         }
     }

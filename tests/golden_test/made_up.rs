@@ -123,10 +123,12 @@ fn differences() -> Result<(), String> {
     let out: Row = ("out", &[2], &e);
     let (cotangent, grad): (Row, Row) = (("cotangent", &[2], &[1.0, -1.0]), ("grad.0", &[2], &[e[0], -e[1]]));
     expect(exp, &[X, out, cotangent, grad], 1, 0, "")?;
-    expect(exp, &[X, out, cotangent, ("grad.0", &[2], &[e[0], -e[1] * 1.0001])], 0, 1, "grad.0 (tier")?;
+    expect(exp, &[X, out, cotangent, ("grad.0", &[2], &[e[0], -e[1] * 1.0001])], 0, 1, "grad.0 (")?;
     expect(exp, &[X, ("out", &[2], &[e[0], e[1] + 1e-3])], 0, 1, "is off by")?;
     // An error that f32 could not show still fails in f64.
-    expect(exp, &[X, ("out", &[2], &[e[0], e[1] + 1e-8])], 0, 1, "f64): is off by")?;
+    if place::named() == "cpu" {
+        expect(exp, &[X, ("out", &[2], &[e[0], e[1] + 1e-8])], 0, 1, "f64): is off by")?;
+    }
     expect(exp, &[X, ("out", &[1, 2], &e)], 0, 1, "has shape [2], expected [1, 2]")?;
     expect(exp, &[("in.0", &[1], &[1e4]), ("out", &[1], &[f64::INFINITY])], 0, 1, "is inf at element 0")?;
     expect(exp, &[X, out, ("extra", &[2], &e)], 0, 1, "extra")?;

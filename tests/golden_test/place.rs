@@ -42,9 +42,14 @@ impl Group {
     }
 }
 
+/// What `GANVIL_TEST_DEVICE` says.
+pub fn named() -> String {
+    std::env::var("GANVIL_TEST_DEVICE").unwrap_or_else(|_| "cpu".into())
+}
+
 /// Every place on the device that `GANVIL_TEST_DEVICE` names.
 pub fn groups() -> Result<Vec<Group>, String> {
-    let device = device(&std::env::var("GANVIL_TEST_DEVICE").unwrap_or_else(|_| "cpu".into()))?;
+    let device = device(&named())?;
     if device != Device::Cpu {
         // Other devices compute in f32 alone and have no tiers.
         return Ok(vec![Group { threads: 1, places: vec![Place { device, dtype: DType::F32, cpu: None }] }]);

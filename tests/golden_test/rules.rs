@@ -4,8 +4,9 @@ use super::compare::Report;
 use super::fixture::Fixture;
 use super::place::Place;
 use super::{ops, optim, penalty, state, train};
-use ganvil::Tensor;
 use ganvil::autograd::grad;
+use ganvil::backend::cuda::{Traffic, traffic};
+use ganvil::{Device, Tensor};
 
 /// Whether any fixture of this kind is computed.
 pub fn has_kind(kind: &str) -> bool {
@@ -61,15 +62,32 @@ fn compare_outputs(report: &mut Report, outputs: &[Tensor]) {
 /// The outputs, and the gradient of the first one's product with the cotangent.
 fn op(report: &mut Report) -> Result<(), String> {
     let (f, place) = (report.fixture, report.place);
+    let before = traffic();
     let Evaluated { leaves, outputs } = evaluate(f, place)?;
+    let grads = if leaves.is_empty() {
+        Vec::new()
+    } else {
+        let inputs: Vec<&Tensor> = leaves.iter().map(|(_, t)| t).collect();
+        grad(&[&outputs[0]], &inputs, &[f.tensor("cotangent", place)?], false)
+    };
+    check_traffic(f, place, before)?;
     compare_outputs(report, &outputs);
-    if leaves.is_empty() {
-        return Ok(());
-    }
-    let inputs: Vec<&Tensor> = leaves.iter().map(|(_, t)| t).collect();
-    let grads = grad(&[&outputs[0]], &inputs, &[f.tensor("cotangent", place)?], false);
     for ((i, _), g) in leaves.iter().zip(grads) {
         report.gradient(&format!("grad.{i}"), g, false);
+    }
+    Ok(())
+}
+
+/// Asserts that a device that is not the CPU computed the values itself: kernels ran, unless forward and gradient are both
+/// views, and nothing has come to the host yet.
+fn check_traffic(f: &Fixture, place: &Place, before: Traffic) -> Result<(), String> {
+    let now = traffic();
+    let (launches, to_host) = (now.launches - before.launches, now.to_host - before.to_host);
+    let views = ["reshape", "permute"].contains(&f.op.as_str());
+    if place.device != Device::Cpu && (launches == 0 && !views || to_host > 0) {
+        return Err(format!(
+            "{launches} kernels and {to_host} copies to the host before the results were read"
+        ));
     }
     Ok(())
 }

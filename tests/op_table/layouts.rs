@@ -21,8 +21,8 @@ pub const ORDERS: [Order; 5] =
     [Order::Transposed, Order::Narrowed, Order::Offset, Order::ChannelsLast, Order::InnerSwapped];
 
 /// A value that shows if it is read.
-fn junk(shape: &[usize], dtype: DType) -> Tensor {
-    Tensor::full(shape, if dtype.is_float() { f64::NAN } else { 250.0 }, dtype, Device::Cpu)
+fn junk(shape: &[usize], dtype: DType, device: Device) -> Tensor {
+    Tensor::full(shape, if dtype.is_float() { f64::NAN } else { 250.0 }, dtype, device)
 }
 
 /// The tensor with `before` and `after` entries of junk around it along a dimension.
@@ -30,7 +30,7 @@ fn padded(t: &Tensor, dim: usize, before: usize, after: usize) -> Tensor {
     let beside = |n: usize| {
         let mut shape = t.shape().to_vec();
         shape[dim] = n;
-        junk(&shape, t.dtype())
+        junk(&shape, t.dtype(), t.device())
     };
     Tensor::cat(&[&beside(before), t, &beside(after)], dim as isize)
 }

@@ -3,6 +3,7 @@
 mod cases;
 mod convolution;
 mod coverage;
+mod device;
 mod edges;
 mod layouts;
 mod naive;
@@ -251,7 +252,7 @@ fn gradients(row: &Row, inputs: &[Tensor], create_graph: bool) -> Vec<Tensor> {
     let y = f(&leaves);
     let v = Generator::new(7, Stream::General).normal(y.shape(), 0.0, 1.0, DType::F64, Device::Cpu);
     // Rounded to 8 bits, the same in every dtype.
-    let v = v.to_dtype(DType::BF16).to_dtype(y.dtype());
+    let v = v.to_dtype(DType::BF16).to_dtype(y.dtype()).to_device(y.device());
     let grads = grad(&[&y], &leaves.iter().collect::<Vec<_>>(), &[v], create_graph);
     for (i, (x, old)) in inputs.iter().zip(&before).enumerate() {
         assert!(&bits(x) == old, "the gradient wrote to input {i}");

@@ -3,7 +3,7 @@
 use super::*;
 use ganvil::data::{Dataset, Split};
 use ganvil::gan::{
-    Draws, Event, Gan, Network, NoProbe, Pass, Run, StepConfig, TrainConfig, Trainer, run_training,
+    Draws, Event, Gan, Network, NoProbe, Pass, Run, StepConfig, TrainConfig, Trainer, Watch, run_training,
 };
 use ganvil::nn::{LayerSpec, Module, parameters};
 use ganvil::optim::{Clip, Ema, Schedule};
@@ -37,7 +37,7 @@ fn each_step_is_made_and_logged_at_the_scheduled_rate() {
     let mut trainer = Trainer::new(c.clone(), mnist(), Device::Cpu).unwrap();
     let dir = std::env::temp_dir().join(format!("ganvil-optim-{}", std::process::id()));
     let run = Run::create(Some(&dir), "mnist", &c).unwrap();
-    run_training(&mut trainer, &run, &AtomicBool::new(false), &mut |_: Event| {}).unwrap();
+    run_training(&mut trainer, &run, Watch::default(), &AtomicBool::new(false), &mut |_: Event| {}).unwrap();
     let log = read_log(dir.join("log.jsonl")).unwrap();
     let stored: TrainConfig =
         toml::from_str(&std::fs::read_to_string(dir.join("config.toml")).unwrap()).unwrap();

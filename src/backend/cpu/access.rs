@@ -1,6 +1,6 @@
 //! A storage's memory as slices, in the order that a kernel takes.
 
-use super::norm::Channels;
+use crate::backend::channels::Channels;
 use crate::backend::{Memory, Storage, View, ViewMut};
 use crate::dtype::Element;
 use crate::layout::Layout;
@@ -10,14 +10,14 @@ use std::borrow::Cow;
 pub(super) fn slice<T: Element>(s: &Storage) -> &[T] {
     match s.memory() {
         Memory::Cpu(b) => b.as_slice(),
-        Memory::Meta => unreachable!("ops check that operands are on one device"),
+        _ => unreachable!("ops check that operands are on one device"),
     }
 }
 
 pub(super) fn slice_mut<T: Element>(s: &mut Storage) -> &mut [T] {
     match s.memory_mut() {
         Memory::Cpu(b) => b.as_mut_slice(),
-        Memory::Meta => unreachable!("ops check that operands are on one device"),
+        _ => unreachable!("ops check that operands are on one device"),
     }
 }
 
@@ -31,7 +31,7 @@ impl Word for u64 {}
 pub(super) fn words_mut<T: Word>(s: &mut Storage) -> &mut [T] {
     match s.memory_mut() {
         Memory::Cpu(b) => b.as_mut_slice(),
-        Memory::Meta => unreachable!("ops check that operands are on one device"),
+        _ => unreachable!("ops check that operands are on one device"),
     }
 }
 
@@ -39,7 +39,7 @@ impl<'a> View<'a> {
     pub(super) fn words<T: Word>(self) -> &'a [T] {
         match self.storage.memory() {
             Memory::Cpu(b) => b.as_slice(),
-            Memory::Meta => unreachable!("ops check that operands are on one device"),
+            _ => unreachable!("ops check that operands are on one device"),
         }
     }
 

@@ -9,39 +9,7 @@ use super::par;
 use super::pool::Buffer;
 use super::reduce::{Sum, columns};
 use super::simd::{Kernel, vectorize};
-use crate::layout::Layout;
-
-/// The view of a dense operand as `[outer, channels, inner]`.
-#[derive(Clone, Copy)]
-pub(super) struct Channels {
-    /// Images; or all rows, if channels are fastest.
-    outer: usize,
-    channels: usize,
-    /// Elements of a plane; 1 if channels are fastest.
-    inner: usize,
-}
-
-impl Channels {
-    /// None if the operand is dense in some other order.
-    pub(super) fn of(l: &Layout) -> Option<Channels> {
-        let (n, c) = (l.shape()[0], l.shape()[1]);
-        let inner: usize = l.shape()[2..].iter().product();
-        let last: Vec<usize> = std::iter::once(0).chain(2..l.rank()).chain([1]).collect();
-        if inner == 1 && l.is_contiguous() || l.permuted(&last).is_contiguous() {
-            return Some(Channels { outer: n * inner, channels: c, inner: 1 });
-        }
-        l.is_contiguous().then_some(Channels { outer: n, channels: c, inner })
-    }
-
-    /// Elements per channel.
-    fn count(self) -> usize {
-        self.outer * self.inner
-    }
-
-    fn numel(self) -> usize {
-        self.outer * self.channels * self.inner
-    }
-}
+use crate::backend::channels::Channels;
 
 /// A function of (channel, element of x, element of g), applied to every element.
 trait PerElement<W>: Copy + Sync {

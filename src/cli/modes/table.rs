@@ -2,7 +2,7 @@
 
 use super::{ModesConfig, Score, SeedResult};
 use crate::data::Synthetic;
-use crate::gan::modes::{COUNTED, PUBLISHED, Published, Spread};
+use crate::gan::modes::{COUNTED, Published, Spread, published};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -80,7 +80,7 @@ impl<'a> Summary<'a> {
             mean,
             elapsed_seconds_per_seed: elapsed,
             real,
-            published: PUBLISHED.into_iter().filter(|p| p.task == config.task).collect(),
+            published: published(config.task).collect(),
         }
     }
 

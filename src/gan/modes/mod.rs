@@ -9,13 +9,13 @@ mod results;
 
 pub use config::ModesConfig;
 pub use recipes::{RECIPES, recipe};
-pub use results::{Folder, PUBLISHED, Published, Score, SeedResult, Spread, ceiling};
+pub use results::{Folder, Published, Score, SeedResult, Spread, ceiling, published};
 
 use super::live::{LiveDraws, Source};
 use super::probe::NoProbe;
 use super::step::{Gan, NotFinite};
 use crate::metrics::mode_coverage;
-use crate::nn::{Ctx, Module};
+use crate::nn::{Ctx, Module, to_device};
 use crate::optim::Optimizer;
 use crate::rng::Stream;
 use crate::{Device, Error, Generator, Result, Tensor, backend, no_grad};
@@ -63,17 +63,19 @@ impl Game {
     ///
     /// # Errors
     /// If the settings cannot be trained with.
-    pub fn new(config: &ModesConfig, seed: u64) -> Result<Game> {
+    pub fn new(config: &ModesConfig, seed: u64, device: Device) -> Result<Game> {
         config.check()?;
         let init = || Generator::new(seed, Stream::Init);
-        let (g, d) = config.networks(&init());
+        let (mut g, mut d) = config.networks(&init());
+        // The average starts as G: from the same random numbers.
+        let mut average = config.step.ema.map(|_| config.generator(&init()));
+        [&mut g, &mut d].into_iter().chain(&mut average).for_each(|n| to_device(n, device));
         let rule_d = config.optimizer_d.lazy(config.step.lazy);
         let mut gan = Gan::new(g, d, Optimizer::new(config.optimizer_g), Optimizer::new(rule_d), config.step);
-        // The average starts as G: from the same random numbers.
-        gan.average = config.step.ema.map(|_| config.generator(&init()));
+        gan.average = average;
         let source = Source::Plane { samples: config.task.samples(seed), scale: config.scale as f32 };
         let from = (config.prior, config.latent);
-        let draws = LiveDraws::new(source, seed, config.batch, from, false, Device::Cpu);
+        let draws = LiveDraws::new(source, seed, config.batch, from, false, device);
         Ok(Game { config: config.clone(), seed, gan, draws, steps: 0 })
     }
 
@@ -116,7 +118,7 @@ impl Game {
     /// If the distribution has no modes.
     pub fn snapshot(&self) -> Result<Snapshot> {
         let random = Generator::new(self.seed, Stream::Samples);
-        let z = self.config.prior.draw(COUNTED, self.config.latent, &random, Device::Cpu);
+        let z = self.config.prior.draw(COUNTED, self.config.latent, &random, self.draws.device);
         let generator = self.gan.average.as_ref().unwrap_or(&self.gan.g);
         let points: Tensor = no_grad(|| generator.forward(&z, &Ctx::eval()));
         let points: Vec<f32> =
@@ -134,7 +136,8 @@ impl Game {
 /// use std::sync::atomic::AtomicBool;
 /// let config = modes::recipe("r3gan", Synthetic::Ring8)?.lasting(20);
 /// let mut seen = Vec::new();
-/// let result = modes::run_seed(&config, 7, &AtomicBool::new(false), &mut |s| seen.push(s.step))?;
+/// # use ganvil::Device;
+/// let result = modes::run_seed(&config, 7, Device::Cpu, &AtomicBool::new(false), &mut |s| seen.push(s.step))?;
 /// assert_eq!((result.seed, result.score.counts.len()), (7, 8));
 /// assert_eq!(seen, modes::snapshot_steps(20));
 /// # Ok::<(), ganvil::Error>(())
@@ -145,11 +148,12 @@ impl Game {
 pub fn run_seed(
     config: &ModesConfig,
     seed: u64,
+    device: Device,
     stop: &AtomicBool,
     on_snapshot: &mut dyn FnMut(&Snapshot),
 ) -> Result<SeedResult> {
     let start = Instant::now();
-    let mut game = Game::new(config, seed)?;
+    let mut game = Game::new(config, seed, device)?;
     let due = snapshot_steps(config.steps);
     let mut snapshots = Vec::new();
     while game.steps < config.steps {
@@ -170,7 +174,7 @@ pub fn run_seed(
         settings: config.digest(),
         seed,
         steps: config.steps,
-        simd: backend::of(Device::Cpu).tier().into(),
+        simd: backend::of(device).tier().into(),
         seconds: start.elapsed().as_secs_f64(),
         score,
         snapshots,

@@ -1,8 +1,7 @@
 //! A discriminator that is trained by itself, between distributions that stand still.
 
-use crate::autograd::grad;
 use crate::gan::{Network, gradient_penalty};
-use crate::nn::{Ctx, LayerSpec, Module, parameters, parameters_mut};
+use crate::nn::{Ctx, LayerSpec, Module, gradients, parameters_mut};
 use crate::optim::{Adam, Ema, Optimizer, Schedule, StepOptions};
 use crate::rng::Stream;
 use crate::{DType, Device, Generator, Tensor, no_grad};
@@ -60,7 +59,7 @@ impl Judge {
                 let p = gradient_penalty(&judge, &real, &fake, &eps);
                 objective = objective.add(&p.penalty.mul_scalar(weight));
             }
-            let grads = grad(&[&objective], &parameters(&self.net).iter().collect::<Vec<_>>(), &[], false);
+            let grads = gradients(&objective, &self.net);
             drop(objective);
             let decay = ema.decay(real.size(0) as f64, self.seen);
             self.seen += real.size(0) as f64;

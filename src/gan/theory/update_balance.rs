@@ -13,9 +13,8 @@
 
 use super::judge::{Judge, Lessons};
 use super::{Experiment, Options, Outcome, Table, line};
-use crate::autograd::grad;
 use crate::gan::Loss;
-use crate::nn::{Ctx, LayerSpec, Linear, Module, parameters};
+use crate::nn::{Ctx, LayerSpec, Linear, Module, gradients};
 use crate::optim::{Schedule, grad_norm};
 use crate::report::{Panel, Scale};
 use crate::rng::Stream;
@@ -125,7 +124,7 @@ fn measure(g: &Linear, judge: &Judge, critic: &Judge, seed: u64) -> Measured {
     let mut m = Measured { d_fake: d.mean_all().item(), ..Measured::default() };
     for (i, (d, loss)) in [judge, judge, critic].into_iter().zip(LOSSES).enumerate() {
         let loss = loss.get().generator(&d.judge(&g.forward(&z, &Ctx::eval())), None);
-        let grads = grad(&[&loss], &parameters(g).iter().collect::<Vec<_>>(), &[], false);
+        let grads = gradients(&loss, g);
         m.norms[i] = grad_norm(&grads);
         // The push on the bias, which is G's mean; descent goes against the gradient.
         let push = grads[1].as_ref().expect("G has a bias").to_f64_vec();

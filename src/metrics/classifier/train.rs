@@ -2,9 +2,8 @@
 
 use super::super::digits;
 use super::ClassifierNet;
-use crate::autograd::grad;
 use crate::data::{Dataset, Loader};
-use crate::nn::{Ctx, Module, parameters, parameters_mut};
+use crate::nn::{Ctx, Module, gradients, parameters_mut};
 use crate::optim::{Adam, Optimizer, Rule, Schedule};
 use crate::rng::{Key, Philox, Stream};
 use crate::{Error, Generator, Reduction, Result, Tensor};
@@ -143,7 +142,7 @@ impl ClassifierTrainer {
                 remedy: "try another --seed".into(),
             });
         }
-        let grads = grad(&[&loss], &parameters(&self.net).iter().collect::<Vec<_>>(), &[], false);
+        let grads = gradients(&loss, &self.net);
         drop(loss);
         self.adam.step(parameters_mut(&mut self.net), grads);
         self.steps += 1;

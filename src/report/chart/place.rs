@@ -1,7 +1,7 @@
 //! Where the panels of a page stand.
 
-use super::chart::{LABEL_STEP, label_widths};
-use super::plot::Panel;
+use super::names::{LABEL_STEP, label_widths};
+use crate::report::plot::Panel;
 
 /// Left of a panel's axes, for the numbers and the name of its y axis.
 pub(super) const LEFT: f64 = 76.0;
@@ -23,6 +23,7 @@ const FEWEST: usize = 3;
 const BESIDE: f64 = 14.0;
 
 /// Where a panel's axes stand.
+#[derive(Clone, Copy)]
 pub(super) struct Place {
     pub left: f64,
     pub right: f64,

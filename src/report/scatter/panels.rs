@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use plotters::prelude::DrawingBackend;
-use plotters::style::Color;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Canvas, Drawn, Type, fit, text_width};
-use super::chart::{COLOURS, GREY, INK, RULE, WHITE};
-use super::render::{self, Drawing};
-use super::scatter::{Axes, Cloud, Frame, wide};
+use super::axes::{Axes, Frame};
+use super::cloud::{Cloud, dots, legend};
 use crate::Result;
+use crate::report::canvas::{Canvas, Drawn, Type, fit};
+use crate::report::colours::{GREY, INK, RULE, WHITE};
+use crate::report::render::{self, Drawing};
 
 /// One of several scatters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,7 +54,6 @@ const TOP: f64 = 56.0;
 /// Above each panel: its title.
 const HEAD: f64 = 28.0;
 const RADIUS: f64 = 1.1;
-const OPACITY: f64 = 0.5;
 
 struct Panels<'a> {
     title: &'a str,
@@ -70,9 +69,9 @@ impl Drawing for Panels<'_> {
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         canvas.fill(WHITE)?;
-        let title = Type { em: 18.0, bold: true, colour: INK, align: HPos::Left };
-        canvas.text(self.title, (GAP, 30.0), title)?;
-        self.legend(canvas)?;
+        canvas.heading(self.title, (GAP, 30.0))?;
+        let clouds = self.panels.first().map_or(&[][..], |p| &p.clouds);
+        legend(canvas, clouds, (GAP, TOP - 4.0))?;
         for (i, panel) in self.panels.iter().enumerate() {
             let (row, column) = (i / COLUMNS, i % COLUMNS);
             let left = GAP + column as f64 * (SIDE + GAP);
@@ -85,39 +84,16 @@ impl Drawing for Panels<'_> {
     }
 }
 
-impl Panels<'_> {
-    fn legend<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
-        let mut left = GAP;
-        let clouds = self.panels.first().into_iter().flat_map(|p| &p.clouds);
-        for (cloud, colour) in clouds.zip(COLOURS.into_iter().cycle()) {
-            canvas.dot((left + 4.0, TOP - 8.3), 4.0, colour)?;
-            let set = Type { em: 12.0, bold: true, colour, align: HPos::Left };
-            canvas.text(&cloud.label, (left + 13.0, TOP - 4.0), set)?;
-            left += 13.0 + text_width(&cloud.label, 12.0) * 1.15 + 16.0;
-        }
-        Ok(())
-    }
-}
-
 fn draw_panel<DB: DrawingBackend>(canvas: &Canvas<DB>, panel: &ScatterPanel, axes: &Axes) -> Drawn<DB> {
     let Frame { left, top, side } = axes.frame;
     let set = Type { em: 12.0, bold: false, colour: INK, align: HPos::Left };
     canvas.text(&fit(&panel.title, 12.0, side), (left, top - 6.0), set)?;
-    let (right, bottom) = (left + side, top + side);
-    let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
-    canvas.line(&corners, RULE, 1.0)?;
-    let mut hidden = 0;
-    for (cloud, colour) in panel.clouds.iter().zip(COLOURS.into_iter().cycle()) {
-        for p in cloud.points.iter().map(wide) {
-            match axes.shows(p) {
-                true => canvas.dot(axes.at(p), RADIUS, colour.mix(OPACITY))?,
-                false => hidden += 1,
-            }
-        }
-    }
+    axes.frame.draw(canvas, RULE)?;
+    dots(canvas, &panel.clouds, axes, RADIUS)?;
+    let hidden = panel.clouds.iter().flat_map(Cloud::places).filter(|&p| !axes.shows(p)).count();
     if hidden > 0 {
         let note = Type { em: 10.0, bold: false, colour: GREY, align: HPos::Right };
-        canvas.text(&format!("{hidden} beyond"), (right - 4.0, bottom - 5.0), note)?;
+        canvas.text(&format!("{hidden} beyond"), (left + side - 4.0, top + side - 5.0), note)?;
     }
     Ok(())
 }

@@ -1,27 +1,24 @@
 //! Points in the plane: what a generator gives, over what it should.
 
+mod axes;
+mod cloud;
+mod panels;
+
 use std::io;
 use std::path::Path;
 
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::HPos;
-use plotters::style::{Color, RGBColor};
 
-use super::canvas::{At, Canvas, Drawn, Type, text_width};
-use super::chart::{COLOURS, GREY, INK, RULE, WHITE};
-use super::curve::{drawable, extent};
+use super::canvas::{Canvas, Drawn, Type};
+use super::colours::{GREY, WHITE};
+use super::curve::drawable;
 use super::render::{self, Drawing};
-use super::ticks::ticks;
 use crate::Result;
-
-/// A set of points of one colour.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cloud {
-    /// Its name in the legend.
-    pub label: String,
-    /// The points, as (x, y).
-    pub points: Vec<[f32; 2]>,
-}
+use axes::{Axes, Frame};
+pub use cloud::Cloud;
+use cloud::{dots, legend};
+pub use panels::{ScatterPanel, save_scatter_panels};
 
 /// Saves clouds of points over each other, the first at the bottom. The file appears whole or not at all.
 ///
@@ -80,58 +77,11 @@ const LEFT: f64 = 56.0;
 const TOP: f64 = 72.0;
 /// Below them: the numbers, and a note.
 const BOTTOM: f64 = 56.0;
-const SMALL: f64 = 12.0;
 const RADIUS: f64 = 1.75;
-/// Where points lie on each other, their number shows.
-const OPACITY: f64 = 0.5;
-/// The room on either side of the first cloud, as a part of its extent.
-const ROOM: f64 = 0.15;
 
 struct Scatter<'a> {
     title: &'a str,
     clouds: &'a [Cloud],
-}
-
-/// The square that axes are drawn in.
-#[derive(Clone, Copy)]
-pub(super) struct Frame {
-    pub left: f64,
-    pub top: f64,
-    pub side: f64,
-}
-
-/// The ends of both axes, as far apart on one as on the other.
-pub(super) struct Axes {
-    x: (f64, f64),
-    y: (f64, f64),
-    pub frame: Frame,
-}
-
-impl Axes {
-    /// With all of a cloud between them.
-    pub(super) fn around(cloud: Option<&Cloud>, frame: Frame) -> Axes {
-        let points = || cloud.into_iter().flat_map(|c| &c.points).map(wide).filter(|&p| drawable(p));
-        let (x, y) = (extent(points().map(|p| p.0)), extent(points().map(|p| p.1)));
-        let half = (x.1 - x.0).max(y.1 - y.0) * (0.5 + ROOM);
-        let around = |(low, high): (f64, f64)| ((low + high) / 2.0 - half, (low + high) / 2.0 + half);
-        Axes { x: around(x), y: around(y), frame }
-    }
-
-    /// Whether a point lies between them; not if it is not finite.
-    pub(super) fn shows(&self, (x, y): (f64, f64)) -> bool {
-        (self.x.0..=self.x.1).contains(&x) && (self.y.0..=self.y.1).contains(&y)
-    }
-
-    /// Where a point is on the canvas.
-    pub(super) fn at(&self, (x, y): (f64, f64)) -> At {
-        let Frame { left, top, side } = self.frame;
-        let part = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low) * side;
-        (left + part(x, self.x), top + side - part(y, self.y))
-    }
-}
-
-pub(super) fn wide(p: &[f32; 2]) -> (f64, f64) {
-    (p[0] as f64, p[1] as f64)
 }
 
 impl Drawing for Scatter<'_> {
@@ -141,19 +91,11 @@ impl Drawing for Scatter<'_> {
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
         canvas.fill(WHITE)?;
-        canvas.text(
-            self.title,
-            (LEFT, 32.0),
-            Type { em: 18.0, bold: true, colour: INK, align: HPos::Left },
-        )?;
+        canvas.heading(self.title, (LEFT, 32.0))?;
         let axes = Axes::around(self.clouds.first(), Frame { left: LEFT, top: TOP, side: SIDE });
-        draw_axes(canvas, &axes)?;
-        for (cloud, colour) in self.coloured() {
-            for p in cloud.points.iter().map(wide).filter(|&p| axes.shows(p)) {
-                canvas.dot(axes.at(p), RADIUS, colour.mix(OPACITY))?;
-            }
-        }
-        self.legend(canvas)?;
+        axes.draw(canvas)?;
+        dots(canvas, self.clouds, &axes, RADIUS)?;
+        legend(canvas, self.clouds, (LEFT, TOP - 12.0))?;
         let note = Type { em: 11.0, bold: false, colour: GREY, align: HPos::Right };
         canvas.text(&self.note(&axes), (LEFT + SIDE, TOP + SIDE + 42.0), note)?;
         canvas.present()
@@ -161,28 +103,11 @@ impl Drawing for Scatter<'_> {
 }
 
 impl Scatter<'_> {
-    fn coloured(&self) -> impl Iterator<Item = (&Cloud, RGBColor)> {
-        self.clouds.iter().zip(COLOURS.into_iter().cycle())
-    }
-
-    /// The names side by side, each behind a dot.
-    fn legend<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Drawn<DB> {
-        let mut left = LEFT;
-        for (cloud, colour) in self.coloured() {
-            canvas.dot((left + 4.0, TOP - 16.3), 4.0, colour)?;
-            let set = Type { em: SMALL, bold: true, colour, align: HPos::Left };
-            canvas.text(&cloud.label, (left + 13.0, TOP - 12.0), set)?;
-            // A vector drawing may be shown in a wider font.
-            left += 13.0 + text_width(&cloud.label, SMALL) * 1.15 + 16.0;
-        }
-        Ok(())
-    }
-
     /// What is not in the picture.
     fn note(&self, axes: &Axes) -> String {
         let mut notes = Vec::new();
         for cloud in self.clouds {
-            let (n, finite) = (cloud.points.len(), cloud.points.iter().map(wide).filter(|&p| drawable(p)));
+            let (n, finite) = (cloud.points.len(), cloud.places().filter(|&p| drawable(p)));
             let (lost, beyond) = (n - finite.clone().count(), finite.filter(|&p| !axes.shows(p)).count());
             for (count, how) in [(beyond, "beyond the axes"), (lost, "not finite")] {
                 if count > 0 {
@@ -195,24 +120,6 @@ impl Scatter<'_> {
         }
         notes.join(", ")
     }
-}
-
-/// The frame, with rules at round numbers of both axes.
-fn draw_axes<DB: DrawingBackend>(canvas: &Canvas<DB>, axes: &Axes) -> Drawn<DB> {
-    let (right, bottom) = (LEFT + SIDE, TOP + SIDE);
-    let numbers = Type { em: SMALL, bold: false, colour: GREY, align: HPos::Right };
-    for (y, text) in ticks(axes.y, 6) {
-        let y = axes.at((axes.x.0, y)).1;
-        canvas.line(&[(LEFT, y), (right, y)], RULE, 1.0)?;
-        canvas.text(&text, (LEFT - 8.0, y + 4.3), numbers)?;
-    }
-    for (x, text) in ticks(axes.x, 6) {
-        let x = axes.at((x, axes.y.0)).0;
-        canvas.line(&[(x, TOP), (x, bottom)], RULE, 1.0)?;
-        canvas.text(&text, (x, bottom + 19.0), Type { align: HPos::Center, ..numbers })?;
-    }
-    let corners = [(LEFT, TOP), (right, TOP), (right, bottom), (LEFT, bottom), (LEFT, TOP)];
-    canvas.line(&corners, GREY, 1.0)
 }
 
 #[cfg(test)]

@@ -4,97 +4,17 @@
 //! it would have raised uninterrupted. Each is raised when it begins, and again only after it has been absent from three
 //! records in a row.
 
+mod kind;
+mod log;
+mod remedies;
+
 use super::config::TrainConfig;
 use super::losses::Output;
-use crate::error::Result;
-use crate::report::{RunLog, read_log};
-use serde::{Deserialize, Serialize};
+pub use kind::{Alarm, AlarmKind};
+pub(super) use log::AlarmLog;
+use remedies::remedies;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
-
-/// What went wrong.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AlarmKind {
-    /// D is always right and G's gradient is gone.
-    VanishingGradient,
-    /// G's samples resemble each other.
-    Collapse,
-    /// G does not change any more.
-    DeadGenerator,
-    /// D calls everything real, or everything fake.
-    OneSided,
-    /// The rule that holds D back never lets it go.
-    DSkipped,
-    /// A loss, gradient or weight is not a number; the run has ended.
-    NonFinite,
-}
-
-impl AlarmKind {
-    /// The name in `alarms.jsonl`.
-    pub fn name(self) -> &'static str {
-        match self {
-            AlarmKind::VanishingGradient => "vanishing-gradient",
-            AlarmKind::Collapse => "collapse",
-            AlarmKind::DeadGenerator => "dead-generator",
-            AlarmKind::OneSided => "one-sided",
-            AlarmKind::DSkipped => "d-skipped",
-            AlarmKind::NonFinite => "non-finite",
-        }
-    }
-
-    /// What it means for the game.
-    fn meaning(self) -> &'static str {
-        match self {
-            AlarmKind::VanishingGradient => {
-                "D tells every sample right and is so sure of it that its output hardly changes when G does: G is told \
-                 nothing about where to go"
-            }
-            AlarmKind::Collapse => {
-                "G draws much the same whatever the noise: it has found what D takes for real at the moment, and nothing \
-                 in the loss asks for variety"
-            }
-            AlarmKind::DeadGenerator => {
-                "training goes on, but G does not: the same noise gives the same samples as before"
-            }
-            AlarmKind::OneSided => {
-                "D gives one answer to all, so that its gradient is about the level of its output and not about what \
-                 real samples have and fakes have not"
-            }
-            AlarmKind::DSkipped => {
-                "D is hardly trained any more, so G follows a D that knows only fakes of long ago"
-            }
-            AlarmKind::NonFinite => {
-                "one update too large is enough: every number that depends on it is lost as well"
-            }
-        }
-    }
-
-    /// Records in a row that must show it: what is noisy, or usual at the start, is not believed at once.
-    fn patience(self) -> u32 {
-        match self {
-            AlarmKind::VanishingGradient | AlarmKind::DSkipped | AlarmKind::NonFinite => 1,
-            AlarmKind::DeadGenerator => 2,
-            AlarmKind::Collapse | AlarmKind::OneSided => 3,
-        }
-    }
-}
-
-/// An alarm: a line of `alarms.jsonl`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Alarm {
-    /// Steps done when it was raised.
-    pub step: u64,
-    /// Which.
-    pub alarm: AlarmKind,
-    /// The numbers that show it.
-    pub evidence: String,
-    /// What it means for the game.
-    pub meaning: String,
-    /// Flags of `ganvil train` that these settings go with, each with a reason.
-    pub remedies: Vec<String>,
-}
 
 /// D is right if more than this share of a side is told right.
 const RIGHT: f64 = 0.99;
@@ -313,143 +233,10 @@ fn short(v: f64) -> String {
     }
 }
 
-/// What may help, of which only that is kept which changes these settings and goes with them.
-fn remedies(kind: AlarmKind, config: &TrainConfig) -> Vec<String> {
-    let (lr_d, lr_g) = (config.optimizer_d.lr(), config.optimizer_g.lr());
-    let rate = |lr: f64| if lr > 0.0 { lr } else { 2e-4 };
-    // What is out of all bounds is not scaled but replaced.
-    let times = |lr: f64, by: f64| {
-        let lr = if lr > 0.01 { 2e-4 } else { rate(lr) * by };
-        format!("{lr:.1e}").replace(".0e", "e")
-    };
-    let of_d =
-        |by: f64| (format!("--lr-d {}", times(lr_d, by)), format!("optimizer_d.lr={}", times(lr_d, by)));
-    let of_g =
-        |by: f64| (format!("--lr-g {}", times(lr_g, by)), format!("optimizer_g.lr={}", times(lr_g, by)));
-    // Several settings belong together where there is a space between them.
-    let set = |s: &str| {
-        let flags: Vec<String> = s.split(' ').map(|s| format!("--set {s}")).collect();
-        (flags.join(" "), s.to_owned())
-    };
-    let flag = |flag: &str, s: &str| (flag.to_owned(), s.to_owned());
-    let non_saturating = || flag("--loss non-saturating", "step.loss=non-saturating");
-    let noise = || flag("--instance-noise 0.1", "step.instance_noise.std=0.1 step.instance_noise.kimg=300");
-    let likeness = || flag("--minibatch-discrimination 16", "networks.minibatch_discrimination=16");
-    let candidates: Vec<((String, String), &str)> = match kind {
-        AlarmKind::VanishingGradient => vec![
-            (non_saturating(), "its gradient for G does not fade where D is sure"),
-            (flag("--n-d 1", "step.n_d=1"), "a D that learns no faster than G"),
-            (of_d(0.25), "a slower D"),
-            (noise(), "noise on what D sees, so that it cannot be sure"),
-            (flag("--real-label 0.9", "step.real_label=0.9"), "a D that is never quite certain"),
-            (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
-        ],
-        AlarmKind::Collapse => vec![
-            (
-                flag("--pack 2", "step.pack=2"),
-                "D judges samples in pairs, and look-alikes give themselves away",
-            ),
-            (likeness(), "D is shown how alike the samples of a batch are"),
-            (flag("--unroll 5", "step.unroll=5"), "G plays against the D that will have answered"),
-            (of_g(0.25), "a G that does not jump to where D is weak"),
-            (flag("--r1 1", "step.r1=1"), "a D without a slope at the data"),
-        ],
-        AlarmKind::DeadGenerator => vec![
-            (of_g(if lr_g > 0.0 { 4.0 } else { 1.0 }), "updates that are large enough to change weights"),
-            (non_saturating(), "a loss whose gradient does not fade where D is sure"),
-            (set("schedule_g.type=constant"), "a learning rate that does not end"),
-        ],
-        AlarmKind::OneSided => vec![
-            (of_d(0.25), "a D whose level does not swing"),
-            (of_g(0.25), "a G that D can follow"),
-            (flag("--real-label 1", "step.real_label=1.0"), "a target that D can reach for what is real"),
-            (
-                flag("--norm-d layer", "networks.norm_d=layer"),
-                "real and fake batches are not normalised apart",
-            ),
-        ],
-        AlarmKind::DSkipped => vec![
-            (flag("--balance fixed", "step.balance=fixed"), "a D that is always trained"),
-            (flag("--balance loss-ratio", "step.balance=loss-ratio"), "a D that is slowed down, not stopped"),
-            (of_d(0.25), "a D that does not get so far ahead"),
-            (set("step.balance_above=0.95"), "a rule that steps in later"),
-        ],
-        AlarmKind::NonFinite => vec![
-            (of_d(0.25), "smaller updates of D"),
-            (of_g(0.25), "smaller updates of G"),
-            (set("step.clip_d.by=norm step.clip_d.max=1"), "a bound on D's gradient"),
-            (set("step.clip_g.by=norm step.clip_g.max=1"), "a bound on G's gradient"),
-            (flag("--seed 1", "seed=1"), "where it was bad luck"),
-        ],
-    };
-    let helps = |sets: &str| {
-        let mut other = config.clone();
-        let all: Vec<&str> = sets.split(' ').collect();
-        other.set_all(&all).is_ok() && other != *config && other.check().is_ok()
-    };
-    let kept = candidates.into_iter().filter(|((_, sets), _)| helps(sets));
-    kept.map(|((flags, _), why)| format!("{flags}: {why}")).collect()
-}
-
-/// The file of a run's alarms: there from the first one on.
-pub(super) struct AlarmLog {
-    alarms: Alarms,
-    path: PathBuf,
-    file: Option<RunLog>,
-}
-
-impl AlarmLog {
-    /// Goes on behind step `done`, of which `records` are the log.
-    ///
-    /// # Errors
-    /// If there is a file that cannot be read or written.
-    pub fn resume(path: PathBuf, config: &TrainConfig, done: u64, records: &[Value]) -> Result<AlarmLog> {
-        let mut alarms = Alarms::new(config);
-        records.iter().for_each(|r| drop(alarms.look(r)));
-        let mut file = None;
-        if path.exists() {
-            let before = |alarm: &Value| alarm["step"].as_u64().is_some_and(|step| step <= done);
-            file = Some(RunLog::resume(&path, before)?);
-            if read_log(&path)?.is_empty() {
-                file = None;
-                crate::atomic::remove(&path)?;
-            }
-        }
-        Ok(AlarmLog { alarms, path, file })
-    }
-
-    /// What begins with a record of the log; it is in the file when this returns.
-    pub fn look(&mut self, record: &Value) -> Result<Vec<Alarm>> {
-        let begun = self.alarms.look(record);
-        begun.iter().try_for_each(|alarm| self.write(alarm))?;
-        Ok(begun)
-    }
-
-    /// [`Alarms::not_finite`], written.
-    pub fn not_finite(&mut self, step: u64, what: &str, tensor: &str) -> Result<Alarm> {
-        let alarm = self.alarms.not_finite(step, what, tensor);
-        self.write(&alarm)?;
-        Ok(alarm)
-    }
-
-    fn write(&mut self, alarm: &Alarm) -> Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(RunLog::append(&self.path)?),
-        };
-        file.write(alarm)
-    }
-
-    /// All alarms are on the disk when this returns.
-    pub fn sync(&self) -> Result<()> {
-        self.file.as_ref().map_or(Ok(()), RunLog::sync)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gan::{Balance, Loss, zoo};
+    use crate::gan::{Balance, Loss};
     use serde_json::json;
 
     fn raised(alarms: &mut Alarms, records: &[Value]) -> Vec<(u64, AlarmKind)> {
@@ -540,27 +327,6 @@ mod tests {
             let want: &[_] = if scores { &[] } else { &[(400, AlarmKind::OneSided)] };
             assert_eq!(got, want, "{loss:?}");
         }
-    }
-
-    /// What is advised can be followed and is another game; something always can.
-    #[test]
-    fn remedies_go_with_the_settings() {
-        use AlarmKind::*;
-        for recipe in &zoo::RECIPES {
-            let config = (recipe.config)();
-            for kind in [VanishingGradient, Collapse, DeadGenerator, OneSided, DSkipped, NonFinite] {
-                assert!(!remedies(kind, &config).is_empty(), "{kind:?} {}", recipe.name);
-            }
-        }
-        let has = |config: &TrainConfig, flag: &str| {
-            remedies(VanishingGradient, config).iter().any(|r| r.starts_with(flag))
-        };
-        let mlp = TrainConfig::default();
-        let other =
-            TrainConfig { step: crate::gan::StepConfig { loss: Loss::Minimax, ..mlp.step }, ..mlp.clone() };
-        assert!(has(&other, "--loss non-saturating: ") && !has(&mlp, "--loss"), "it has that loss");
-        let dcgan = (zoo::recipe("dcgan28-small").unwrap().config)();
-        assert!(has(&mlp, "--r1 1: ") && !has(&dcgan, "--r1"), "batch statistics in D");
     }
 
     #[test]

@@ -91,20 +91,25 @@ impl<M: Cell<R>, R: Raw, const N: usize> Body for Load<M, R, N> {
                 }
             }
             Shape::Scattered if mask == FULL => {
-                let off = cx.access.off;
-                for n in 0..N {
-                    let dst = R::lanes_mut(cx, i.r[n]);
-                    for l in 0..LANES {
-                        dst[l] = read::<M>(base.wrapping_add(off[l] as usize) + n * each).load();
+                let mut out = [[R::default(); LANES]; N];
+                for l in 0..LANES {
+                    let cell: [M; N] = read(base.wrapping_add(cx.access.off[l] as usize));
+                    for n in 0..N {
+                        out[n][l] = cell[n].load();
                     }
+                }
+                for n in 0..N {
+                    *R::lanes_mut(cx, i.r[n]) = out[n];
                 }
             }
             Shape::Scattered => {
-                let off = cx.access.off;
-                for n in 0..N {
-                    let dst = R::lanes_mut(cx, i.r[n]);
-                    for l in (0..LANES).filter(|l| mask >> l & 1 != 0) {
-                        dst[l] = read::<M>(base.wrapping_add(off[l] as usize) + n * each).load();
+                let mut left = mask;
+                while left != 0 {
+                    let l = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let cell: [M; N] = read(base.wrapping_add(cx.access.off[l] as usize));
+                    for n in 0..N {
+                        R::lanes_mut(cx, i.r[n])[l] = cell[n].load();
                     }
                 }
             }

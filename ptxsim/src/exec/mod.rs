@@ -64,7 +64,7 @@ pub struct Cache {
 
 impl Cache {
     pub const EMPTY: Cache =
-        Cache { start: 1, end: 0, host: 0, shadow: 0, readonly: false, all_written: false };
+        Cache { start: 0, end: 0, host: 0, shadow: 0, readonly: false, all_written: false };
 }
 
 /// What an instruction works on: the registers of one warp, and the memory it sees.

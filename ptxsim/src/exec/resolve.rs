@@ -146,37 +146,65 @@ pub fn addresses(cx: &Cx<'_>, i: &Inst, wide: bool) -> [u64; LANES] {
     out
 }
 
-/// Shape, least and greatest address of the active lanes, and all their low bits together.
+/// What the active lanes' addresses have in common, seen from `base`.
+struct Survey {
+    shape: Shape,
+    /// All offsets or-ed together: their low bits, and no less than the greatest of them.
+    bits: u64,
+    first: u64,
+}
+
+const WAYS: usize = 8;
+
 #[inline(always)]
-fn survey(addr: &[u64; LANES], mask: u32, size: u32) -> (Shape, u64, u64, u64) {
-    if mask == FULL {
-        let (mut row, mut same) = (true, true);
-        for l in 0..LANES {
-            row &= addr[l] == addr[0].wrapping_add(l as u64 * u64::from(size));
-            same &= addr[l] == addr[0];
-        }
-        if row {
-            return (Shape::Row, addr[0], addr[31], addr[0]);
-        }
-        if same {
-            return (Shape::Same, addr[0], addr[0], addr[0]);
-        }
-        let (mut low, mut high, mut bits) = (u64::MAX, 0, 0);
-        for &a in addr {
-            low = low.min(a);
-            high = high.max(a);
-            bits |= a;
-        }
-        return (Shape::Scattered, low, high, bits);
-    }
-    let (mut low, mut high, mut bits) = (u64::MAX, 0, 0);
+fn any_bit(parts: [u64; WAYS]) -> u64 {
+    let half: [u64; 4] = std::array::from_fn(|n| parts[n] | parts[n + 4]);
+    (half[0] | half[2]) | (half[1] | half[3])
+}
+
+/// Leaves the lanes' offsets from `base` in the context.
+#[inline(always)]
+fn survey(cx: &mut Cx<'_>, addr: &[u64; LANES], mask: u32, size: u32, base: u64) -> Survey {
+    let off = &mut cx.access.off;
     for l in 0..LANES {
-        let on = mask >> l & 1 != 0;
-        low = low.min(if on { addr[l] } else { u64::MAX });
-        high = high.max(if on { addr[l] } else { 0 });
-        bits |= if on { addr[l] } else { 0 };
+        off[l] = addr[l].wrapping_sub(base);
     }
-    (if low == high { Shape::Same } else { Shape::Scattered }, low, high, bits)
+    let first = off[mask.trailing_zeros() as usize & 31];
+    let (mut bits, mut differ, mut row) = ([0u64; WAYS], [0u64; WAYS], [0u64; WAYS]);
+    if mask == FULL {
+        for part in 0..LANES / WAYS {
+            for n in 0..WAYS {
+                let l = part * WAYS + n;
+                bits[n] |= off[l];
+                differ[n] |= off[l] ^ first;
+                row[n] |= off[l] ^ first.wrapping_add(l as u64 * u64::from(size));
+            }
+        }
+    } else {
+        row = [1; WAYS];
+        for part in 0..LANES / WAYS {
+            for n in 0..WAYS {
+                let l = part * WAYS + n;
+                let on = if mask >> l & 1 != 0 { u64::MAX } else { 0 };
+                bits[n] |= off[l] & on;
+                differ[n] |= (off[l] ^ first) & on;
+            }
+        }
+    }
+    let shape = if any_bit(row) == 0 {
+        Shape::Row
+    } else if any_bit(differ) == 0 {
+        Shape::Same
+    } else {
+        Shape::Scattered
+    };
+    Survey { shape, bits: any_bit(bits), first }
+}
+
+/// Whether every lane's offset is at most `limit`; the or of all offsets mostly tells.
+#[inline(always)]
+fn within(cx: &Cx<'_>, mask: u32, seen: &Survey, limit: u64) -> bool {
+    seen.bits <= limit || lanes(mask).all(|l| cx.access.off[l] <= limit)
 }
 
 fn lanes(mask: u32) -> impl Iterator<Item = usize> {
@@ -198,33 +226,24 @@ fn misaligned(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: 
     )
 }
 
+/// Sets the host side of an access whose offsets are in the context already.
 #[inline(always)]
-fn place(cx: &mut Cx<'_>, shape: Shape, addr: &[u64; LANES], first: u64, host: usize, start: u64) {
-    cx.access.shape = shape;
-    match shape {
-        Shape::Scattered => {
-            cx.access.base = host;
-            for l in 0..LANES {
-                cx.access.off[l] = addr[l].wrapping_sub(start);
-            }
-        }
-        _ => {
-            cx.access.base = host + (first - start) as usize;
-        }
-    }
+fn place(cx: &mut Cx<'_>, seen: &Survey, host: usize) {
+    cx.access.shape = seen.shape;
+    cx.access.base = if seen.shape == Shape::Scattered { host } else { host + seen.first as usize };
 }
 
 #[inline(always)]
 fn global(cx: &mut Cx<'_>, i: &Inst, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
-    let (shape, low, high, bits) = survey(addr, mask, size);
-    if bits & u64::from(size - 1) != 0 {
-        return misaligned(cx, mask, size, addr, kind, "global ");
-    }
     let mem = i.mem as usize;
     let mut cache = cx.caches[mem];
-    if low < cache.start || high >= cache.end || cache.end - high < u64::from(size) {
-        let Some(found) = cx.memory.find(low) else {
-            return out_of_bounds(cx, mask, size, addr, kind);
+    let mut seen = survey(cx, addr, mask, size, cache.start);
+    let room = |cache: &Cache| (cache.end - cache.start).checked_sub(u64::from(size));
+    let mut inside = room(&cache).is_some_and(|limit| within(cx, mask, &seen, limit));
+    if !inside {
+        let first = mask.trailing_zeros() as usize & 31;
+        let Some(found) = cx.memory.find(addr[first]) else {
+            return elsewhere(cx, mask, size, addr, kind);
         };
         cache = Cache {
             start: found.start,
@@ -234,29 +253,48 @@ fn global(cx: &mut Cx<'_>, i: &Inst, mask: u32, size: u32, addr: &[u64; LANES], 
             readonly: found.readonly,
             all_written: found.all_written.load(Ordering::Relaxed),
         };
-        if high >= cache.end || cache.end - high < u64::from(size) {
+        seen = survey(cx, addr, mask, size, cache.start);
+        inside = room(&cache).is_some_and(|limit| within(cx, mask, &seen, limit));
+        if !inside {
             return several(cx, mask, size, addr, kind);
         }
         cx.caches[mem] = cache;
     }
-    place(cx, shape, addr, low, cache.host, cache.start);
+    // Allocations are aligned to more than any access, so offsets are as aligned as addresses.
+    if seen.bits & u64::from(size - 1) != 0 {
+        return misaligned(cx, mask, size, addr, kind, "global ");
+    }
+    place(cx, &seen, cache.host);
     if kind != Kind::Load && cache.readonly {
         let lane = mask.trailing_zeros();
-        let near = cx.memory.near(low);
-        return cx.fail(ILLEGAL_ADDRESS, lane, format!("write to constant memory at {low:#x}: {near}"));
+        let at = addr[lane as usize & 31];
+        let near = cx.memory.near(at);
+        return cx.fail(ILLEGAL_ADDRESS, lane, format!("write to constant memory at {at:#x}: {near}"));
     }
     if cx.counting {
-        crate::counts::global(cx, mem, mask, size, addr, shape);
+        crate::counts::global(cx, mem, mask, size, addr, seen.shape);
     }
     if cx.checks && !cache.all_written {
-        return written_global(cx, mask, size, addr, kind, shape, &cache);
+        return written_global(cx, mask, size, addr, kind, seen.shape, &cache);
     }
     true
+}
+
+/// The first lane's address is in no allocation: misaligned all the same, or out of bounds.
+#[cold]
+fn elsewhere(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
+    if lanes(mask).any(|l| addr[l] % u64::from(size) != 0) {
+        return misaligned(cx, mask, size, addr, kind, "global ");
+    }
+    out_of_bounds(cx, mask, size, addr, kind)
 }
 
 /// Lanes in more than one allocation, or some in none.
 #[cold]
 fn several(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
+    if lanes(mask).any(|l| addr[l] % u64::from(size) != 0) {
+        return misaligned(cx, mask, size, addr, kind, "global ");
+    }
     let mut off = [0; LANES];
     for l in lanes(mask) {
         let Some(found) = cx.memory.range(addr[l], u64::from(size)) else {
@@ -358,50 +396,61 @@ fn written_global(
 
 #[inline(always)]
 fn shared(cx: &mut Cx<'_>, i: &Inst, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
-    let (shape, low, high, bits) = survey(addr, mask, size);
-    if bits & u64::from(size - 1) != 0 {
+    let seen = survey(cx, addr, mask, size, 0);
+    if seen.bits & u64::from(size - 1) != 0 {
         return misaligned(cx, mask, size, addr, kind, "shared ");
     }
-    if high + u64::from(size) > u64::from(cx.shared_size) || high > WINDOW {
-        let limit = u64::from(cx.shared_size);
-        let lane = lanes(mask).find(|&l| addr[l] > limit || addr[l] + u64::from(size) > limit).unwrap_or(0);
-        let what = format!(
-            "out-of-bounds shared {} of {size} bytes at shared address {:#x}: the block has {limit} bytes",
-            kind.verb(),
-            addr[lane]
-        );
-        return cx.fail(ILLEGAL_ADDRESS, lane as u32, what);
+    let limit = u64::from(cx.shared_size).checked_sub(u64::from(size));
+    if !limit.is_some_and(|limit| within(cx, mask, &seen, limit)) {
+        return past(cx, mask, size, addr, kind, "shared", u64::from(cx.shared_size));
     }
     let host = cx.shared;
-    place(cx, shape, addr, low, host, 0);
+    place(cx, &seen, host);
     if cx.counting {
-        crate::counts::shared(cx, i.mem as usize, mask, size, addr, shape);
+        crate::counts::shared(cx, i.mem as usize, mask, size, addr, seen.shape);
     }
-    if cx.checks { crate::checks::shared_access(cx, i, mask, size, addr, kind, shape) } else { true }
+    if cx.checks { crate::checks::shared_access(cx, i, mask, size, addr, kind, seen.shape) } else { true }
 }
 
 #[inline(always)]
 fn local(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
-    let (_, _, high, bits) = survey(addr, mask, size);
-    if bits & u64::from(size - 1) != 0 {
+    let seen = survey(cx, addr, mask, size, 0);
+    if seen.bits & u64::from(size - 1) != 0 {
         return misaligned(cx, mask, size, addr, kind, "local ");
     }
-    let limit = u64::from(cx.local_size);
-    if high >= limit || limit - high < u64::from(size) {
-        let lane = lanes(mask).find(|&l| addr[l] >= limit || limit - addr[l] < u64::from(size)).unwrap_or(0);
-        let what = format!(
-            "out-of-bounds local {} of {size} bytes at local address {:#x}: a thread has {limit} bytes",
-            kind.verb(),
-            addr[lane]
-        );
-        return cx.fail(ILLEGAL_ADDRESS, lane as u32, what);
+    let bytes = u64::from(cx.local_size);
+    let limit = bytes.checked_sub(u64::from(size));
+    if !limit.is_some_and(|limit| within(cx, mask, &seen, limit)) {
+        return past(cx, mask, size, addr, kind, "local", bytes);
     }
-    let mut off = [0; LANES];
     for l in 0..LANES {
-        off[l] = addr[l].wrapping_add(l as u64 * limit);
+        cx.access.off[l] = cx.access.off[l].wrapping_add(l as u64 * bytes);
     }
-    cx.access = Access { shape: Shape::Scattered, base: cx.local, off };
+    cx.access.shape = Shape::Scattered;
+    cx.access.base = cx.local;
     true
+}
+
+/// Past the end of a block's or a thread's own memory.
+#[cold]
+fn past(
+    cx: &mut Cx<'_>,
+    mask: u32,
+    size: u32,
+    addr: &[u64; LANES],
+    kind: Kind,
+    space: &str,
+    bytes: u64,
+) -> bool {
+    let out = |a: u64| a >= bytes || bytes - a < u64::from(size);
+    let lane = lanes(mask).find(|&l| out(addr[l])).unwrap_or(0);
+    let whose = if space == "shared" { "the block" } else { "a thread" };
+    let what = format!(
+        "out-of-bounds {space} {} of {size} bytes at {space} address {:#x}: {whose} has {bytes} bytes",
+        kind.verb(),
+        addr[lane]
+    );
+    cx.fail(ILLEGAL_ADDRESS, lane as u32, what)
 }
 
 #[cold]

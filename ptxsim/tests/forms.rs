@@ -392,3 +392,19 @@ fn every_form_gives_what_a_gpu_gives() {
     assert!(checked > 600, "only {checked} forms checked");
     println!("{checked} forms agree");
 }
+
+/// The loops are compiled for each tier of instructions; a process uses one.
+#[test]
+fn every_tier_gives_the_same() {
+    if std::env::var("PTXSIM_ORACLE").is_ok() || std::env::var("PTXSIM_SIMD").is_ok() {
+        return;
+    }
+    for tier in ["base", "avx2", "avx512"] {
+        let out = std::process::Command::new(std::env::current_exe().expect("a test knows its own path"))
+            .args(["--exact", "every_form_gives_what_a_gpu_gives"])
+            .env("PTXSIM_SIMD", tier)
+            .output()
+            .expect("the test starts itself");
+        assert!(out.status.success(), "{tier}: {}", String::from_utf8_lossy(&out.stdout));
+    }
+}

@@ -95,7 +95,7 @@ impl<'a> Lower<'a, '_> {
     }
 
     /// Appends a memory instruction.
-    fn emit_mem(
+    pub(super) fn emit_mem(
         &mut self,
         ins: &Instr<'a>,
         f: OpFn,

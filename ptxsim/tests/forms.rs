@@ -138,7 +138,7 @@ const SPECIAL: [f64; 20] = [
 fn value(ty: &str, position: usize, lane: usize) -> u64 {
     let mut r = Random(position as u64 * 1000 + lane as u64 + 1);
     let (x, pick) = (r.next(), r.next() as usize);
-    let special = lane % 3 == 0;
+    let special = lane.is_multiple_of(3);
     let float = if special {
         SPECIAL[(lane / 3 + position * 7) % SPECIAL.len()]
     } else {

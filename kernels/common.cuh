@@ -12,6 +12,8 @@ typedef unsigned long long u64;
 typedef long long i64;
 
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// The same with registers few enough for so many blocks on a multiprocessor.
+#define KERNEL_SHARING(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 
 // Half precision is storage only: values are widened to f32, computed on, and rounded to nearest even once.
 struct f16 {

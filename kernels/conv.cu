@@ -246,6 +246,56 @@ __device__ __forceinline__ void input_grad(const float* g, const float* weight, 
     tile<TILE, WIDE>(rows, columns, out, blockIdx.x * TILE, blockIdx.y * TILE, 0, ys.taps * xs.taps * v.group_outputs);
 }
 
+#define THIN 4
+#define PIXELS 4
+
+// dx = g * w^T + bias for up to THIN channels, of which a tile would be mostly empty: the layer that makes pictures. A
+// warp takes PIXELS pixels of a phase; its lanes share out the depth (neighbouring lanes read neighbouring channels of
+// g), each weight is read once for all its pixels, and shuffles add up the lanes.
+// Grid: 8 PIXELS pixels of the largest phase, 1, groups x phases.
+KERNEL(256) conv2d_input_grad_thin(const float* g, const float* weight, const float* bias, float* dx, Conv v) {
+    u32 phases = v.stride[0] * v.stride[1], group = blockIdx.z / phases, phase = blockIdx.z - group * phases;
+    Axis ys = axis_of(v, 0, phase / v.stride[1]), xs = axis_of(v, 1, phase % v.stride[1]);
+    u32 pixels = v.images * ys.pixels * xs.pixels, lane = threadIdx.x % 32;
+    u32 first = (blockIdx.x * 8 + threadIdx.x / 32) * PIXELS;
+    if (first >= pixels) return;
+    PhaseRows rows = {v, g + group * v.group_outputs, ys, xs, pixels};
+    weight += (u64)group * v.kernel[0] * v.kernel[1] * v.group_outputs * v.group_channels;
+    Pixel at[PIXELS];
+    float sum[PIXELS][THIN] = {};
+#pragma unroll
+    for (u32 p = 0; p < PIXELS; p++) at[p] = rows.at(first + p);
+    for (u32 k = lane; k < ys.taps * xs.taps * v.group_outputs; k += 32) {
+        u32 tap = quotient(k, v.by_group_outputs), o = k - tap * v.group_outputs;
+        int jy = (int)tap / xs.taps, ky = ys.tap + jy * v.step[0];
+        int kx = xs.tap + ((int)tap - jy * xs.taps) * v.step[1];
+        const float* from = weight + ((u64)(ky * v.kernel[1] + kx) * v.group_outputs + o) * v.group_channels;
+        float w[THIN];
+#pragma unroll
+        for (u32 c = 0; c < THIN; c++) w[c] = c < v.group_channels ? from[c] : 0.0f;
+#pragma unroll
+        for (u32 p = 0; p < PIXELS; p++) {
+            const float* of = first + p < pixels ? rows.under(at[p], k) : nullptr;
+            float x = of ? *of : 0.0f;
+#pragma unroll
+            for (u32 c = 0; c < THIN; c++) sum[p][c] = fmaf(x, w[c], sum[p][c]);
+        }
+    }
+#pragma unroll
+    for (u32 p = 0; p < PIXELS; p++) {
+        u32 i = first + p, t = i % xs.pixels, rest = i / xs.pixels, row = rest % ys.pixels, image = rest / ys.pixels;
+        u64 pixel = ((u64)image * v.size[0] + ys.first + row * v.stride[0]) * v.size[1] + xs.first + t * v.stride[1];
+#pragma unroll
+        for (u32 c = 0; c < THIN; c++) {
+            float total = warp_reduce<Sum>(sum[p][c]);
+            u32 channel = group * v.group_channels + c;
+            if (lane == p * THIN + c && c < v.group_channels && i < pixels) {
+                dx[pixel * v.channels + channel] = total + (bias ? bias[channel] : 0.0f);
+            }
+        }
+    }
+}
+
 // dw as [splits][g][O/g][kh kw C/g]. Grid: tiles of O/g, tiles of kh kw C/g, groups x splits of the pixels.
 template <int TILE, int WIDE>
 __device__ __forceinline__ void weight_grad(const float* x, const float* g, float* dw, const Conv& v) {
@@ -261,14 +311,14 @@ __device__ __forceinline__ void weight_grad(const float* x, const float* g, floa
 }
 
 #define OF_TILE(TILE, WIDE) \
-    KERNEL(2 * TILE) conv2d_##TILE(const float* x, const float* weight, const float* bias, float* y, Conv v) { \
+    KERNEL_SHARING(2 * TILE, 256 / TILE) conv2d_##TILE(const float* x, const float* weight, const float* bias, float* y, Conv v) { \
         forward<TILE, WIDE>(x, weight, bias, y, v); \
     } \
-    KERNEL(2 * TILE) conv2d_input_grad_##TILE(const float* g, const float* weight, const float* bias, float* dx, \
+    KERNEL_SHARING(2 * TILE, 256 / TILE) conv2d_input_grad_##TILE(const float* g, const float* weight, const float* bias, float* dx, \
                                               Conv v) { \
         input_grad<TILE, WIDE>(g, weight, bias, dx, v); \
     } \
-    KERNEL(2 * TILE) conv2d_weight_grad_##TILE(const float* x, const float* g, float* dw, Conv v) { \
+    KERNEL_SHARING(2 * TILE, 256 / TILE) conv2d_weight_grad_##TILE(const float* x, const float* g, float* dw, Conv v) { \
         weight_grad<TILE, WIDE>(x, g, dw, v); \
     }
 OF_TILE(128, 8)

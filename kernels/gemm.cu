@@ -132,7 +132,7 @@ __device__ __forceinline__ void top_rung(const float* a, const float* b, const f
 
 // The letters say which operand has k as its fast dimension: k (DEEP) or l for lines.
 #define TOP(TILE, WIDE, NAME, A_DEEP, B_DEEP) \
-    KERNEL(2 * TILE) gemm_##NAME##_##TILE(const float* a, const float* b, const float* bias, float* c, Gemm g) { \
+    KERNEL_SHARING(2 * TILE, 256 / TILE) gemm_##NAME##_##TILE(const float* a, const float* b, const float* bias, float* c, Gemm g) { \
         top_rung<TILE, WIDE, A_DEEP, B_DEEP>(a, b, bias, c, g); \
     }
 #define TOPS(TILE, WIDE) \

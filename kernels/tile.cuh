@@ -78,7 +78,8 @@ __device__ __forceinline__ void tile(const A& a, const B& b, const Place& place,
                 next_a = a.load(at_a, i, ka, end);
                 next_b = b.load(at_b, j, kb, end);
             }
-#pragma unroll
+            // Unrolled further, the large tile would need more registers than let two blocks share a multiprocessor.
+#pragma unroll(WIDE == 8 ? 1 : DEPTH)
             for (int d = 0; d < DEPTH; d++) {
                 float u[8], v[WIDE];
                 *(float4*)&u[0] = *(const float4*)&as[now][d][ty * 4];

@@ -9,7 +9,7 @@ use super::step_config::StepConfig;
 use crate::backend::trace;
 use crate::nn::{Kind, Module};
 use crate::optim::grad_norm;
-use crate::{DType, Tensor, no_grad};
+use crate::{DType, Device, Tensor, no_grad};
 use std::time::{Duration, Instant};
 
 /// A tensor that an update made.
@@ -173,7 +173,12 @@ impl Explain<'_> {
 }
 
 fn norm(t: &Tensor) -> f64 {
-    grad_norm(&[Some(t.detach().to_dtype(DType::F64))])
+    grad_norm(&[Some(in_f64(t))])
+}
+
+/// The values in f64, which the CPU alone has.
+fn in_f64(t: &Tensor) -> Tensor {
+    t.detach().to_device(Device::Cpu).to_dtype(DType::F64)
 }
 
 fn seen(name: &'static str, t: &Tensor, why: &'static str) -> SeenTensor {
@@ -323,7 +328,7 @@ fn compared(now: Current, gan: &Gan, pass: Pass) -> ExplainedUpdate {
     let own = format!("{}.", moved(gan, pass).name());
     let mut gradients = gradients.into_iter();
     for ((name, kind, old), (_, _, new)) in before.into_iter().zip(all(gan, pass)) {
-        let change = norm(&new.detach().to_dtype(DType::F64).sub(&old.detach().to_dtype(DType::F64)));
+        let change = norm(&in_f64(new).sub(&in_f64(old)));
         match kind {
             Kind::Buffer if change != 0.0 => update.buffers.push((name, change)),
             Kind::Buffer => {}

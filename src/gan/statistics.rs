@@ -10,7 +10,7 @@ use super::singular::top_singular_values;
 use super::step::Gan;
 use crate::nn::parameters;
 use crate::optim::grad_norm;
-use crate::{DType, Tensor, no_grad};
+use crate::{DType, Device, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -171,12 +171,12 @@ fn held(net: &Network) -> Vec<Tensor> {
 
 /// E sign(a).
 fn sign_rate(a: &Tensor) -> f64 {
-    let share = |t: Tensor| t.to_dtype(DType::F64).mean_all().item();
+    let share = |t: Tensor| t.to_device(Device::Cpu).to_dtype(DType::F64).mean_all().item();
     share(a.gt_scalar(0.0)) - share(a.lt_scalar(0.0))
 }
 
 fn saturation(x: &Tensor) -> f64 {
-    x.detach().abs().gt_scalar(SATURATED).to_dtype(DType::F64).mean_all().item()
+    x.detach().abs().gt_scalar(SATURATED).to_device(Device::Cpu).to_dtype(DType::F64).mean_all().item()
 }
 
 /// The mean Euclidean distance of two different samples of a batch `[n, ..]`; of the first 256 samples where there are

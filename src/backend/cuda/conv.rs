@@ -7,6 +7,11 @@ use super::{Cuda, copy, images, memory};
 use crate::backend::{ConvOptions, Storage, View, ViewMut};
 use crate::{DType, Layout};
 
+/// The most channels of a gradient that the kernel for thin ones takes, and pixels of one of its blocks: THIN and
+/// 8 PIXELS in kernels/conv.cu.
+const THIN: usize = 4;
+const THIN_PIXELS: usize = 32;
+
 /// The problem as kernels take it, but for alignment and splits. x and y are channels-last, the weight is
 /// `[O, C/g, kh, kw]`.
 fn problem(x: &Layout, weight: &Layout, y: &Layout, o: &ConvOptions) -> Conv {
@@ -103,14 +108,18 @@ pub(super) fn input_grad(
     let (m, n) = (images * h.div_ceil(o.stride[0]) * w.div_ceil(o.stride[1]), v.group_channels as usize);
     let phases = o.stride[0] * o.stride[1];
     let tile = Tile::of(m, n, o.groups * phases);
-    let kernel = tile.pick(Kernel::Conv2dInputGrad128, Kernel::Conv2dInputGrad64);
+    let (kernel, blocks) = if n <= THIN {
+        (Kernel::Conv2dInputGradThin, (m.div_ceil(THIN_PIXELS), 1))
+    } else {
+        let kernel = tile.pick(Kernel::Conv2dInputGrad128, Kernel::Conv2dInputGrad64);
+        (kernel, (m.div_ceil(tile.size()), n.div_ceil(tile.size())))
+    };
     let bias = bias.map_or(Ptr(0), |b| b.ptr());
     for_groups(o.groups, phases, |first, some| {
         let (dx, w, b, g) = shifted(&v, first, dx.ptr(), memory::start(&matrix), bias, g.ptr());
         // The bias is one of dx here.
         let b = if bias == Ptr(0) { b } else { Ptr(bias.0 + 4 * (first as u32 * v.group_channels) as u64) };
-        let grid = Grid(m.div_ceil(tile.size()), n.div_ceil(tile.size()), some * phases);
-        launch::conv(cuda.driver(), kernel, grid, g, w, b, dx, v);
+        launch::conv(cuda.driver(), kernel, Grid(blocks.0, blocks.1, some * phases), g, w, b, dx, v);
     });
 }
 

@@ -101,7 +101,7 @@ launchers! {
         GemmLl64,
     } (a: Ptr, b: Ptr, bias: Ptr, c: Ptr, problem: Gemm);
     combine { Combine } (partial: Ptr, bias: Ptr, out: Ptr, nest: Nest<2>, splits: u32, n: u32);
-    conv { Conv2d128, Conv2d64, Conv2dInputGrad128, Conv2dInputGrad64 }
+    conv { Conv2d128, Conv2d64, Conv2dInputGrad128, Conv2dInputGrad64, Conv2dInputGradThin }
         (x: Ptr, weight: Ptr, bias: Ptr, out: Ptr, problem: Conv);
     conv_weight_grad { Conv2dWeightGrad128, Conv2dWeightGrad64 } (x: Ptr, g: Ptr, out: Ptr, problem: Conv);
     index_select { IndexSelectB1, IndexSelectB2, IndexSelectB4, IndexSelectB8 } (

@@ -19,7 +19,7 @@ pub use relativistic_average::RelativisticAverage;
 pub use wasserstein::Wasserstein;
 
 use crate::error::misuse;
-use crate::{DType, Reduction, Tensor};
+use crate::{DType, Device, Reduction, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What a loss takes D's output for.
@@ -88,7 +88,7 @@ pub trait AdversarialLoss: Send + Sync {
     /// assert_eq!(Loss::RelativisticPairing.get().accuracy(&real, &fake), [0.5, 0.5]);
     /// ```
     fn accuracy(&self, real: &Tensor, fake: &Tensor) -> [f64; 2] {
-        let share = |t: Tensor| t.to_dtype(DType::F64).mean_all().item();
+        let share = |t: Tensor| t.to_device(Device::Cpu).to_dtype(DType::F64).mean_all().item();
         if self.output() == Output::Difference {
             return [share(real.gt(fake)); 2];
         }

@@ -59,4 +59,21 @@ fn main() {
             each / best / 1e6
         );
     }
+    small(module, a, b, c, threads);
+}
+
+/// How long a launch takes in which there is little to do.
+fn small(module: u64, a: u64, b: u64, c: u64, threads: i32) {
+    let mut f = 0;
+    ok(cuModuleGetFunction(&mut f, module, c"vec_add".as_ptr()));
+    let n = 1000i32;
+    let mut args = [&a, &b, &c].map(|p| p as *const u64 as *mut c_void).to_vec();
+    args.push(&n as *const i32 as *mut c_void);
+    let start = Instant::now();
+    let launches = 20_000;
+    for _ in 0..launches {
+        ok(cuLaunchKernel(f, 4, 1, 1, 256, 1, 1, 0, 0, args.as_mut_ptr(), std::ptr::null_mut()));
+    }
+    let each = start.elapsed().as_secs_f64() / f64::from(launches);
+    println!("a launch of 4 blocks of 256 threads on {threads} threads: {:.1} microseconds", each * 1e6);
 }

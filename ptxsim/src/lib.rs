@@ -16,9 +16,12 @@
 // Loops over the 32 lanes index several arrays at once.
 #![allow(clippy::needless_range_loop)]
 // `!(a >= b)` differs from `a < b` where either is NaN.
-#![allow(clippy::nonminimal_bool, clippy::neg_cmp_op_on_partial_ord, clippy::eq_op)]
-// Bit fields are written as the manual writes them: shifts before masks, masks before ors.
-#![allow(clippy::precedence)]
+#![allow(
+    clippy::nonminimal_bool,
+    clippy::neg_cmp_op_on_partial_ord,
+    clippy::eq_op,
+    clippy::double_comparisons
+)]
 
 pub mod checks;
 pub mod counts;

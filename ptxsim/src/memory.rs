@@ -168,7 +168,7 @@ pub fn unwritten(shadow: usize, at: u64, len: u64) -> Option<u64> {
 /// All of a device's memory.
 pub struct Memory {
     /// By address.
-    allocs: Vec<Box<Alloc>>,
+    allocs: Vec<Alloc>,
     next: u64,
     freed: VecDeque<(u64, u64)>,
     pub total: u64,
@@ -194,7 +194,7 @@ impl Memory {
         }
         let start = self.next;
         let made = Alloc::new(start, size, name, readonly).ok_or(Bad::OutOfMemory)?;
-        self.allocs.push(Box::new(made));
+        self.allocs.push(made);
         self.next += room + GAP;
         self.used += room;
         Ok(start)
@@ -230,7 +230,7 @@ impl Memory {
     pub fn find(&self, addr: u64) -> Option<&Alloc> {
         let at = self.allocs.partition_point(|a| a.start <= addr);
         let found = self.allocs.get(at.checked_sub(1)?)?;
-        (addr < found.end() || (found.size == 0 && addr == found.start)).then_some(&**found)
+        (addr < found.end() || (found.size == 0 && addr == found.start)).then_some(found)
     }
 
     /// The allocation that holds a whole range.
@@ -256,10 +256,10 @@ impl Memory {
         let ahead = after.map(|a| a.start - addr);
         match (past, ahead) {
             (Some(p), h) if h.is_none_or(|h| p <= h) && p < GLOBAL_BASE => {
-                format!("{p} bytes past the end of {}", before.map_or(String::new(), |a| describe(a)))
+                format!("{p} bytes past the end of {}", before.map_or(String::new(), describe))
             }
             (_, Some(h)) if addr >= GLOBAL_BASE => {
-                format!("{h} bytes before {}", after.map_or(String::new(), |a| describe(a)))
+                format!("{h} bytes before {}", after.map_or(String::new(), describe))
             }
             _ if addr < 1 << 47 => "no device address (a host pointer, or null plus an offset?)".into(),
             _ => "no device address".into(),

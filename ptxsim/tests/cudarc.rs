@@ -207,7 +207,7 @@ fn draws_philox_numbers() {
         for j in [0, 2] {
             let u = (c[j] as f32 + 1.0) * 2.3283064e-10;
             let r = (-2.0 * f64::from(u).ln()).sqrt();
-            let (s, q) = f64::from(6.2831853f32 * (c[j + 1] as f32 * 2.3283064e-10)).sin_cos();
+            let (s, q) = f64::from(std::f32::consts::TAU * (c[j + 1] as f32 * 2.3283064e-10)).sin_cos();
             assert!((f64::from(out[i * 4 + j]) - r * q).abs() < 4e-6, "at {i}");
             assert!((f64::from(out[i * 4 + j + 1]) - r * s).abs() < 4e-6, "at {i}");
         }

@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 use std::sync::Arc;
 
-use super::device::{MAX_THREADS, SHARED_DEFAULT, SHARED_OPTIN, SHARED_PER_SM};
+use super::device::{MAX_THREADS, SHARED_OPTIN, SHARED_PER_SM};
 use super::{
     Code, Driver, Function, INVALID_HANDLE, INVALID_VALUE, LAUNCH_OUT_OF_RESOURCES, Res, current, in_context,
     out,
@@ -294,7 +294,6 @@ fn check_shape(f: &Function, grid: [u32; 3], block: [u32; 3], dynamic: u32) -> R
     if registers(&f.kernel) * threads.next_multiple_of(32) > 2 * 65536 {
         return Err(LAUNCH_OUT_OF_RESOURCES);
     }
-    debug_assert!(SHARED_DEFAULT < SHARED_OPTIN);
     Ok(())
 }
 

@@ -270,7 +270,7 @@ pub extern "C" fn cuMemcpyAsync(to: u64, from: u64, bytes: usize, stream: u64) -
 fn fill<T: Copy>(d: &mut Driver, to: u64, value: T, count: usize, stream: u64) -> Res<()> {
     d.check_stream(stream)?;
     let bytes = count.checked_mul(size_of::<T>()).ok_or(INVALID_VALUE)?;
-    if to % size_of::<T>() as u64 != 0 {
+    if !to.is_multiple_of(size_of::<T>() as u64) {
         return Err(INVALID_VALUE);
     }
     if bytes == 0 {

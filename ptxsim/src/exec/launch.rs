@@ -73,16 +73,7 @@ impl Launch<'_> {
             total.lock().unwrap_or_else(|e| e.into_inner()).add(&counted);
         };
         let threads = self.threads.min(blocks as usize).max(1);
-        if threads == 1 {
-            work();
-        } else {
-            std::thread::scope(|s| {
-                for _ in 1..threads {
-                    s.spawn(work);
-                }
-                work();
-            });
-        }
+        super::pool::run(threads, &work);
         let failure = first.into_inner().unwrap_or_else(|e| e.into_inner());
         let counts = total.into_inner().unwrap_or_else(|e| e.into_inner());
         (counts, failure.map(|f| self.report(&f)))

@@ -8,6 +8,8 @@ pub mod int;
 pub mod lanes;
 pub mod launch;
 pub mod mem;
+pub mod mma;
+pub mod pool;
 pub mod pred;
 pub mod resolve;
 pub mod round;

@@ -214,7 +214,7 @@ fn lanes(mask: u32) -> impl Iterator<Item = usize> {
 /// The first active lane whose address is not a multiple of the size.
 #[cold]
 fn misaligned(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind, what: &str) -> bool {
-    let lane = lanes(mask).find(|&l| addr[l] % u64::from(size) != 0).unwrap_or(0);
+    let lane = lanes(mask).find(|&l| !addr[l].is_multiple_of(u64::from(size))).unwrap_or(0);
     cx.fail(
         MISALIGNED,
         lane as u32,
@@ -283,7 +283,7 @@ fn global(cx: &mut Cx<'_>, i: &Inst, mask: u32, size: u32, addr: &[u64; LANES], 
 /// The first lane's address is in no allocation: misaligned all the same, or out of bounds.
 #[cold]
 fn elsewhere(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
-    if lanes(mask).any(|l| addr[l] % u64::from(size) != 0) {
+    if lanes(mask).any(|l| !addr[l].is_multiple_of(u64::from(size))) {
         return misaligned(cx, mask, size, addr, kind, "global ");
     }
     out_of_bounds(cx, mask, size, addr, kind)
@@ -292,7 +292,7 @@ fn elsewhere(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: K
 /// Lanes in more than one allocation, or some in none.
 #[cold]
 fn several(cx: &mut Cx<'_>, mask: u32, size: u32, addr: &[u64; LANES], kind: Kind) -> bool {
-    if lanes(mask).any(|l| addr[l] % u64::from(size) != 0) {
+    if lanes(mask).any(|l| !addr[l].is_multiple_of(u64::from(size))) {
         return misaligned(cx, mask, size, addr, kind, "global ");
     }
     let mut off = [0; LANES];
@@ -370,14 +370,10 @@ fn written_global(
             unsafe { at.write_bytes(memory::WRITTEN, words * LANES) };
             return true;
         }
-        (Shape::Row, Kind::Load) if words > 0 => {
-            if all_words(cache.shadow, (addr[0] - cache.start) / 4, words * LANES) {
-                return true;
-            }
-        }
-        (Shape::Same, Kind::Load) if words > 0 => {
-            let first = addr[mask.trailing_zeros() as usize];
-            if all_words(cache.shadow, (first - cache.start) / 4, words) {
+        (Shape::Row | Shape::Same, Kind::Load) if words > 0 => {
+            let first = addr[mask.trailing_zeros() as usize & 31];
+            let count = if shape == Shape::Row { words * LANES } else { words };
+            if all_words(cache.shadow, (first - cache.start) / 4, count) {
                 return true;
             }
         }

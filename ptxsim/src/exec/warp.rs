@@ -206,7 +206,7 @@ impl Warp {
         }
         let id = cx.r32(desc.id)[first];
         let count = desc.count.map_or(0, |slot| cx.r32(slot)[first]);
-        if id > 15 || count % 32 != 0 || (count == 0 && desc.kind == BarKind::Arrive) {
+        if id > 15 || !count.is_multiple_of(32) || (count == 0 && desc.kind == BarKind::Arrive) {
             return cx.fail(
                 LAUNCH_FAILED,
                 first as u32,

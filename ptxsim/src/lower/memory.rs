@@ -95,7 +95,7 @@ impl<'a> Lower<'a, '_> {
     }
 
     /// Appends a memory instruction.
-    fn emit_mem(
+    pub(super) fn emit_mem(
         &mut self,
         ins: &Instr<'a>,
         f: OpFn,
@@ -244,7 +244,7 @@ impl<'a> Lower<'a, '_> {
                     format!("byte {at} is past the kernel's {} bytes of parameters", self.param_bytes),
                 );
             }
-            if at % u64::from(ty.size()) != 0 {
+            if !at.is_multiple_of(u64::from(ty.size())) {
                 return bad(ins.line, format!("a parameter of {} bytes at byte {at}: misaligned", ty.size()));
             }
             self.emit(ins, Act::Op(f), Some(Class::Param), at as i64, &[(reg, Role::Def)])?;

@@ -5,6 +5,7 @@ mod alu;
 mod cfg;
 mod control;
 mod convert;
+mod matrix;
 mod memory;
 mod needs;
 mod regalloc;
@@ -272,7 +273,8 @@ impl<'a, 'm> Lower<'a, 'm> {
         let known = self.control(ins, &mut mods)?
             || self.alu(ins, &mut mods)?
             || self.convert(ins, &mut mods)?
-            || self.memory(ins, &mut mods)?;
+            || self.memory(ins, &mut mods)?
+            || self.matrix(ins, &mut mods)?;
         if !known {
             return mods.unknown();
         }

@@ -265,20 +265,30 @@ KERNEL(256) conv2d_input_grad_thin(const float* g, const float* weight, const fl
     float sum[PIXELS][THIN] = {};
 #pragma unroll
     for (u32 p = 0; p < PIXELS; p++) at[p] = rows.at(first + p);
-    for (u32 k = lane; k < ys.taps * xs.taps * v.group_outputs; k += 32) {
-        u32 tap = quotient(k, v.by_group_outputs), o = k - tap * v.group_outputs;
-        int jy = (int)tap / xs.taps, ky = ys.tap + jy * v.step[0];
-        int kx = xs.tap + ((int)tap - jy * xs.taps) * v.step[1];
-        const float* from = weight + ((u64)(ky * v.kernel[1] + kx) * v.group_outputs + o) * v.group_channels;
-        float w[THIN];
+    for (int jy = 0; jy < ys.taps; jy++) {
+        for (int jx = 0; jx < xs.taps; jx++) {
+            const float* from[PIXELS];
 #pragma unroll
-        for (u32 c = 0; c < THIN; c++) w[c] = c < v.group_channels ? from[c] : 0.0f;
+            for (u32 p = 0; p < PIXELS; p++) {
+                int y = at[p].y - jy * ys.back, x = at[p].x - jx * xs.back;
+                bool inside = first + p < pixels && (u32)y < (u32)v.out[0] && (u32)x < (u32)v.out[1];
+                from[p] = inside ? at[p].image + ((u64)y * v.out[1] + x) * v.outputs : nullptr;
+            }
+            u32 tap = (ys.tap + jy * v.step[0]) * v.kernel[1] + xs.tap + jx * v.step[1];
+            const float* weights = weight + (u64)tap * v.group_outputs * v.group_channels;
+            for (u32 o = lane; o < v.group_outputs; o += 32) {
+                float w[THIN];
 #pragma unroll
-        for (u32 p = 0; p < PIXELS; p++) {
-            const float* of = first + p < pixels ? rows.under(at[p], k) : nullptr;
-            float x = of ? *of : 0.0f;
+                for (u32 c = 0; c < THIN; c++) {
+                    w[c] = c < v.group_channels ? weights[(u64)o * v.group_channels + c] : 0.0f;
+                }
 #pragma unroll
-            for (u32 c = 0; c < THIN; c++) sum[p][c] = fmaf(x, w[c], sum[p][c]);
+                for (u32 p = 0; p < PIXELS; p++) {
+                    float x = from[p] ? from[p][o] : 0.0f;
+#pragma unroll
+                    for (u32 c = 0; c < THIN; c++) sum[p][c] = fmaf(x, w[c], sum[p][c]);
+                }
+            }
         }
     }
 #pragma unroll
@@ -287,11 +297,10 @@ KERNEL(256) conv2d_input_grad_thin(const float* g, const float* weight, const fl
         u64 pixel = ((u64)image * v.size[0] + ys.first + row * v.stride[0]) * v.size[1] + xs.first + t * v.stride[1];
 #pragma unroll
         for (u32 c = 0; c < THIN; c++) {
+            if (c >= v.group_channels) break;  // the same for all lanes
             float total = warp_reduce<Sum>(sum[p][c]);
             u32 channel = group * v.group_channels + c;
-            if (lane == p * THIN + c && c < v.group_channels && i < pixels) {
-                dx[pixel * v.channels + channel] = total + (bias ? bias[channel] : 0.0f);
-            }
+            if (lane == c && i < pixels) dx[pixel * v.channels + channel] = total + (bias ? bias[channel] : 0.0f);
         }
     }
 }

@@ -328,7 +328,7 @@ fn compared(now: Current, gan: &Gan, pass: Pass) -> ExplainedUpdate {
     let own = format!("{}.", moved(gan, pass).name());
     let mut gradients = gradients.into_iter();
     for ((name, kind, old), (_, _, new)) in before.into_iter().zip(all(gan, pass)) {
-        let change = norm(&in_f64(new).sub(&in_f64(old)));
+        let change = norm(&in_f64(&new).sub(&in_f64(&old)));
         match kind {
             Kind::Buffer if change != 0.0 => update.buffers.push((name, change)),
             Kind::Buffer => {}

@@ -39,6 +39,9 @@ unsafe impl Sync for Driver {}
 /// One process has one driver: the first device that is opened.
 static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
 
+/// The simulator's library, once it is open.
+static SIMULATOR: OnceLock<libloading::Library> = OnceLock::new();
+
 /// Opens a device, or says what was looked for and what to do.
 pub(super) fn open(device: Device) -> Result<&'static Driver> {
     let refused = |remedy: String| Error::Argument { what: "device", value: device.to_string(), remedy };
@@ -221,7 +224,7 @@ fn load_simulator() -> Result<(), String> {
     match unsafe { libloading::Library::new(path) } {
         Ok(library) => {
             // It stays open for as long as the process lives: its name stands for the driver from now on.
-            std::mem::forget(library);
+            SIMULATOR.get_or_init(|| library);
             Ok(())
         }
         Err(e) => Err(format!("{} cannot be opened: {e}", path.display())),
@@ -244,4 +247,22 @@ fn simulator_places() -> Vec<PathBuf> {
         above.join(&name),
         above.join("deps").join(&name),
     ]
+}
+
+/// What the simulator has counted since it was last told to begin anew, as JSON; and begins anew.
+pub(super) fn take_counts() -> Option<String> {
+    let library = SIMULATOR.get()?;
+    // SAFETY: the functions have these types in ptxsim/src/driver/sim.rs.
+    let (counts, reset) = unsafe {
+        let counts: libloading::Symbol<extern "C" fn(*mut std::ffi::c_char, usize) -> usize> =
+            library.get(b"ptxsim_counts_json").ok()?;
+        let reset: libloading::Symbol<extern "C" fn()> = library.get(b"ptxsim_reset_counts").ok()?;
+        (counts, reset)
+    };
+    // It writes no more than it is given room for, and says how much it needs, its final zero included.
+    let mut text = vec![0u8; counts(std::ptr::null_mut(), 0)];
+    counts(text.as_mut_ptr().cast(), text.len());
+    reset();
+    text.pop();
+    String::from_utf8(text).ok()
 }

@@ -64,9 +64,10 @@ pub(super) fn gemm(cuda: &Cuda, a: View, b: View, bias: Option<View>, out: ViewM
     let outer = |l: &Layout| Layout::strided(&l.shape()[..batch], &l.strides()[..batch], 0);
     let starts = Nest::of([&outer(out.layout), &outer(a.layout), &outer(b.layout)]);
     let matrices: usize = out.layout.shape()[..batch].iter().product();
-    // Every matrix of a batch starts aligned if the first does and the steps between them are whole quads.
-    let aligned =
-        |p: Ptr, operand: usize| p.is_aligned() && starts.strides(operand).iter().all(|s| s % 4 == 0);
+    // Every matrix of a batch starts aligned if the first does and the steps between them are whole quads; a batch of one
+    // has a step that is never taken.
+    let whole = |operand: usize| starts.strides(operand).iter().all(|s| s % 4 == 0);
+    let aligned = |p: Ptr, operand: usize| p.is_aligned() && (matrices == 1 || whole(operand));
     let operand = |p: Ptr, which: usize, line: usize, depth: usize, lines: usize| {
         // A dimension of one element has any stride; the other one then decides.
         let deep = if k == 1 { line != 1 && lines > 1 } else { depth == 1 };

@@ -55,6 +55,19 @@ pub fn open(device: Device) -> Result<&'static str> {
     Ok(&driver::open(device)?.description)
 }
 
+/// What the simulator has counted since this was last asked, as JSON: for each kernel its warp instructions by class,
+/// sectors of global memory asked for and the fewest that would do, conflicts of shared memory's banks, branches on which
+/// lanes parted. None where the simulator is not open.
+///
+/// ```
+/// // The CPU's kernels are none of its business.
+/// ganvil::Tensor::ones(&[2], ganvil::DType::F32, ganvil::Device::Cpu).exp();
+/// assert_eq!(ganvil::backend::cuda::simulator_counts(), None);
+/// ```
+pub fn simulator_counts() -> Option<String> {
+    driver::take_counts()
+}
+
 /// Threads of the blocks of kernels that give each element a thread.
 const BLOCK: usize = 256;
 

@@ -94,7 +94,7 @@ fn kernel(n: usize, form: &Form) -> String {
 }
 
 fn module(forms: &[(usize, &Form)]) -> String {
-    let mut out = String::from(".version 7.8\n.target sm_90\n.address_size 64\n");
+    let mut out = String::from(".version 8.0\n.target sm_90\n.address_size 64\n");
     for (n, form) in forms {
         out.push_str(&kernel(*n, form));
     }

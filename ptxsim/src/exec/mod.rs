@@ -1,6 +1,7 @@
 //! Runs decoded kernels.
 
 pub mod atomic;
+mod barrier;
 pub mod cvt;
 pub mod float;
 pub mod half_ops;
@@ -13,8 +14,10 @@ pub mod pool;
 pub mod pred;
 pub mod resolve;
 pub mod round;
+mod spaces;
 pub mod warp;
 pub mod warp_ops;
+mod worker;
 
 use lanes::LANES;
 

@@ -1,36 +1,38 @@
 //! Arithmetic, moves, comparisons.
 
-use super::{Act, Lower, Mods, Res, Role, Width, bad, op, shown};
+use super::{Act, Lower, Mods, Res, Role, Width, op};
 use crate::exec::float::{self, FTZ, Fz, SAT};
 use crate::exec::half_ops;
 use crate::exec::int;
 use crate::exec::lanes::{Map1, Map2, Map3};
-use crate::exec::pred::{self, FromPred, Logic, Select, Setp};
 use crate::exec::round;
-use crate::exec::warp_ops::Clock;
 use crate::ir::{Class, OpFn};
-use crate::parse::ast::{Instr, Operand, Space, Ty};
+use crate::parse::ast::{Instr, Ty};
 use half::{bf16, f16};
 
-type Map1s<T, F> = Map1<T, T, F>;
-type Map2s<T, F> = Map2<T, T, T, F>;
-type Map3s<T, F> = Map3<T, T, T, T, F>;
+pub(super) type Map1s<T, F> = Map1<T, T, F>;
+pub(super) type Map2s<T, F> = Map2<T, T, T, F>;
+pub(super) type Map3s<T, F> = Map3<T, T, T, T, F>;
 
+/// The loop of a type, or the instruction is unknown.
 macro_rules! un {
     ($ty:expr, $m:expr, $($pat:pat => $t:ty, $f:path);+ $(;)?) => {
         match $ty { $($pat => op::<Map1s<$t, $f>>(),)+ _ => return $m.unknown() }
     };
 }
+
 macro_rules! bin {
     ($ty:expr, $m:expr, $($pat:pat => $t:ty, $f:path);+ $(;)?) => {
         match $ty { $($pat => op::<Map2s<$t, $f>>(),)+ _ => return $m.unknown() }
     };
 }
+
 macro_rules! tri {
     ($ty:expr, $m:expr, $($pat:pat => $t:ty, $f:path);+ $(;)?) => {
         match $ty { $($pat => op::<Map3s<$t, $f>>(),)+ _ => return $m.unknown() }
     };
 }
+pub(super) use {bin, un};
 
 /// Single precision, the usual way or with its flags looked at.
 macro_rules! single {
@@ -53,7 +55,7 @@ macro_rules! double {
     };
 }
 
-use Ty::{B16, B32, B64, Bf16, Bf16x2, F16, F16x2, F32, F64, S16, S32, S64, U16, U32, U64};
+use Ty::{Bf16, Bf16x2, F16, F16x2, F32, F64, S16, S32, S64, U16, U32, U64};
 
 /// Rounding, flushing and saturation as an instruction's constant.
 pub(super) fn flags(m: &mut Mods<'_>) -> u32 {
@@ -61,7 +63,7 @@ pub(super) fn flags(m: &mut Mods<'_>) -> u32 {
     round | if m.take("ftz") { FTZ } else { 0 } | if m.take("sat") { SAT } else { 0 }
 }
 
-fn class(ty: Ty) -> Class {
+pub(super) fn class(ty: Ty) -> Class {
     match ty {
         F32 => Class::Fp32,
         F64 => Class::Fp64,
@@ -96,86 +98,6 @@ impl<'a> Lower<'a, '_> {
             _ => return Ok(false),
         }
         Ok(true)
-    }
-
-    fn mov(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        let ty = m.ty()?;
-        m.done()?;
-        self.arity(ins, 2)?;
-        let line = ins.line;
-        if ty == Ty::Pred {
-            let d = self.dst(&ins.operands[0], ty, line)?;
-            let (a, negated) = self.pred_operand(&ins.operands[1], line)?;
-            let imm = 3 | if negated { 16 } else { 0 };
-            return self.emit_logic(ins, d, a, a, imm);
-        }
-        match (&ins.operands[0], &ins.operands[1]) {
-            (Operand::Vector(parts), whole) if ty.size() >= 4 => {
-                let src = self.src(whole, ty, line)?;
-                self.unpack(ins, parts, src, ty)
-            }
-            (whole, Operand::Vector(parts)) if ty.size() >= 4 => {
-                let dst = self.dst(whole, ty, line)?;
-                self.pack(ins, dst, parts, ty)
-            }
-            (d, Operand::Name(name)) if name.starts_with("%clock") || name.starts_with("%globaltimer") => {
-                let imm = match *name {
-                    "%clock" | "%globaltimer_lo" => 0,
-                    "%clock_hi" | "%globaltimer_hi" => 1,
-                    "%clock64" | "%globaltimer" => 2,
-                    _ => return bad(line, format!("`{name}` is not declared")),
-                };
-                if (imm == 2) != (ty.size() == 8) {
-                    return bad(line, format!("`{name}` has another width than {ty:?}"));
-                }
-                let d = self.dst(d, ty, line)?;
-                self.emit(ins, Act::Op(op::<Clock>()), Some(Class::Move), imm, &[(d, Role::Def)])
-            }
-            _ => {
-                let f = match Width::of(ty) {
-                    Width::W64 => op::<Map1s<u64, int::Mov>>(),
-                    _ => op::<Map1s<u32, int::Mov>>(),
-                };
-                self.simple(ins, f, Class::Move, 0, &[ty, ty])
-            }
-        }
-    }
-
-    /// `mov.b64 {lo, hi}, d`
-    fn unpack(&mut self, ins: &Instr<'a>, parts: &[Operand<'a>], src: u32, ty: Ty) -> Res<()> {
-        let half = match ty.size() {
-            8 => B32,
-            _ => B16,
-        };
-        let [low, high] = parts else {
-            return bad(ins.line, format!("a mov between {ty:?} and {} parts is not supported", parts.len()));
-        };
-        let (f, g): (OpFn, OpFn) = if ty.size() == 8 {
-            (op::<Map1<u64, u32, int::Low>>(), op::<Map1<u64, u32, int::High>>())
-        } else {
-            (op::<Map1s<u32, int::LowHalf>>(), op::<Map1s<u32, int::HighHalf>>())
-        };
-        // The source may be one of the destinations (of 16 bits in a register of 32): keep it until both are had.
-        let (low, high) = (self.dst(low, half, ins.line)?, self.dst(high, half, ins.line)?);
-        let kept = self.fresh(Width::W32);
-        self.emit(ins, Act::Op(f), Some(Class::Move), 0, &[(kept, Role::Def), (src, Role::Use)])?;
-        self.emit(ins, Act::Op(g), None, 0, &[(high, Role::Def), (src, Role::Use)])?;
-        let mov = op::<Map1s<u32, int::Mov>>();
-        self.emit(ins, Act::Op(mov), None, 0, &[(low, Role::Def), (kept, Role::Use)])
-    }
-
-    /// `mov.b64 d, {lo, hi}`
-    fn pack(&mut self, ins: &Instr<'a>, dst: u32, parts: &[Operand<'a>], ty: Ty) -> Res<()> {
-        let (half, f) = match ty.size() {
-            8 => (B32, op::<Map2<u32, u32, u64, int::Pack>>()),
-            _ => (B16, op::<Map2s<u32, int::PackHalf>>()),
-        };
-        let [low, high] = parts else {
-            return bad(ins.line, format!("a mov between {ty:?} and {} parts is not supported", parts.len()));
-        };
-        let (low, high) = (self.src(low, half, ins.line)?, self.src(high, half, ins.line)?);
-        let operands = [(dst, Role::Def), (low, Role::Use), (high, Role::Use)];
-        self.emit(ins, Act::Op(f), Some(Class::Move), 0, &operands)
     }
 
     fn add(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
@@ -453,280 +375,6 @@ impl<'a> Lower<'a, '_> {
         self.simple(ins, f, class(ty), i64::from(flags), &[ty; 2])
     }
 
-    fn logic(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        let ty = m.ty()?;
-        m.done()?;
-        if ty == Ty::Pred {
-            let one = m.root == "not";
-            self.arity(ins, if one { 2 } else { 3 })?;
-            let d = self.dst(&ins.operands[0], ty, ins.line)?;
-            let (a, na) = self.pred_operand(&ins.operands[1], ins.line)?;
-            let (b, nb) = if one { (a, false) } else { self.pred_operand(&ins.operands[2], ins.line)? };
-            let what = match m.root {
-                "and" => 0,
-                "or" => 1,
-                "xor" => 2,
-                "not" => 3 | 64,
-                _ => return m.unknown(),
-            };
-            return self.emit_logic(ins, d, a, b, what | i64::from(na) << 4 | i64::from(nb) << 5);
-        }
-        let f = match m.root {
-            "and" => bin!(ty, m, B32 | B16 => u32, int::And; B64 => u64, int::And),
-            "or" => bin!(ty, m, B32 | B16 => u32, int::Or; B64 => u64, int::Or),
-            "xor" => bin!(ty, m, B32 | B16 => u32, int::Xor; B64 => u64, int::Xor),
-            "not" => un!(ty, m, B32 => u32, int::Not; B64 => u64, int::Not; B16 => u16, int::Not),
-            _ => un!(ty, m, B32 => u32, int::Cnot; B64 => u64, int::Cnot64; B16 => u16, int::Cnot16),
-        };
-        let n = if matches!(m.root, "not" | "cnot") { 2 } else { 3 };
-        self.simple(ins, f, Class::Int, 0, &[ty; 3][..n])
-    }
-
-    fn emit_logic(&mut self, ins: &Instr<'a>, d: u32, a: u32, b: u32, imm: i64) -> Res<()> {
-        let operands = [(d, Role::Def), (a, Role::Use), (b, Role::Use)];
-        self.emit(ins, Act::Op(op::<Logic>()), Some(Class::Int), imm, &operands)
-    }
-
-    fn shift(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        if m.root == "shf" {
-            let left = m.one_of(&[("l", true), ("r", false)]);
-            let wrap = m.one_of(&[("wrap", true), ("clamp", false)]);
-            let ty = m.ty()?;
-            m.done()?;
-            let f = match (left, wrap, ty) {
-                (Some(true), Some(true), B32) => op::<Map3s<u32, int::ShfLWrap>>(),
-                (Some(true), Some(false), B32) => op::<Map3s<u32, int::ShfLClamp>>(),
-                (Some(false), Some(true), B32) => op::<Map3s<u32, int::ShfRWrap>>(),
-                (Some(false), Some(false), B32) => op::<Map3s<u32, int::ShfRClamp>>(),
-                _ => return m.unknown(),
-            };
-            return self.simple(ins, f, Class::Int, 0, &[ty; 4]);
-        }
-        let ty = m.ty()?;
-        m.done()?;
-        let f = match (m.root, ty) {
-            ("shl", B32) => op::<Map2<u32, u32, u32, int::Shl>>(),
-            ("shl", B64) => op::<Map2<u64, u32, u64, int::Shl64>>(),
-            ("shl", B16) => op::<Map2<u16, u32, u16, int::Shl16>>(),
-            ("shr", U32 | B32) => op::<Map2<u32, u32, u32, int::ShrU>>(),
-            ("shr", U64 | B64) => op::<Map2<u64, u32, u64, int::ShrU64>>(),
-            ("shr", U16 | B16) => op::<Map2<u16, u32, u16, int::ShrU16>>(),
-            ("shr", S32) => op::<Map2<i32, u32, i32, int::ShrS>>(),
-            ("shr", S64) => op::<Map2<i64, u32, i64, int::ShrS64>>(),
-            ("shr", S16) => op::<Map2<i16, u32, i16, int::ShrS16>>(),
-            _ => return m.unknown(),
-        };
-        self.simple(ins, f, Class::Int, 0, &[ty, ty, U32])
-    }
-
-    fn bits(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        let mut imm = 0;
-        let shiftamt = m.take("shiftamt");
-        let mode = m.one_of(&[("f4e", 1), ("b4e", 2), ("rc8", 3), ("ecl", 4), ("ecr", 5), ("rc16", 6)]);
-        let half = m.one_of(&[("lo", 'l'), ("hi", 'h')]);
-        let clamp = m.one_of(&[("clamp", true), ("wrap", false)]);
-        if m.root == "dp4a" {
-            let b = m.ty()?;
-            let a = m.ty()?;
-            m.done()?;
-            let f = match (a, b) {
-                (U32, U32) => op::<Map3s<u32, int::Dp4aUU>>(),
-                (S32, S32) => op::<Map3s<u32, int::Dp4aSS>>(),
-                (S32, U32) => op::<Map3s<u32, int::Dp4aSU>>(),
-                (U32, S32) => op::<Map3s<u32, int::Dp4aUS>>(),
-                _ => return m.unknown(),
-            };
-            return self.simple(ins, f, Class::Int, 0, &[U32; 4]);
-        }
-        let ty = m.ty()?;
-        m.done()?;
-        let (f, types): (OpFn, &[Ty]) = match (m.root, ty) {
-            ("bfe", U32) => (op::<Map3<u32, u32, u32, u32, int::BfeU>>(), &[U32; 4]),
-            ("bfe", S32) => (op::<Map3<i32, u32, u32, i32, int::BfeS>>(), &[S32, S32, U32, U32]),
-            ("bfe", U64) => (op::<Map3<u64, u32, u32, u64, int::BfeU64>>(), &[U64, U64, U32, U32]),
-            ("bfe", S64) => (op::<Map3<i64, u32, u32, i64, int::BfeS64>>(), &[S64, S64, U32, U32]),
-            ("bfi", B32) => (op::<int::Bfi>(), &[B32, B32, B32, U32, U32]),
-            ("bfi", B64) => (op::<int::Bfi64>(), &[B64, B64, B64, U32, U32]),
-            ("bfind", U32) if shiftamt => (op::<Map1<u32, u32, int::ShiftU>>(), &[U32, U32]),
-            ("bfind", U64) if shiftamt => (op::<Map1<u64, u32, int::ShiftU64>>(), &[U32, U64]),
-            ("bfind", S32) if shiftamt => (op::<Map1<i32, u32, int::ShiftS>>(), &[U32, S32]),
-            ("bfind", S64) if shiftamt => (op::<Map1<i64, u32, int::ShiftS64>>(), &[U32, S64]),
-            ("bfind", U32) => (op::<Map1<u32, u32, int::FindU>>(), &[U32, U32]),
-            ("bfind", U64) => (op::<Map1<u64, u32, int::FindU64>>(), &[U32, U64]),
-            ("bfind", S32) => (op::<Map1<i32, u32, int::FindS>>(), &[U32, S32]),
-            ("bfind", S64) => (op::<Map1<i64, u32, int::FindS64>>(), &[U32, S64]),
-            ("brev", B32) => (op::<Map1s<u32, int::Brev>>(), &[B32, B32]),
-            ("brev", B64) => (op::<Map1s<u64, int::Brev>>(), &[B64, B64]),
-            ("clz", B32) => (op::<Map1<u32, u32, int::Clz>>(), &[U32, B32]),
-            ("clz", B64) => (op::<Map1<u64, u32, int::Clz>>(), &[U32, B64]),
-            ("popc", B32) => (op::<Map1<u32, u32, int::Popc>>(), &[U32, B32]),
-            ("popc", B64) => (op::<Map1<u64, u32, int::Popc>>(), &[U32, B64]),
-            ("prmt", B32) => {
-                imm = mode.unwrap_or(0);
-                (op::<int::Prmt>(), &[B32; 4])
-            }
-            ("lop3", B32) => {
-                let Some(Operand::Int(table)) = ins.operands.get(4) else { return m.unknown() };
-                imm = (*table & 0xff) as i64;
-                let shorter = Instr { operands: ins.operands[..4].to_vec(), ..ins.clone() };
-                return self.simple(&shorter, op::<int::Lop3>(), Class::Int, imm, &[B32; 4]);
-            }
-            ("sad", U32) => (op::<Map3s<u32, int::SadU>>(), &[U32; 4]),
-            ("sad", S32) => (op::<Map3s<i32, int::SadS>>(), &[S32; 4]),
-            ("mul24", U32) if half == Some('h') => (op::<Map2s<u32, int::Mul24HiU>>(), &[U32; 3]),
-            ("mul24", S32) if half == Some('h') => (op::<Map2s<i32, int::Mul24HiS>>(), &[S32; 3]),
-            ("mul24", U32) => (op::<Map2s<u32, int::Mul24U>>(), &[U32; 3]),
-            ("mul24", S32) => (op::<Map2s<i32, int::Mul24S>>(), &[S32; 3]),
-            ("mad24", U32) if half == Some('l') => (op::<Map3s<u32, int::Mad24U>>(), &[U32; 4]),
-            ("mad24", S32) if half == Some('l') => (op::<Map3s<i32, int::Mad24S>>(), &[S32; 4]),
-            ("copysign", F32) => (op::<Map2s<u32, int::CopySign>>(), &[F32; 3]),
-            ("copysign", F64) => (op::<Map2s<u64, int::CopySign64>>(), &[F64; 3]),
-            ("bmsk", B32) if clamp == Some(true) => (op::<Map2s<u32, int::BmskClamp>>(), &[U32; 3]),
-            ("bmsk", B32) => (op::<Map2s<u32, int::BmskWrap>>(), &[U32; 3]),
-            ("szext", S32) if clamp == Some(true) => {
-                (op::<Map2<i32, u32, i32, int::Szext>>(), &[S32, S32, U32])
-            }
-            ("szext", U32) if clamp == Some(true) => (op::<Map2s<u32, int::SzextU>>(), &[U32; 3]),
-            _ => return m.unknown(),
-        };
-        self.simple(ins, f, class(ty), imm, types)
-    }
-
-    fn compare(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        let set = m.root == "set";
-        let names = [
-            ("eq", 0),
-            ("ne", 1),
-            ("lt", 2),
-            ("le", 3),
-            ("gt", 4),
-            ("ge", 5),
-            ("lo", 2),
-            ("ls", 3),
-            ("hi", 4),
-            ("hs", 5),
-            ("equ", 6),
-            ("neu", 7),
-            ("ltu", 8),
-            ("leu", 9),
-            ("gtu", 10),
-            ("geu", 11),
-            ("num", 12),
-            ("nan", 13),
-        ];
-        let Some(cmp) = m.one_of(&names) else { return m.unknown() };
-        let join = m.one_of(&[("and", 0), ("or", 1), ("xor", 2)]);
-        let flags = flags(m);
-        let ty = m.ty()?;
-        let to = if set { Some(m.ty()?) } else { None };
-        m.done()?;
-        self.arity(ins, if join.is_some() { 4 } else { 3 })?;
-        let f = comparison(ty, cmp, flags, m)?;
-        let mut a = self.src(&ins.operands[1], ty, ins.line)?;
-        let mut b = self.src(&ins.operands[2], ty, ins.line)?;
-        if ty == F16 || ty == Bf16 {
-            // Compared in single precision.
-            let widen = if ty == F16 {
-                op::<Map1<u32, f32, half_ops::ToF32<f16>>>()
-            } else {
-                op::<Map1<u32, f32, half_ops::ToF32<bf16>>>()
-            };
-            for x in [&mut a, &mut b] {
-                let wide = self.fresh(Width::W32);
-                let operands = [(wide, Role::Def), (*x, Role::Use)];
-                self.emit(ins, Act::Op(widen), None, i64::from(flags), &operands)?;
-                *x = wide;
-            }
-        }
-        let (p, q) = match &ins.operands[0] {
-            Operand::Pair(p, q) if !set => (
-                self.dst(&Operand::Name(p), Ty::Pred, ins.line)?,
-                Some(self.dst(&Operand::Name(q), Ty::Pred, ins.line)?),
-            ),
-            _ if set => (self.fresh(Width::Pred), None),
-            operand => (self.dst(operand, Ty::Pred, ins.line)?, None),
-        };
-        let holds = if join.is_some() || q.is_some() { self.fresh(Width::Pred) } else { p };
-        let operands = [(holds, Role::Def), (a, Role::Use), (b, Role::Use)];
-        self.emit(ins, Act::Op(f), Some(class(ty)), 0, &operands)?;
-        if holds != p {
-            let (c, negated) = match join {
-                Some(_) => self.pred_operand(&ins.operands[3], ins.line)?,
-                None => (holds, false),
-            };
-            let how = join.unwrap_or(3);
-            // The combining predicate may be the first destination: take the second's copy before.
-            let c2 = self.fresh(Width::Pred);
-            self.emit_logic(ins, c2, c, c, 3 | i64::from(negated) << 4)?;
-            self.emit_logic(ins, p, holds, c2, how)?;
-            if let Some(q) = q {
-                self.emit_logic(ins, q, holds, c2, how | 16)?;
-            }
-        }
-        if let Some(to) = to {
-            let d = self.dst(&ins.operands[0], to, ins.line)?;
-            let yes = match to {
-                U32 | S32 => 0xffff_ffff,
-                F32 => i64::from(1f32.to_bits()),
-                _ => return m.unknown(),
-            };
-            let operands = [(d, Role::Def), (p, Role::Use)];
-            self.emit(ins, Act::Op(op::<FromPred>()), None, yes, &operands)?;
-        }
-        Ok(())
-    }
-
-    fn select(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        if m.root == "slct" {
-            m.take("ftz");
-            let by = m.ty()?;
-            let ty = m.ty()?;
-            m.done()?;
-            let f = match (Width::of(ty), by) {
-                (Width::W32, S32) => op::<Map3<u32, u32, i32, u32, int::Slct>>(),
-                (Width::W64, S32) => op::<Map3<u64, u64, i32, u64, int::Slct64>>(),
-                (Width::W32, F32) => op::<Map3<u32, u32, f32, u32, int::SlctF>>(),
-                (Width::W64, F32) => op::<Map3<u64, u64, f32, u64, int::SlctF64>>(),
-                _ => return m.unknown(),
-            };
-            return self.simple(ins, f, Class::Move, 0, &[ty, ty, ty, by]);
-        }
-        let ty = m.ty()?;
-        m.done()?;
-        self.arity(ins, 4)?;
-        let d = self.dst(&ins.operands[0], ty, ins.line)?;
-        let a = self.src(&ins.operands[1], ty, ins.line)?;
-        let b = self.src(&ins.operands[2], ty, ins.line)?;
-        let (p, negated) = self.pred_operand(&ins.operands[3], ins.line)?;
-        let f = match Width::of(ty) {
-            Width::W64 => op::<Select<u64>>(),
-            Width::W32 => op::<Select<u32>>(),
-            Width::Pred => return m.unknown(),
-        };
-        let operands = [(d, Role::Def), (a, Role::Use), (b, Role::Use), (p, Role::Use)];
-        self.emit(ins, Act::Op(f), Some(Class::Move), i64::from(negated), &operands)
-    }
-
-    fn testp(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        let names = [
-            ("finite", 0),
-            ("infinite", 1),
-            ("number", 2),
-            ("notanumber", 3),
-            ("normal", 4),
-            ("subnormal", 5),
-        ];
-        let Some(what) = m.one_of(&names) else { return m.unknown() };
-        let ty = m.ty()?;
-        m.done()?;
-        let f = match ty {
-            F32 => op::<pred::TestF32>(),
-            F64 => op::<pred::TestF64>(),
-            _ => return m.unknown(),
-        };
-        self.simple(ins, f, class(ty), what, &[Ty::Pred, ty])
-    }
-
     fn special_function(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
         let approx = m.take("approx");
         let flags = flags(m);
@@ -762,76 +410,4 @@ impl<'a> Lower<'a, '_> {
         let class = if approx || ty == F32 { Class::Special } else { Class::Fp64 };
         self.simple(ins, f, class, i64::from(flags), &[ty; 2])
     }
-
-    /// `isspacep.shared p, a`: whether a generic address lies in a state space's window.
-    fn isspacep(&mut self, ins: &Instr<'a>, m: &mut Mods<'a>) -> Res<()> {
-        m.drop_prefix("shared::");
-        let spaces = [("global", Space::Global), ("shared", Space::Shared), ("local", Space::Local)];
-        let Some(space) = m.one_of(&spaces) else { return m.unknown() };
-        m.done()?;
-        self.arity(ins, 2)?;
-        let p = self.dst(&ins.operands[0], Ty::Pred, ins.line)?;
-        let a = self.src(&ins.operands[1], U64, ins.line)?;
-        if matches!(ins.operands[1], Operand::Int(_)) {
-            return bad(ins.line, format!("{} is no address", shown(&ins.operands[1])));
-        }
-        let d = self.fresh(Width::W64);
-        let (base, size) = match space {
-            Space::Shared => (crate::memory::SHARED_WINDOW, crate::memory::WINDOW),
-            Space::Local => (crate::memory::LOCAL_WINDOW, crate::memory::WINDOW),
-            _ => (crate::memory::GLOBAL_BASE, u64::MAX - crate::memory::GLOBAL_BASE),
-        };
-        let less = self.constant(Width::W64, base.wrapping_neg());
-        let add = op::<Map2s<u64, int::Add>>();
-        self.emit(ins, Act::Op(add), None, 0, &[(d, Role::Def), (a, Role::Use), (less, Role::Use)])?;
-        let size = self.constant(Width::W64, size);
-        let f = op::<Setp<u64, { pred::LT }>>();
-        let operands = [(p, Role::Def), (d, Role::Use), (size, Role::Use)];
-        self.emit(ins, Act::Op(f), Some(Class::Int), 0, &operands)
-    }
-}
-
-macro_rules! ints {
-    ($t:ty, $cmp:expr, $m:expr) => {
-        match $cmp {
-            0 => op::<Setp<$t, 0>>(),
-            1 => op::<Setp<$t, 1>>(),
-            2 => op::<Setp<$t, 2>>(),
-            3 => op::<Setp<$t, 3>>(),
-            4 => op::<Setp<$t, 4>>(),
-            5 => op::<Setp<$t, 5>>(),
-            _ => return $m.unknown(),
-        }
-    };
-}
-
-macro_rules! floats {
-    ($t:ty, $cmp:expr, $m:expr) => {
-        match $cmp {
-            6 => op::<Setp<$t, 6>>(),
-            7 => op::<Setp<$t, 7>>(),
-            8 => op::<Setp<$t, 8>>(),
-            9 => op::<Setp<$t, 9>>(),
-            10 => op::<Setp<$t, 10>>(),
-            11 => op::<Setp<$t, 11>>(),
-            12 => op::<Setp<$t, 12>>(),
-            13 => op::<Setp<$t, 13>>(),
-            _ => ints!($t, $cmp, $m),
-        }
-    };
-}
-
-fn comparison(ty: Ty, cmp: u8, flags: u32, m: &Mods<'_>) -> Res<OpFn> {
-    Ok(match (ty, flags) {
-        (F32, 0) | (F16 | Bf16, 0 | FTZ) => floats!(f32, cmp, m),
-        (F32, FTZ) => floats!(Fz, cmp, m),
-        (F64, 0) => floats!(f64, cmp, m),
-        (U32 | B32, 0) => ints!(u32, cmp, m),
-        (S32, 0) => ints!(i32, cmp, m),
-        (U64 | B64, 0) => ints!(u64, cmp, m),
-        (S64, 0) => ints!(i64, cmp, m),
-        (U16 | B16, 0) => ints!(u16, cmp, m),
-        (S16, 0) => ints!(i16, cmp, m),
-        _ => return m.unknown(),
-    })
 }

@@ -2,11 +2,15 @@
 //! functions over lanes; calls are expanded in place.
 
 mod alu;
+mod bits;
 mod cfg;
+mod compare;
 mod control;
 mod convert;
 mod matrix;
 mod memory;
+mod mods;
+mod moves;
 mod needs;
 mod regalloc;
 mod symbols;
@@ -19,6 +23,7 @@ use crate::exec::lanes::{Body, pick};
 use crate::ir::{Bar, Class, Kernel, OPERANDS, OpFn, ParamInfo, Place, Special};
 use crate::parse::ast::{Func, Instr, Module, Operand, PtxError, Space, Stmt, Ty, Var};
 
+use mods::Mods;
 pub use needs::oldest_version;
 pub use symbols::place_params;
 
@@ -343,59 +348,6 @@ impl<'a, 'm> Lower<'a, 'm> {
         let alloc = regalloc::allocate(&self, &flow)
             .map_err(|what| PtxError { line: func.line, what: format!("`{}`: {what}", func.name) })?;
         Ok(table::assemble(self, func, flow, alloc, shared as u32, files))
-    }
-}
-
-/// The modifiers of an opcode, taken one after another; what is left over is unknown.
-pub struct Mods<'a> {
-    pub root: &'a str,
-    list: Vec<&'a str>,
-    line: u32,
-    op: &'a str,
-}
-
-impl<'a> Mods<'a> {
-    fn new(ins: &Instr<'a>) -> Self {
-        let mut parts = ins.op.split('.');
-        let root = parts.next().unwrap_or("");
-        Mods { root, list: parts.collect(), line: ins.line, op: ins.op }
-    }
-
-    /// Takes a modifier if it is there.
-    pub fn take(&mut self, name: &str) -> bool {
-        match self.list.iter().position(|m| *m == name) {
-            Some(at) => {
-                self.list.remove(at);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Takes the last type.
-    pub fn ty(&mut self) -> Res<Ty> {
-        match self.list.iter().rposition(|m| Ty::parse(m).is_some()) {
-            Some(at) => Ok(Ty::parse(self.list.remove(at)).expect("just parsed")),
-            None => self.unknown(),
-        }
-    }
-
-    /// The one of these that is there, taken.
-    pub fn one_of<T: Copy>(&mut self, names: &[(&str, T)]) -> Option<T> {
-        names.iter().find(|(name, _)| self.take(name)).map(|&(_, value)| value)
-    }
-
-    /// Takes every modifier that begins so.
-    pub fn drop_prefix(&mut self, prefix: &str) {
-        self.list.retain(|m| !m.starts_with(prefix));
-    }
-
-    pub fn done(&self) -> Res<()> {
-        if self.list.is_empty() { Ok(()) } else { self.unknown() }
-    }
-
-    pub fn unknown<T>(&self) -> Res<T> {
-        Err(PtxError { line: self.line, what: format!("unknown instruction `{}`", self.op) })
     }
 }
 

@@ -16,8 +16,7 @@ use ganvil::{DType, Device, Generator, Tensor};
 fn fit(device: Device) -> Vec<f64> {
     let random = Generator::new(0, Stream::General);
     let normal = |shape: &[usize], std| random.normal(shape, 0.0, std, DType::F32, device);
-    let mut weights =
-        vec![normal(&[64, 1], 1.0), normal(&[64], 1.0), normal(&[1, 64], 0.1), normal(&[1], 0.1)];
+    let mut weights = [normal(&[64, 1], 1.0), normal(&[64], 1.0), normal(&[1, 64], 0.1), normal(&[1], 0.1)];
     let mut losses = Vec::new();
     for step in 0..=100 {
         let x = random.uniform(&[256, 1], -1.0, 1.0, DType::F32, device);

@@ -11,7 +11,7 @@
 //!
 //! Environment: `PTXSIM_THREADS` (how many threads run blocks; results do not depend on it), `PTXSIM_CHECKS=0`
 //! and `PTXSIM_COUNTS=0` (switch those off), `PTXSIM_CC` (compute capability, `9.0`), `PTXSIM_MEMORY` (bytes of
-//! device memory, 8 GiB), `PTXSIM_SIMD` (`base`, `avx2`, `avx512`: the widest instructions to use).
+//! device memory, 8 GiB), `PTXSIM_TIMEOUT` (seconds a launch may take, any by default), `PTXSIM_SIMD` (`base`, `avx2`, `avx512`: the widest instructions to use).
 
 // Loops over the 32 lanes index several arrays at once.
 #![allow(clippy::needless_range_loop)]

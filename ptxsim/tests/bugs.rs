@@ -317,6 +317,18 @@ fn trapping() {
 }
 
 #[test]
+fn endless() {
+    let sim = Sim::new();
+    let mut flag = sim.stream.alloc_zeros::<i32>(1).unwrap();
+    let config = LaunchConfig { grid_dim: (2, 1, 1), ..block(32) };
+    let (threads, timeout) = (common::set_threads(1), common::set_timeout(200));
+    launch!(sim, "endless", config, &mut flag).unwrap();
+    common::set_threads(threads);
+    common::set_timeout(timeout);
+    caught(&sim, "endless", CUresult::CUDA_ERROR_LAUNCH_TIMEOUT, &["runs too long", "block (0, 0, 0)"]);
+}
+
+#[test]
 fn the_innocent_pass() {
     let sim = Sim::new();
     let mut bytes = sim.stream.alloc_zeros::<u8>(64).unwrap();

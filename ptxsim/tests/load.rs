@@ -76,6 +76,28 @@ fn refusals_name_line_and_reason() {
     }
 }
 
+/// The device's age is read once, so an older one is another process.
+#[test]
+fn an_older_device_refuses_newer_targets() {
+    let text = |target: u32| {
+        format!(".version 7.8\n.target sm_{target}\n.address_size 64\n.visible .entry k() {{ ret; }}\n")
+    };
+    if std::env::var("PTXSIM_CC").is_ok() {
+        let _alone = common::alone();
+        assert_eq!(load(text(75).as_bytes()).0, 0);
+        let (code, log) = load(text(80).as_bytes());
+        assert_eq!(code, 218);
+        assert!(log.contains("sm_80 is newer than this device, sm_75"), "{log}");
+        return;
+    }
+    let out = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "an_older_device_refuses_newer_targets"])
+        .env("PTXSIM_CC", "7.5")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+}
+
 #[test]
 fn recursion_is_refused() {
     let _alone = common::alone();

@@ -1,5 +1,5 @@
 //! Misuse of the driver's functions gives the codes that a GPU's driver gives: `forms/codes.txt` holds what one
-//! gave (535 series or newer, an NVIDIA H100).
+//! gave (580.159.04, an NVIDIA H100).
 //!
 //! `PTXSIM_ORACLE=/path/to/libcuda.so.1 PTXSIM_ORACLE_OUT=FILE cargo test --test strict` asks that driver.
 

@@ -22,6 +22,7 @@ pub const NOT_FOUND: Code = 500;
 pub const NOT_READY: Code = 600;
 pub const ILLEGAL_ADDRESS: Code = 700;
 pub const LAUNCH_OUT_OF_RESOURCES: Code = 701;
+pub const LAUNCH_TIMEOUT: Code = 702;
 pub const PRIMARY_CONTEXT_ACTIVE: Code = 708;
 pub const CONTEXT_IS_DESTROYED: Code = 709;
 pub const ILLEGAL_INSTRUCTION: Code = 715;
@@ -58,6 +59,7 @@ fn known(code: c_int) -> Option<(&'static CStr, &'static CStr)> {
         LAUNCH_OUT_OF_RESOURCES => {
             (c"CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", c"too many resources requested for launch")
         }
+        LAUNCH_TIMEOUT => (c"CUDA_ERROR_LAUNCH_TIMEOUT", c"the launch timed out and was terminated"),
         PRIMARY_CONTEXT_ACTIVE => {
             (c"CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE", c"cannot set while device is active in this process")
         }

@@ -341,6 +341,7 @@ fn run(d: &mut Driver, kernel: &Arc<Kernel>, grid: [u32; 3], block: [u32; 3], dy
         checks: d.checks,
         counting: d.counting,
         threads: d.threads,
+        deadline: d.timeout.map(|t| std::time::Instant::now() + t),
     };
     let (counts, report) = launch.run();
     if d.counting {

@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::counts::Counts;
 use crate::ir::Kernel;
@@ -94,6 +95,8 @@ pub(crate) struct Driver {
     pub counting: bool,
     pub threads: usize,
     pub capability: (u32, u32),
+    /// How long a launch may take.
+    pub timeout: Option<Duration>,
     pub release_threshold: u64,
     pub last_error: String,
     pub last_report: String,
@@ -140,6 +143,7 @@ impl Driver {
             counting: setting("PTXSIM_COUNTS").is_none_or(|v| v != "0"),
             threads,
             capability,
+            timeout: setting("PTXSIM_TIMEOUT").and_then(|v| v.parse().ok()).map(Duration::from_secs),
             release_threshold: 0,
             last_error: String::new(),
             last_report: String::new(),

@@ -61,6 +61,15 @@ pub extern "C" fn ptxsim_set_threads(n: c_int) -> c_int {
     lock().as_mut().map_or(0, |d| std::mem::replace(&mut d.threads, n.max(1) as usize) as c_int)
 }
 
+/// How many milliseconds a later launch may take, 0 for any; the result says how many it might.
+#[unsafe(no_mangle)]
+pub extern "C" fn ptxsim_set_timeout(ms: c_int) -> c_int {
+    let new = u64::try_from(ms).ok().filter(|&n| n > 0).map(std::time::Duration::from_millis);
+    lock()
+        .as_mut()
+        .map_or(0, |d| std::mem::replace(&mut d.timeout, new).map_or(0, |t| t.as_millis() as c_int))
+}
+
 /// Allocations still held: how many, and their bytes through the pointer.
 #[unsafe(no_mangle)]
 pub extern "C" fn ptxsim_leaks(bytes: *mut u64) -> usize {

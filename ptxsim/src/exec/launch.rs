@@ -20,6 +20,8 @@ pub struct Launch<'a> {
     pub checks: bool,
     pub counting: bool,
     pub threads: usize,
+    /// When to give up.
+    pub deadline: Option<std::time::Instant>,
 }
 
 /// Why a launch failed, with the place.

@@ -19,6 +19,8 @@ pub mod warp;
 pub mod warp_ops;
 mod worker;
 
+use std::time::Instant;
+
 use lanes::LANES;
 
 use crate::checks::SharedShadow;
@@ -37,6 +39,10 @@ pub struct Fault {
 pub const ILLEGAL_ADDRESS: i32 = 700;
 pub const MISALIGNED: i32 = 716;
 pub const LAUNCH_FAILED: i32 = 719;
+pub const TIMEOUT: i32 = 702;
+
+/// Basic blocks between two looks at the clock.
+pub const FUEL: u32 = 1 << 16;
 
 /// How the lanes of an access lie in host memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +105,9 @@ pub struct Cx<'l> {
     pub counting: bool,
     pub counts: Vec<MemCount>,
     pub fault: Option<Fault>,
+    /// When the launch has run too long, and basic blocks until the clock is looked at again.
+    pub deadline: Option<Instant>,
+    pub fuel: u32,
 }
 
 impl Cx<'_> {

@@ -1,7 +1,9 @@
 //! One warp's way through a kernel: 32 lanes in step, parting at branches on which they disagree and meeting
 //! again where all of their ways lead.
 
-use super::{Cx, LAUNCH_FAILED};
+use std::time::Instant;
+
+use super::{Cx, FUEL, LAUNCH_FAILED, TIMEOUT};
 use crate::ir::{Bar, BarKind, Kernel, NOWHERE, Term};
 
 /// Lanes that wait, or run: where they go on, where they meet the others, and which they are.
@@ -69,6 +71,10 @@ impl Warp {
             let block = &k.blocks[self.now.block as usize];
             visits[self.now.block as usize] += 1;
             cx.active = self.now.mask;
+            cx.fuel -= 1;
+            if cx.fuel == 0 && !self.in_time(cx) {
+                return Stop::Fault(if block.start < block.end { block.start } else { block.term_at });
+            }
             let active = self.now.mask;
             for (n, i) in k.code[block.start as usize..block.end as usize].iter().enumerate() {
                 let mask = active & (cx.pred(i.guard) ^ i.invert);
@@ -149,6 +155,23 @@ impl Warp {
                 self.done = true;
                 return Stop::Done;
             }
+        }
+    }
+
+    /// Whether the launch may go on.
+    #[cold]
+    fn in_time(&self, cx: &mut Cx<'_>) -> bool {
+        cx.fuel = FUEL;
+        match cx.deadline {
+            Some(end) if Instant::now() > end => {
+                let lane = self.now.mask.trailing_zeros();
+                cx.fail(
+                    TIMEOUT,
+                    lane,
+                    "the kernel runs too long: an endless loop, or a wait for another block?",
+                )
+            }
+            _ => true,
         }
     }
 

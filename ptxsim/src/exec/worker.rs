@@ -3,7 +3,7 @@
 use super::lanes::LANES;
 use super::launch::{Failure, Launch};
 use super::warp::{Stop, Warp};
-use super::{Access, Cache, Cx, Fault, LAUNCH_FAILED, Shape};
+use super::{Access, Cache, Cx, FUEL, Fault, LAUNCH_FAILED, Shape};
 use crate::checks::SharedShadow;
 use crate::counts::{KernelCounts, MemCount};
 use crate::ir::{BarKind, Class, Special};
@@ -270,6 +270,8 @@ impl<'l> Cx<'l> {
             counting: launch.counting,
             counts: vec![MemCount::default(); mems],
             fault: None,
+            deadline: launch.deadline,
+            fuel: FUEL,
         }
     }
 

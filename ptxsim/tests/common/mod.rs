@@ -124,6 +124,10 @@ pub fn set_checks(on: bool) -> i32 {
     call1("ptxsim_set_checks", i32::from(on))
 }
 
+pub fn set_timeout(ms: i32) -> i32 {
+    call1("ptxsim_set_timeout", ms)
+}
+
 pub fn leaks() -> usize {
     // SAFETY: the function takes a pointer that may be null.
     unsafe {

@@ -116,6 +116,16 @@ extern "C" __global__ void trapping(int *y) {
     y[threadIdx.x] = 1;
 }
 
+// Waits for a block that comes after it.
+extern "C" __global__ void endless(volatile int *flag) {
+    if (blockIdx.x == 0) {
+        while (flag[0] == 0) { // BUG endless
+        }
+    } else {
+        flag[0] = 1;
+    }
+}
+
 // No bugs, though they come near: what must not be reported.
 extern "C" __global__ void innocent_bytes(unsigned char *y) {
     __shared__ unsigned char s[64];

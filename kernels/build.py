@@ -16,8 +16,7 @@ import re
 import sys
 
 VERSION = (12, 0)
-# Plain kernels run on every card from Volta on. The label says the oldest PTX version that has all they use (driver 450
-# and newer); ptxas, which reads features against the label, is the proof.
+# Plain kernels run on every card from Volta on. The label says the oldest PTX version that has all they use; ptxas, which reads features against the label, is the proof.
 ARCHITECTURE = "compute_70"
 PTX_VERSION = "7.0"
 OPTIONS = [f"--gpu-architecture={ARCHITECTURE}", "--fmad=false", "-lineinfo", "-default-device", "--std=c++17"]

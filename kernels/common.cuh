@@ -1,8 +1,8 @@
 // What every kernel file uses: element types, views by value, warp and block reductions.
 //
 // Kernels are compiled with --fmad=false: a product is fused with a sum only where fmaf says so, so that what the CPU
-// computes with separate operations has the same bits here. Sizes and strides are 32-bit; the host refuses tensors of
-// 2^31 elements and more.
+// computes with separate operations has the same bits here. Sizes and strides are 32-bit; the host refuses storages of
+// more than 2^31 elements.
 #pragma once
 
 typedef unsigned char u8;

@@ -1,7 +1,7 @@
 // Reductions: sums and maxima over any dimensions, sums of squares, and what goes along rows (argmax, order, running
 // sums).
 //
-// Every result is combined in an order that depends on sizes alone: same bits from run to run, no atomics.
+// Every result is combined in an order that depends on sizes and strides alone: same bits from run to run, no atomics.
 #include "common.cuh"
 
 // x as [outputs, terms] by two nests: where output o starts (in the result and in x), and where its terms lie from there.

@@ -1,11 +1,16 @@
 //! Training on the simulator, as a user does it: the same losses as on the CPU.
 //!
-//! Needs the simulator's library: `cargo build -p ptxsim`, and `GANVIL_PTXSIM` set to target/debug/libptxsim.so (or the
-//! feature `ptxsim`, which puts it where the program looks).
+//! Needs the simulator's library: `cargo build -p ptxsim`, and `GANVIL_PTXSIM` set to target/debug/libptxsim.so.
 
 use common::{Scratch, fails, program, run, text};
+use ganvil::backend::cpu::simd::Tier;
+use ganvil::backend::cuda::{self, PTXSIM, Rung};
+use ganvil::backend::{Backend, View, ViewMut};
+use ganvil::rng::Stream;
+use ganvil::{ConvOptions, DType, Device, Generator, Layout, Tensor};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Mutex;
 
 mod common;
 
@@ -101,10 +106,223 @@ fn a_missing_library_is_named() {
 /// Where there is a driver there is nothing to see.
 #[test]
 fn a_missing_driver_is_said_in_one_line() {
-    if ganvil::backend::cuda::open(ganvil::Device::Cuda).is_ok() {
+    // One process has one driver, and this one's is the simulator: another is asked.
+    let info = text(&run(&["info"]).stdout);
+    if info.lines().any(|l| l.starts_with("gpu        cuda, ")) {
         return println!("SKIPPED: this machine has a GPU");
     }
     let (code, message) = fails(&["train", "--device", "cuda", "--steps", "1"]);
     assert_eq!((code, message.trim_end().lines().count()), (2, 1), "{message}");
     assert!(message.contains("libcuda.so") && message.contains("--device cpu"), "{message}");
+}
+
+/// The counts are the process's: tests that compute on the simulator in this process do so one at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// What the simulator counts for `f`, as the kernel's counts.
+fn counted(kernel: &str, f: impl FnOnce()) -> Value {
+    cuda::simulator_counts();
+    f();
+    let all: Value = serde_json::from_str(&cuda::simulator_counts().expect("the simulator is open")).unwrap();
+    all["kernels"][kernel].as_object().unwrap_or_else(|| panic!("{kernel} was not launched: {all}"));
+    all["kernels"][kernel].clone()
+}
+
+/// Sectors of global memory over the fewest that would do.
+fn excess(counts: &Value) -> f64 {
+    counts["global"]["sectors"].as_f64().unwrap() / counts["global"]["ideal_sectors"].as_f64().unwrap()
+}
+
+#[test]
+fn kernels_move_no_more_than_they_must() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    cuda::open(Device::Ptxsim).unwrap();
+    let random = Generator::new(0, Stream::General);
+    let normal = |shape: &[usize]| random.normal(shape, 0.0, 1.0, DType::F32, Device::Ptxsim);
+    // Not multiples of a block's work, so that the last block is a part of one.
+    let (x, y) = (normal(&[10_001]), normal(&[10_001]));
+    for (kernel, counts) in [
+        ("unary_dense", counted("unary_dense", || drop(x.tanh()))),
+        ("binary_dense", counted("binary_dense", || drop(x.add(&y)))),
+        ("random_f32", counted("random_f32", || drop(normal(&[10_001])))),
+        ("sum_rows", counted("sum_rows", || drop(x.sum_all()))),
+    ] {
+        assert!(excess(&counts) <= 1.05, "{kernel} asks for {} times what it needs", excess(&counts));
+    }
+    let m = normal(&[96, 160]);
+    let turned = counted("transpose_b4", || drop(m.t().contiguous()));
+    assert!(excess(&turned) <= 1.05 && turned["shared"]["bank_conflicts"] == 0, "{turned}");
+    // Every pair of orders that operands can lie in; sizes that the small tile's quads divide.
+    let (a, b) = (normal(&[128, 72]), normal(&[72, 192]));
+    let (at, bt) = (a.t().contiguous(), b.t().contiguous());
+    for (kernel, a, b) in [
+        ("gemm_kl_64", a.clone(), b.clone()),
+        ("gemm_kk_64", a.clone(), bt.t()),
+        ("gemm_ll_64", at.t(), b.clone()),
+        ("gemm_lk_64", at.t(), bt.t()),
+    ] {
+        let counts = counted(kernel, || drop(a.matmul(&b)));
+        assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
+        assert!(excess(&counts) <= 1.05, "{kernel}: {counts}");
+    }
+    let image = |n, c, side| normal(&[n, side, side, c]).permute(&[0, 3, 1, 2]);
+    let (x, w) = (image(2, 16, 14), normal(&[32, 16, 4, 4]));
+    let options = ConvOptions::new().stride(2).padding(1);
+    let g = x.conv2d(&w, None, &options);
+    for (kernel, counts) in [
+        ("conv2d_64", counted("conv2d_64", || drop(x.conv2d(&w, None, &options)))),
+        (
+            "conv2d_input_grad_64",
+            counted("conv2d_input_grad_64", || drop(g.conv_transpose2d(&w, None, &options, [0, 0]))),
+        ),
+        (
+            "conv2d_weight_grad_64",
+            counted("conv2d_weight_grad_64", || drop(x.conv2d_weight_grad(&g, [4, 4], &options))),
+        ),
+    ] {
+        assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
+    }
+}
+
+#[test]
+fn the_rungs_of_the_ladder_agree_with_the_cpu_at_odd_sizes() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let random = Generator::new(1, Stream::General);
+    for (m, n, k) in [(1, 1, 1), (3, 5, 7), (65, 33, 17), (64, 128, 96), (130, 129, 70)] {
+        let matrix = |rows, columns| random.normal(&[rows, columns], 0.0, 1.0, DType::F32, Device::Cpu);
+        let (a, b) = (matrix(m, k), matrix(k, n));
+        let want = a.matmul(&b).to_vec::<f32>();
+        let bytes = |t: &Tensor| t.to_vec::<f32>().iter().flat_map(|v| v.to_ne_bytes()).collect::<Vec<u8>>();
+        let (x, y) = (PTXSIM.upload(DType::F32, &bytes(&a)), PTXSIM.upload(DType::F32, &bytes(&b)));
+        let [la, lb, lc] = [[m, k], [k, n], [m, n]].map(|shape| Layout::contiguous(&shape));
+        for rung in Rung::ALL {
+            let mut z = PTXSIM.alloc(DType::F32, m * n);
+            let c = ViewMut { storage: &mut z, layout: &lc };
+            PTXSIM.gemm_rung(rung, View { storage: &x, layout: &la }, View { storage: &y, layout: &lb }, c);
+            let mut got = vec![0f32; m * n];
+            PTXSIM.download(&z, 0, bytemuck::cast_slice_mut(&mut got));
+            for (i, (g, w)) in got.iter().zip(&want).enumerate() {
+                // k roundings of terms of size 1 in either order.
+                let bound = 2.0 * k as f32 * f32::EPSILON * 4.0;
+                assert!((g - w).abs() <= bound, "{} {m} {n} {k}, element {i}: {g} and {w}", rung.name());
+            }
+        }
+    }
+}
+
+/// Tensors of the same values on the CPU and on the simulator.
+fn both(t: &Tensor) -> [Tensor; 2] {
+    [t.clone(), t.to_device(Device::Ptxsim)]
+}
+
+/// Asserts that the simulator's result is the CPU's but for the order of sums.
+fn close(what: &str, cpu: &Tensor, simulated: &Tensor) {
+    let (a, b) = (cpu.to_vec::<f32>(), simulated.to_vec::<f32>());
+    assert_eq!(cpu.shape(), simulated.shape(), "{what}");
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let error = norm(&mut a.iter().zip(&b).map(|(a, b)| f64::from(a - b)));
+    assert!(error <= 1e-5 * norm(&mut a.iter().map(|a| f64::from(*a))), "{what}: off by {error} in L2");
+}
+
+/// Results of so many tiles that the backend takes the large one, and more matrices than a grid has places for.
+#[test]
+fn large_problems_have_the_values_of_the_cpu() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let random = Generator::new(2, Stream::General);
+    let normal = |shape: &[usize]| random.normal(shape, 0.0, 1.0, DType::F32, Device::Cpu);
+    let ([a, sa], [b, sb]) = (both(&normal(&[65, 18])), both(&normal(&[18, 16_900])));
+    let turned = |t: &Tensor| t.t().contiguous().t();
+    let want = a.matmul(&b);
+    for (kernel, a, b) in [
+        ("gemm_kl_128", sa.clone(), sb.clone()),
+        ("gemm_kk_128", sa.clone(), turned(&sb)),
+        ("gemm_ll_128", turned(&sa), sb.clone()),
+        ("gemm_lk_128", turned(&sa), turned(&sb)),
+    ] {
+        let mut y = None;
+        counted(kernel, || y = Some(a.matmul(&b)));
+        close(kernel, &want, &y.unwrap());
+    }
+    let ([a, sa], [b, sb]) = (both(&normal(&[70_000, 1, 2])), both(&normal(&[70_000, 2, 1])));
+    close("70000 matrices", &a.matmul(&b), &sa.matmul(&sb));
+    let options = ConvOptions::new().padding(1);
+    // Many pixels and a tile's worth of channels; for the weight, many taps.
+    let ([x, sx], [w, sw]) = (both(&normal(&[2, 8, 92, 92])), both(&normal(&[128, 8, 3, 3])));
+    let mut y = None;
+    counted("conv2d_128", || y = Some(sx.conv2d(&sw, None, &options)));
+    close("conv2d_128", &x.conv2d(&w, None, &options), &y.take().unwrap());
+    let [w, sw] = both(&normal(&[8, 128, 3, 3]));
+    counted("conv2d_input_grad_128", || y = Some(sx.conv_transpose2d(&sw, None, &options, [0, 0])));
+    close("conv2d_input_grad_128", &x.conv_transpose2d(&w, None, &options, [0, 0]), &y.take().unwrap());
+    let ([x, sx], [g, sg]) = (both(&normal(&[1, 1900, 4, 4])), both(&normal(&[1, 128, 4, 4])));
+    counted("conv2d_weight_grad_128", || y = Some(sx.conv2d_weight_grad(&sg, [3, 3], &options)));
+    close("conv2d_weight_grad_128", &x.conv2d_weight_grad(&g, [3, 3], &options), &y.take().unwrap());
+}
+
+/// What is promised to be the same: elementwise functions on the tiers with FMA, random numbers, conversions.
+#[test]
+fn bits_are_those_of_the_cpu() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let bits = |t: &Tensor| t.to_vec::<f32>().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let draws = |device| {
+        let random = Generator::new(3, Stream::General);
+        [
+            random.normal(&[4099], 0.5, 2.0, DType::F32, device),
+            random.uniform(&[4099], -1.0, 3.0, DType::F32, device),
+            random.bernoulli(&[4099], 0.3, 2.0, DType::F32, device),
+        ]
+    };
+    for (cpu, simulated) in draws(Device::Cpu).iter().zip(&draws(Device::Ptxsim)) {
+        assert!(bits(cpu) == bits(simulated), "random numbers differ");
+    }
+    let [x, s] = both(&draws(Device::Cpu)[0].mul_scalar(8.0));
+    for dtype in [DType::F16, DType::BF16, DType::I64] {
+        let back = |t: &Tensor| bits(&t.to_dtype(dtype).to_dtype(DType::F32));
+        assert!(back(&x) == back(&s), "conversion to {dtype} differs");
+    }
+    if ganvil::backend::cpu::simd::tier() == Tier::Portable {
+        return println!("SKIPPED: the portable tier has no FMA");
+    }
+    type Function = fn(&Tensor) -> Tensor;
+    let functions: [(&str, Function); 9] = [
+        ("exp", |x| x.exp()),
+        ("log", |x| x.abs().log()),
+        ("tanh", |x| x.tanh()),
+        ("sigmoid", |x| x.sigmoid()),
+        ("softplus", |x| x.softplus(1.0, 20.0)),
+        ("leaky_relu", |x| x.leaky_relu(0.2)),
+        ("sqrt", |x| x.abs().sqrt()),
+        ("affine", |x| x.mul_scalar(0.3).add_scalar(0.7)),
+        ("div", |x| x.div(&x.square().add_scalar(1.0))),
+    ];
+    for (name, f) in functions {
+        assert!(bits(&f(&x)) == bits(&f(&s)), "{name} has other bits");
+    }
+}
+
+/// A thread that never touched the driver may be the last to hold a tensor; and a device that is not there leaves no trace.
+#[test]
+fn tensors_end_on_any_thread() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let x = ganvil::threads(2, || Tensor::ones(&[4], DType::F32, Device::Ptxsim));
+    std::thread::spawn(move || drop(x)).join().unwrap();
+    assert_eq!(Tensor::ones(&[4], DType::F32, Device::Ptxsim).sum_all().item(), 4.0);
+    let other = cuda::open(Device::Cuda).unwrap_err().to_string();
+    assert!(other.contains("one process has one driver"), "{other}");
+    assert!(cuda::open(Device::Cpu).is_err() && cuda::open(Device::Ptxsim).is_ok());
 }

@@ -57,5 +57,5 @@ fn devices_by_name() {
     assert_eq!("cpu".parse::<Device>().unwrap(), Device::Cpu);
     assert_eq!("meta".parse::<Device>().unwrap().to_string(), "meta");
     let error = "gpu".parse::<Device>().unwrap_err().to_string();
-    assert!(error.contains("'gpu'") && error.contains("cpu and meta"), "{error}");
+    assert!(error.contains("'gpu'") && error.contains("cpu, cuda") && error.contains("meta"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! What kernels take by value: the structs of kernels/*.cu, field for field.
 
+use crate::DeviceFailure;
 use crate::layout::{Layout, coalesce};
 use cudarc::driver::DeviceRepr;
 
@@ -42,11 +43,16 @@ impl Divisor {
 
 /// A size as kernels take it.
 pub(super) fn narrow(n: usize) -> u32 {
-    assert!(
-        n <= MAX_ELEMENTS,
-        "a tensor of {n} elements: kernels on a GPU take up to 2^31; use smaller batches"
-    );
+    if n > MAX_ELEMENTS {
+        too_large(format!("{n} elements: kernels on a GPU take up to 2^31"));
+    }
     n as u32
+}
+
+/// Ends an op that no kernel can be launched for.
+pub(super) fn too_large(reason: String) -> ! {
+    let remedy = "use smaller batches, or the cpu".into();
+    DeviceFailure { op: "launch a kernel".into(), reason, wanted: 0, in_use: 0, remedy }.raise()
 }
 
 /// A loop nest over N operands; the last dimension is the fastest.

@@ -1,6 +1,6 @@
 //! Convolutions: the weight as a matrix, the tile, the phases, the splits.
 
-use super::args::{Conv, Divisor, Ptr, narrow};
+use super::args::{Conv, Divisor, Ptr, narrow, too_large};
 use super::gemm::{Tile, combine, splits};
 use super::launch::{self, Grid, Kernel, MAX_GRID};
 use super::{Cuda, copy, images, memory};
@@ -125,7 +125,9 @@ pub(super) fn input_grad(
 
 /// Calls `f(first, some)` for runs of groups that fit a grid with `each` blocks a group.
 fn for_groups(groups: usize, each: usize, mut f: impl FnMut(usize, usize)) {
-    assert!(each <= MAX_GRID, "a stride of {each} phases: a GPU takes up to {MAX_GRID}");
+    if each > MAX_GRID {
+        too_large(format!("a stride of {each} phases: a GPU takes up to {MAX_GRID}"));
+    }
     let run = MAX_GRID / each;
     (0..groups).step_by(run).for_each(|first| f(first, (groups - first).min(run)));
 }
@@ -147,7 +149,9 @@ pub(super) fn weight_grad(cuda: &Cuda, x: View, g: View, o: &ConvOptions, dw: Vi
     let (m, c) = (v.group_outputs as usize, v.group_channels as usize);
     let n = kh * kw * c;
     let pixels = g.layout.numel() / v.outputs as usize;
-    assert!(o.groups <= MAX_GRID, "{} groups: a GPU takes up to {MAX_GRID}", o.groups);
+    if o.groups > MAX_GRID {
+        too_large(format!("{} groups: a GPU takes up to {MAX_GRID}", o.groups));
+    }
     let tile = Tile::of(m, n, o.groups);
     let blocks = m.div_ceil(tile.size()) * n.div_ceil(tile.size()) * o.groups;
     let (splits, length) = splits(pixels, blocks);

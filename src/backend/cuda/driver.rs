@@ -6,13 +6,13 @@ use cudarc::driver::sys::{CUdevice_attribute as Attribute, CUmemPool_attribute a
 use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, result, sys};
 use cudarc::nvrtc::Ptx;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The oldest compute capability that the PTX runs on: `.target` of kernels/ptx.
 const OLDEST: (i32, i32) = (7, 0);
 /// What the PTX calls itself (`.version` of kernels/ptx), and the first CUDA release that knows it.
 const PTX_VERSION: &str = "7.0";
-const OLDEST_CUDA: &str = "11.0 (driver 450)";
+const OLDEST_CUDA: &str = "11.0";
 
 /// An open device.
 pub(super) struct Driver {
@@ -36,8 +36,10 @@ unsafe impl Send for Driver {}
 // SAFETY: as above; the driver's functions that take the handle are thread-safe.
 unsafe impl Sync for Driver {}
 
-/// One process has one driver: the first device that is opened.
-static DRIVER: OnceLock<Result<Driver, String>> = OnceLock::new();
+/// One process has one driver: the first device that is opened. What could not be opened leaves no trace.
+static DRIVER: OnceLock<Driver> = OnceLock::new();
+/// Held while a device is being opened.
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// The simulator's library, once it is open.
 static SIMULATOR: OnceLock<libloading::Library> = OnceLock::new();
@@ -45,14 +47,29 @@ static SIMULATOR: OnceLock<libloading::Library> = OnceLock::new();
 /// Opens a device, or says what was looked for and what to do.
 pub(super) fn open(device: Device) -> Result<&'static Driver> {
     let refused = |remedy: String| Error::Argument { what: "device", value: device.to_string(), remedy };
-    match DRIVER.get_or_init(|| start(device)) {
-        Ok(driver) if driver.device == device => Ok(driver),
-        Ok(driver) => Err(refused(format!(
-            "this process has opened {}, and one process has one driver; start another for {device}",
-            driver.device
-        ))),
-        Err(problem) => Err(refused(problem.clone())),
+    if !matches!(device, Device::Cuda | Device::Ptxsim) {
+        return Err(refused("cuda and ptxsim have a driver to open".into()));
     }
+    let driver = match DRIVER.get() {
+        Some(driver) => driver,
+        None => {
+            let _alone = OPENING.lock().unwrap_or_else(|e| e.into_inner());
+            match DRIVER.get() {
+                Some(driver) => driver,
+                None => {
+                    let driver = start(device).map_err(refused)?;
+                    DRIVER.get_or_init(|| driver)
+                }
+            }
+        }
+    };
+    if driver.device == device {
+        return Ok(driver);
+    }
+    Err(refused(format!(
+        "this process has opened {}, and one process has one driver; start another for {device}",
+        driver.device
+    )))
 }
 
 /// The open device of an op; a device that cannot be opened fails like one that breaks.

@@ -103,19 +103,37 @@ pub(super) fn gemm(cuda: &Cuda, a: View, b: View, bias: Option<View>, out: ViewM
         first: 0,
         batch: starts,
     };
-    let grid = |matrices| Grid(m.div_ceil(tile.size()), n.div_ceil(tile.size()), matrices);
     let bias_at = bias.map_or(Ptr(0), |b| b.ptr());
     if splits > 1 {
         let partial = cuda.scratch(splits * out.layout.numel());
         let to = memory::start(&partial);
-        launch::gemm(d, kernel, grid(matrices * splits), a.ptr(), b.ptr(), Ptr(0), to, problem);
+        let grid = Grid(m.div_ceil(tile.size()), n.div_ceil(tile.size()), matrices * splits);
+        launch::gemm(d, kernel, grid, a.ptr(), b.ptr(), Ptr(0), to, problem);
         let dense = Layout::contiguous(out.layout.shape());
         return combine(cuda, to, bias, &dense, out, splits);
     }
-    for first in (0..matrices).step_by(MAX_GRID) {
-        problem.first = narrow(first);
-        let some = (matrices - first).min(MAX_GRID);
-        launch::gemm(d, kernel, grid(some), a.ptr(), b.ptr(), bias_at, out.ptr(), problem);
+    // A grid's second and third dimensions are short: more columns or matrices go in runs. Runs start at whole tiles, so
+    // what was aligned stays so.
+    let run = MAX_GRID * tile.size();
+    for column in (0..n).step_by(run) {
+        let at =
+            |p: Ptr, stride: u32| if p == Ptr(0) { p } else { Ptr(p.0 + 4 * column as u64 * stride as u64) };
+        let (b, bias, c) = (
+            at(b.ptr(), b_lines.line_stride),
+            at(bias_at, problem.bias_stride),
+            at(out.ptr(), problem.c_column),
+        );
+        let columns = (n - column).min(run);
+        problem.n = narrow(columns);
+        for first in (0..matrices).step_by(MAX_GRID) {
+            problem.first = narrow(first);
+            let grid = Grid(
+                m.div_ceil(tile.size()),
+                columns.div_ceil(tile.size()),
+                (matrices - first).min(MAX_GRID),
+            );
+            launch::gemm(d, kernel, grid, a.ptr(), b, bias, c, problem);
+        }
     }
 }
 

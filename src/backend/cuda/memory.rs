@@ -1,6 +1,6 @@
 //! Device memory: stream-ordered allocation, copies to and from the host.
 
-use super::args::Ptr;
+use super::args::{Ptr, narrow};
 use super::driver::{Driver, driver};
 use crate::backend::{Memory, PoolStats, Storage, View, ViewMut};
 use crate::{DType, Device};
@@ -90,6 +90,13 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(s) = &self.bytes {
             IN_USE.fetch_sub(s.len(), Relaxed);
+            // The slice frees itself next, for which this thread needs the context; it may never have had one. An error
+            // that an earlier free has left comes out here, and is put back for the next op to tell.
+            let context = s.context();
+            if let Err(e) = context.bind_to_thread() {
+                let _ = context.bind_to_thread();
+                context.record_err::<()>(Err(e));
+            }
         }
     }
 }
@@ -139,6 +146,8 @@ pub(super) fn alloc(device: Device, dtype: DType, len: usize) -> Storage {
             "device {device} has no f64 tensors: convert with to_dtype(DType::F32), or compute on the cpu, which has f64"
         );
     }
+    // Kernels find places by 32-bit numbers.
+    narrow(len);
     Storage::new(dtype, len, Memory::Cuda(Buffer::new(device, len * dtype.size())))
 }
 

@@ -56,7 +56,7 @@ pub fn open(device: Device) -> Result<&'static str> {
 }
 
 /// What the simulator has counted since this was last asked, as JSON: for each kernel its warp instructions by class,
-/// sectors of global memory asked for and the fewest that would do, conflicts of shared memory's banks, branches on which
+/// sectors of global memory asked for and the sectors that the bytes its lanes ask for would fill, conflicts of shared memory's banks, branches on which
 /// lanes parted. None where the simulator is not open.
 ///
 /// ```
@@ -85,6 +85,15 @@ impl Cuda {
         let fits = [la, lb, lc].iter().all(|l| l.rank() == 2 && l.is_contiguous())
             && la.shape()[1] == lb.shape()[0]
             && lc.shape() == [la.shape()[0], lb.shape()[1]];
+        let held = |s: &Storage, l: &Layout| {
+            s.device() == self.device && s.dtype() == DType::F32 && l.offset() + l.numel() <= s.len()
+        };
+        let held = held(a.storage, la) && held(b.storage, lb) && held(c.storage, lc);
+        assert!(
+            held,
+            "gemm_rung: the operands are not f32 storages of {} that hold their layouts",
+            self.device
+        );
         assert!(fits, "gemm_rung: {la:?} times {lb:?} into {lc:?}; use contiguous [m, k], [k, n] and [m, n]");
         gemm::on_rung(self, rung, a, b, c);
     }

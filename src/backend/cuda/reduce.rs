@@ -44,7 +44,8 @@ pub(super) fn reduce(cuda: &Cuda, f: Reduce, x: View, over: &[bool], out: ViewMu
     let (kernel, blocks) = if side_by_side { (columns, outputs.div_ceil(32)) } else { (rows, outputs) };
     let parts =
         (ENOUGH_BLOCKS / blocks).min(terms.div_ceil(if side_by_side { 64 } else { LEAST_TERMS })).max(1);
-    let length = terms.div_ceil(parts);
+    // Parts start at whole sectors.
+    let length = terms.div_ceil(parts).next_multiple_of(8);
     let parts = terms.div_ceil(length);
     let part = Part { outputs: narrow(outputs), terms: narrow(terms), length: narrow(length) };
     if parts == 1 {

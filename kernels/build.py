@@ -92,6 +92,8 @@ def normalised(ptx, files):
     lines = [line for line in ptx.splitlines() if not (line.startswith("//") or "nv6target" in line)]
     text = "\n".join(lines).strip("\n")
     text = re.sub(r"^\.version \S+", f".version {PTX_VERSION}", text, flags=re.M)
+    # Line information names files by the folder that the compiler ran in.
+    text = re.sub(r'(\.file\s+\d+ )"(?:[^"]*/)?([^"/]+)"', r'\1"kernels/\2"', text)
     text = re.sub(r"\n{3,}", "\n\n", text)
     head = f"// source-sha256: {digest(files)} {' '.join(sorted(files))}\n// Made by kernels/build.py; do not edit.\n"
     return head + text + "\n"

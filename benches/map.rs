@@ -16,7 +16,7 @@ const SIZES: [usize; 2] = [64 * 784, 802_816];
 /// A name, a function, and how many tensors of the size it reads and writes.
 type Function = (&'static str, fn(&Tensor) -> Tensor, usize);
 
-const FUNCTIONS: [Function; 9] = [
+const FUNCTIONS: [Function; 12] = [
     ("add", |x| x + x, 2),
     ("leaky_relu", |x| x.leaky_relu(0.2), 2),
     ("exp", |x| x.exp(), 2),
@@ -24,9 +24,17 @@ const FUNCTIONS: [Function; 9] = [
     ("tanh", |x| x.tanh(), 2),
     ("sigmoid", |x| x.sigmoid(), 2),
     ("softplus", |x| x.softplus(1.0, 20.0), 2),
+    ("softmax of rows", |x| rows(x).softmax(1), 2),
+    ("log_softmax of rows", |x| rows(x).log_softmax(1), 2),
+    ("softmax of columns", |x| rows(x).softmax(0), 2),
     ("sum", |x| x.sum_all(), 1),
     ("mean of columns", |x| x.reshape(&[64, x.numel() / 64]).mean(&[0], false), 1),
 ];
+
+/// Rows as an image of 28 x 28 has pixels.
+fn rows(x: &Tensor) -> Tensor {
+    x.reshape(&[x.numel() / 784, 784])
+}
 
 fn map(c: &mut Criterion) {
     let random = Generator::new(0, Stream::General);

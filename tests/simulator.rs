@@ -3,6 +3,7 @@
 //! Needs the simulator's library: `cargo build -p ptxsim`, and `GANVIL_PTXSIM` set to target/debug/libptxsim.so.
 
 use common::{Scratch, fails, program, run, text};
+use ganvil::autograd::grad;
 use ganvil::backend::cpu::simd::Tier;
 use ganvil::backend::cuda::{self, PTXSIM, Rung};
 use ganvil::backend::{Backend, View, ViewMut};
@@ -184,6 +185,47 @@ fn kernels_move_no_more_than_they_must() {
         ),
     ] {
         assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
+    }
+}
+
+/// Kernels along lines: rows whose quads are aligned ask for exactly what they need, whole columns likewise, and nothing
+/// of shared memory is waited for.
+#[test]
+fn kernels_along_lines_move_no_more_than_they_must() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    cuda::open(Device::Ptxsim).unwrap();
+    let random = Generator::new(4, Stream::General);
+    let normal = |shape: &[usize]| random.normal(shape, 0.0, 1.0, DType::F32, Device::Ptxsim);
+    let lean = |kernel: &str, bytes: usize, f: &dyn Fn()| {
+        let counts = counted(kernel, f);
+        assert!(excess(&counts) <= 1.05, "{kernel}: {counts}");
+        assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
+        // Each operand is read once: what is asked for is what must move.
+        let sectors = counts["global"]["sectors"].as_f64().unwrap();
+        assert!(sectors <= 1.05 * (bytes / 32) as f64, "{kernel}: {sectors} sectors for {bytes} bytes");
+    };
+    for (name, shape, passes) in [
+        ("warp_128", [9, 96], 1),
+        ("warp_1024", [9, 1000], 1),
+        ("block_4096", [3, 4000], 1),
+        ("block_8192", [3, 8192], 1),
+        ("long", [2, 9000], 2),
+    ] {
+        let (x, g, n) = (normal(&shape), normal(&shape), 4 * shape[0] * shape[1]);
+        lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.softmax(1)));
+        lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.log_softmax(1)));
+        let t = x.requires_grad();
+        let y = t.softmax(1);
+        lean(&format!("softmax_grad_{name}"), n * (2 * passes + 1), &|| {
+            drop(grad(&[&y], &[&t], std::slice::from_ref(&g), false));
+        });
+    }
+    for (name, shape, passes) in [("columns_128", [2, 100, 64], 1), ("columns", [2, 200, 64], 2)] {
+        let (x, n) = (normal(&shape), 4 * shape.iter().product::<usize>());
+        lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.softmax(1)));
     }
 }
 

@@ -69,6 +69,12 @@ impl Backend for Meta {
     fn reduce(&self, _: Reduce, x: View, _: &[bool], _: ViewMut) {
         note("reduce", x.layout.shape());
     }
+    fn softmax(&self, _: bool, x: View, _: usize, _: ViewMut) {
+        note("softmax", x.layout.shape());
+    }
+    fn softmax_grad(&self, _: bool, _: View, y: View, _: usize, _: ViewMut) {
+        note("softmax_grad", y.layout.shape());
+    }
     fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
     }

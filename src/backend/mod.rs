@@ -8,6 +8,7 @@ mod channels;
 pub mod cpu;
 pub mod cuda;
 mod functions;
+mod lines;
 mod meta;
 pub mod trace;
 
@@ -187,6 +188,12 @@ pub trait Backend: Send + Sync {
     fn argsort(&self, x: View, descending: bool, out: ViewMut);
     /// out (contiguous) = the running sums of each row of the contiguous x, added from the first element on.
     fn cumsum(&self, x: View, out: ViewMut);
+    /// out = `e^x / sum e^x` along dimension `dim`, or its logarithm. x and out are dense in one order, whichever it is,
+    /// and not empty. f32 and f64, as the gradient.
+    fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut);
+    /// The gradient of [`Backend::softmax`] for its result y and the upstream gradient g: `y (g - sum g y)`, or
+    /// `g - e^y sum g` of the logarithm. All three are dense in one order.
+    fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut);
     /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
     /// The cross-correlation `out [n, O, oh, ow] = x [n, C, h, w] * weight [O, C/groups, kh, kw] + bias [O]`. Images are

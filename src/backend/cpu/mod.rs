@@ -18,6 +18,7 @@ mod pool;
 mod random;
 mod reduce;
 pub mod simd;
+mod softmax;
 mod squares;
 mod update;
 mod upfirdn;
@@ -26,11 +27,12 @@ mod widen;
 
 pub use pool::Buffer;
 
+use super::lines::Lines;
 use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
-use access::{Word, channels, dense, dense_out, images, pixels, row_length, slice_mut, words_mut};
+use access::{Word, channels, dense, dense_out, images, in_memory, pixels, row_length, slice_mut, words_mut};
 use norm::Affine;
 use widen::{in_float, in_float_accumulating};
 
@@ -173,6 +175,20 @@ impl Backend for Cpu {
             out,
             |[x], out| dispatch!(x.storage.dtype(), full, T => order::cumsum::<T>(dense(x), row_length(x), dense_out(out))),
         );
+    }
+
+    fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut) {
+        note("softmax", x.layout.shape());
+        let lines = Lines::of(x.layout, dim);
+        dispatch!(x.storage.dtype(), full, T => softmax::softmax::<T>(log, lines, in_memory(x), dense_out(out)))
+    }
+
+    fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut) {
+        note("softmax_grad", y.layout.shape());
+        let lines = Lines::of(y.layout, dim);
+        dispatch!(y.storage.dtype(), full, T => {
+            softmax::gradient::<T>(log, lines, in_memory(g), in_memory(y), dense_out(out))
+        })
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {

@@ -132,6 +132,15 @@ pub(super) struct Channels {
     pub outer: u32,
 }
 
+/// Lines whose neighbours lie side by side: kernels/rows.cuh.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Columns {
+    pub inner: Divisor,
+    pub n: u32,
+    pub count: u32,
+}
+
 /// A GEMM operand as lines with a depth.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -311,6 +320,7 @@ by_value!(
     Function,
     Part,
     Channels,
+    Columns,
     Gemm,
     Conv,
     Window,

@@ -96,6 +96,14 @@ launchers! {
     argsort { ArgsortF32, ArgsortF16, ArgsortBf16, ArgsortI64, ArgsortU8 }
         (x: Ptr, out: Ptr, length: u32, descending: u32);
     cumsum { CumsumF32 } (x: Ptr, out: Ptr, length: u32);
+    softmax { SoftmaxWarp128, SoftmaxWarp1024, SoftmaxBlock4096, SoftmaxBlock8192, SoftmaxLong }
+        (x: Ptr, out: Ptr, n: u32, rows: u32, log: u32);
+    softmax_grad {
+        SoftmaxGradWarp128, SoftmaxGradWarp1024, SoftmaxGradBlock4096, SoftmaxGradBlock8192, SoftmaxGradLong,
+    } (g: Ptr, y: Ptr, out: Ptr, n: u32, rows: u32, log: u32);
+    softmax_columns { SoftmaxColumns128, SoftmaxColumns } (x: Ptr, out: Ptr, shape: Columns, log: u32);
+    softmax_grad_columns { SoftmaxGradColumns128, SoftmaxGradColumns }
+        (g: Ptr, y: Ptr, out: Ptr, shape: Columns, log: u32);
     gemm {
         GemmNaive, GemmShared, GemmRegister, GemmKk128, GemmKl128, GemmLk128, GemmLl128, GemmKk64, GemmKl64, GemmLk64,
         GemmLl64,

@@ -16,6 +16,7 @@ pub(crate) mod launch;
 mod memory;
 mod norm;
 mod reduce;
+mod rows;
 mod update;
 
 pub use gemm::Rung;
@@ -243,6 +244,16 @@ impl Backend for Cuda {
     fn cumsum(&self, x: View, out: ViewMut) {
         note("cumsum", x.layout.shape());
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::cumsum(self.driver(), x, out)));
+    }
+
+    fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut) {
+        note("softmax", x.layout.shape());
+        rows::softmax(self, log, x, dim, out);
+    }
+
+    fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut) {
+        note("softmax_grad", y.layout.shape());
+        rows::softmax_grad(self, log, g, y, dim, out);
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {

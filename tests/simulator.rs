@@ -8,8 +8,9 @@ use ganvil::backend::cpu::simd::Tier;
 use ganvil::backend::cuda::{self, PTXSIM, Rung};
 use ganvil::backend::{Backend, View, ViewMut};
 use ganvil::rng::Stream;
-use ganvil::{ConvOptions, DType, Device, Generator, Layout, Tensor};
+use ganvil::{ConvOptions, DType, Device, Generator, Layout, Reduction, Tensor};
 use serde_json::Value;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -222,11 +223,66 @@ fn kernels_along_lines_move_no_more_than_they_must() {
         lean(&format!("softmax_grad_{name}"), n * (2 * passes + 1), &|| {
             drop(grad(&[&y], &[&t], std::slice::from_ref(&g), false));
         });
+        // Beside the logits a line's class, logit, loss and two numbers, each in a sector of its own at worst.
+        let (class, line) = (t.detach().argmax(1, false), 5 * 32 * shape[0]);
+        let mut loss = None;
+        lean(&format!("cross_entropy_{name}"), n + line, &|| drop(t.cross_entropy(&class, Reduction::None)));
+        counted("sum_rows", || loss = Some(t.cross_entropy(&class, Reduction::Sum)));
+        // What is known of a line is asked for by every access of 16 bytes in it.
+        lean("cross_entropy_grad_rows", 2 * n + n / 2, &|| {
+            drop(grad(&[loss.as_ref().unwrap()], &[&t], &[], false))
+        });
     }
+    norms_move_no_more_than_they_must(&normal, &lean);
     for (name, shape, passes) in [("columns_128", [2, 100, 64], 1), ("columns", [2, 200, 64], 2)] {
         let (x, n) = (normal(&shape), 4 * shape.iter().product::<usize>());
         lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.softmax(1)));
     }
+}
+
+/// Normalisation within samples: `passes` readings of x forward, `grad_passes` of x and g backward. Weights are read by every
+/// row, from a cache.
+fn norms_move_no_more_than_they_must(
+    normal: &dyn Fn(&[usize]) -> Tensor,
+    lean: &dyn Fn(&str, usize, &dyn Fn()),
+) {
+    type Norm = fn(&Tensor, usize, &Tensor, &Tensor) -> Tensor;
+    let layer: Norm = |x, _, w, b| x.layer_norm(&[x.size(-1)], Some(w), Some(b), 1e-5);
+    let group: Norm = |x, n, w, b| x.group_norm(n, Some(w), Some(b), 1e-5);
+    let image = |n, c, side| normal(&[n, side, side, c]).permute(&[0, 3, 1, 2]);
+    // Kernel, operand, norm, groups, weights, readings of x forward and backward.
+    for (name, x, norm, groups, weights, passes, grad_passes) in [
+        ("warp_128", normal(&[16, 96]), layer, 1, 96, 1, 1),
+        ("warp_1024", normal(&[9, 1000]), layer, 1, 1000, 1, 1),
+        ("block_4096", normal(&[3, 4000]), layer, 1, 4000, 1, 1),
+        ("block_8192", normal(&[3, 8192]), layer, 1, 8192, 1, 1),
+        ("long", normal(&[2, 9000]), layer, 1, 9000, 3, 2),
+        ("block_4096", image(2, 128, 7), group, 2, 128, 1, 1),
+        ("lanes", image(2, 64, 9), group, 64, 64, 3, 2),
+        ("lanes", image(2, 64, 9), group, 16, 64, 3, 2),
+    ] {
+        let n = 4 * x.numel();
+        let (t, w, b) = (x.requires_grad(), normal(&[weights]), normal(&[weights]));
+        let stats = 32 * n / 4 / weights;
+        // A lane asks for its channel's weight once.
+        let reading = if name == "lanes" { n / 4 } else { n };
+        lean(&format!("group_norm_{name}"), n * (passes + 1) + 2 * reading + stats, &|| {
+            drop(norm(&t, groups, &w, &b))
+        });
+        let y = norm(&t, groups, &w, &b);
+        let g = normal(y.shape());
+        lean(
+            &format!("group_norm_grad_{name}"),
+            n * (2 * grad_passes + 1) + reading * grad_passes + stats,
+            &|| {
+                drop(grad(&[&y], &[&t], std::slice::from_ref(&g), false));
+            },
+        );
+    }
+    // The sums for the weights read what is given twice over, x and g, and a line's mean and deviation.
+    let (x, w) = (normal(&[500, 64]), normal(&[64]).requires_grad());
+    let (y, n) = (layer(&x, 1, &w, &w), 4 * x.numel());
+    lean("group_norm_sums_columns", 2 * n + 2 * 500 * 32, &|| drop(grad(&[&y], &[&w], &[y.detach()], false)));
 }
 
 #[test]
@@ -351,6 +407,29 @@ fn bits_are_those_of_the_cpu() {
     ];
     for (name, f) in functions {
         assert!(bits(&f(&x)) == bits(&f(&s)), "{name} has other bits");
+    }
+}
+
+/// A class that is none is told when the device is next waited for, as any index.
+#[test]
+fn a_class_out_of_range_is_reported() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let device = |t: Tensor| t.to_device(Device::Ptxsim);
+    // Rows, and columns.
+    for (shape, classes) in [(vec![2, 3], vec![2i64, 3]), (vec![1, 3, 2], vec![2, -1])] {
+        let x = device(Tensor::ones(&shape, DType::F32, Device::Cpu));
+        let class = device(Tensor::new(&classes, &[&shape[..1], &shape[2..]].concat()));
+        let failed =
+            std::panic::catch_unwind(AssertUnwindSafe(|| x.cross_entropy(&class, Reduction::Mean).item()))
+                .unwrap_err();
+        let message = failed.downcast_ref::<String>().expect("a message");
+        let wanted = format!("index {} is out of range for a dimension of 3 entries", classes[1]);
+        assert!(message.contains(&wanted) && message.contains("cross_entropy"), "{message}");
+        let right = device(Tensor::new(&[0i64, 1], &[&shape[..1], &shape[2..]].concat()));
+        assert!((x.cross_entropy(&right, Reduction::Mean).item() - 3f64.ln()).abs() < 1e-6);
     }
 }
 

@@ -75,6 +75,13 @@ impl Backend for Meta {
     fn softmax_grad(&self, _: bool, _: View, y: View, _: usize, _: ViewMut) {
         note("softmax_grad", y.layout.shape());
     }
+    fn cross_entropy(&self, x: View, _: View, _: ViewMut, _: ViewMut) -> Result<(), BadIndex> {
+        note("cross_entropy", x.layout.shape());
+        Ok(())
+    }
+    fn cross_entropy_grad(&self, _: View, x: View, _: View, _: View, _: ViewMut) {
+        note("cross_entropy_grad", x.layout.shape());
+    }
     fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
     }
@@ -111,6 +118,12 @@ impl Backend for Meta {
     }
     fn batch_norm_grad(&self, _: View, x: View, _: BatchNormStats, _: BatchNormGrads) {
         note("batch_norm_grad", x.layout.shape());
+    }
+    fn group_norm(&self, _: Groups, _: f64, x: View, _: [Option<View>; 2], _: ViewMut, _: ViewMut) {
+        note("group_norm", x.layout.shape());
+    }
+    fn group_norm_grad(&self, _: Groups, _: View, x: View, _: View, _: Option<View>, _: GroupNormGrads) {
+        note("group_norm_grad", x.layout.shape());
     }
     fn upfirdn2d(&self, _: Upfirdn, _: View, _: View, out: ViewMut) {
         note("upfirdn2d", out.layout.shape());

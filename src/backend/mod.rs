@@ -8,11 +8,13 @@ mod channels;
 pub mod cpu;
 pub mod cuda;
 mod functions;
+mod groups;
 mod lines;
 mod meta;
 pub mod trace;
 
 pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update, Upfirdn, Window};
+pub use groups::Groups;
 
 use crate::{DType, Device, Layout};
 
@@ -194,6 +196,13 @@ pub trait Backend: Send + Sync {
     /// The gradient of [`Backend::softmax`] for its result y and the upstream gradient g: `y (g - sum g y)`, or
     /// `g - e^y sum g` of the logarithm. All three are dense in one order.
     fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut);
+    /// `loss = ln sum e^x - x[class]` along dimension 1 of the logits x, which are not empty and dense in an order that
+    /// keeps that of the other dimensions; and, in pairs, what the gradient needs: the largest x and the sum of
+    /// e^(x - largest). `class` (i64), `loss` and `stats` are contiguous. f32 and f64, as the gradient.
+    fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> Result<(), BadIndex>;
+    /// out = `(softmax(x) - [class]) g`, of x's layout, for classes and stats of [`Backend::cross_entropy`]. g is
+    /// contiguous or one number, expanded.
+    fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut);
     /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
     /// The cross-correlation `out [n, O, oh, ow] = x [n, C, h, w] * weight [O, C/groups, kh, kw] + bias [O]`. Images are
@@ -225,6 +234,29 @@ pub trait Backend: Send + Sync {
     /// The gradients of training-mode batch norm for upstream gradient g: for the input, the weight and the
     /// bias. f32 and f64.
     fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads);
+    /// `out = (x - mean) / sqrt(var + eps) * weight + bias` with mean and biased variance over each group of each sample,
+    /// and `stats [samples, groups, 2]` = mean and `1 / sqrt(var + eps)`. x and out lie as `shape` says and are not empty;
+    /// weight and bias, where given, are contiguous. f32 and f64.
+    fn group_norm(
+        &self,
+        shape: Groups,
+        eps: f64,
+        x: View,
+        affine: [Option<View>; 2],
+        out: ViewMut,
+        stats: ViewMut,
+    );
+    /// The gradients of [`Backend::group_norm`] for upstream gradient g, which lies as x: for the input and, if wanted,
+    /// for weight and bias. f32 and f64.
+    fn group_norm_grad(
+        &self,
+        shape: Groups,
+        g: View,
+        x: View,
+        stats: View,
+        weight: Option<View>,
+        out: GroupNormGrads,
+    );
     /// `out[n, c, i, j] = sum_{k, l} filter[k, l] z[n, c, i down0 + k - pad0, j down1 + l - pad1]`, where z is x
     /// upsampled by the insertion of zeros, and 0 outside; filter[K-1-k, L-1-l] if it is to be flipped. x and out are
     /// dense in channels-last order. f32 and f64.
@@ -260,6 +292,14 @@ pub struct BatchNormGrads<'a> {
     pub weight: ViewMut<'a>,
     /// `[channels]`
     pub bias: ViewMut<'a>,
+}
+
+/// What [`Backend::group_norm_grad`] writes.
+pub struct GroupNormGrads<'a> {
+    /// The gradient of the input, of its layout.
+    pub x: ViewMut<'a>,
+    /// Those of weight and bias, `[groups, members]`, contiguous.
+    pub affine: Option<[ViewMut<'a>; 2]>,
 }
 
 /// The backend of a device.

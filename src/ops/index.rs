@@ -7,7 +7,7 @@ use crate::tensor::node::{Context, Op, Save};
 use crate::{DType, Dims, Layout, Tensor};
 
 #[track_caller]
-fn check_index(op: &str, x: &Tensor, index: &Tensor) {
+pub(super) fn check_index(op: &str, x: &Tensor, index: &Tensor) {
     check_devices(op, x, index);
     if index.dtype() != DType::I64 {
         misuse!(
@@ -20,7 +20,7 @@ fn check_index(op: &str, x: &Tensor, index: &Tensor) {
 }
 
 #[track_caller]
-fn check_range(op: &str, shape: &[usize], dim: usize, result: Result<(), BadIndex>) {
+pub(super) fn check_range(op: &str, shape: &[usize], dim: usize, result: Result<(), BadIndex>) {
     if let Err(BadIndex { index, size }) = result {
         if size == 0 {
             misuse!(op, "index {index} is out of range: dimension {dim} of shape {shape:?} is empty");

@@ -1,11 +1,13 @@
 //! Losses between a prediction and a target.
 
-use super::one;
-use crate::Tensor;
-use crate::backend::Binary;
+use super::index::{check_index, check_range};
+use super::{one, zeros_beside};
+use crate::backend::{Binary, ViewMut};
 use crate::error::misuse;
 use crate::tensor::is_recording;
 use crate::tensor::node::{Context, Op, Save};
+use crate::{Layout, Tensor};
+use std::sync::Arc;
 
 /// How the losses of single elements become one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +56,36 @@ impl Op for BceWithLogits {
     }
 }
 
+struct CrossEntropy;
+impl Op for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    /// dx = softmax(x) G, less G at the class. A fused kernel when nothing is recorded.
+    fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
+        let (x, class) = (c.saved(0), c.saved(1));
+        if is_recording() {
+            let g = g.unsqueeze(1);
+            let at_class = zeros_beside(&g, x.shape()).scatter_add(1, &class.unsqueeze(1), &g);
+            return one(x.softmax(1).mul(&g).sub(&at_class));
+        }
+        let (x, repeated) = (x.detach().in_order_of_lines(), g.layout().strides().iter().all(|&s| s == 0));
+        let g = if repeated { g.clone() } else { g.contiguous() };
+        one(Tensor::build(x.layout().like(), x.dtype(), x.device(), |out| {
+            x.backend().cross_entropy_grad(g.view(), x.view(), class.view(), c.saved(2).view(), out)
+        }))
+    }
+}
+
 impl Tensor {
+    /// This, or a row-major copy unless it is dense in an order that keeps that of the dimensions other than 1: its lines
+    /// along that one are then in the order of a row-major tensor of the others.
+    fn in_order_of_lines(&self) -> Tensor {
+        let order = self.layout().memory_order();
+        let others: Vec<usize> = order.iter().copied().filter(|&d| d != 1 && self.shape()[d] != 1).collect();
+        if self.layout().is_dense() && others.is_sorted() { self.clone() } else { self.contiguous() }
+    }
+
     #[track_caller]
     fn check_target(&self, op: &str, target: &Tensor, differentiable: bool) {
         self.check_with(op, target);
@@ -152,8 +183,24 @@ impl Tensor {
                 class.shape()
             );
         }
-        let chosen = self.log_softmax(1).gathered("cross_entropy", 1, &class.unsqueeze(1));
-        reduction.apply(&chosen.squeeze(1).neg())
+        check_index("cross_entropy", self, class);
+        if self.numel() == 0 {
+            // No loss, or no class to be the true one.
+            let chosen = self.log_softmax(1).gathered("cross_entropy", 1, &class.unsqueeze(1));
+            return reduction.apply(&chosen.squeeze(1).neg());
+        }
+        let (x, class, b) = (self.detach().in_order_of_lines(), class.contiguous(), self.backend());
+        let mut result = Ok(());
+        let pairs = Layout::contiguous(&[class.numel(), 2]);
+        let mut stats = b.alloc(self.dtype(), pairs.numel());
+        let loss = Tensor::build(Layout::contiguous(class.shape()), self.dtype(), self.device(), |loss| {
+            let stats = ViewMut { storage: &mut stats, layout: &pairs };
+            result = b.cross_entropy(x.view(), class.view(), loss, stats);
+        });
+        check_range("cross_entropy", self.shape(), 1, result);
+        let stats = Tensor::from_parts(Arc::new(stats), pairs);
+        let saves = [Save::Value(self), Save::Value(&class), Save::Value(&stats)];
+        reduction.apply(&loss.record(CrossEntropy, &[self], &saves))
     }
 
     /// Mean squared error: `(a - b)^2`. Derivatives 2(a - b) and its negative.

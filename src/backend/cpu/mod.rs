@@ -5,9 +5,11 @@
 
 mod access;
 mod conv;
+mod cross_entropy;
 mod elementwise;
 mod float;
 pub mod gemm;
+mod group_norm;
 mod index;
 mod map;
 mod max_pool;
@@ -34,6 +36,7 @@ use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
 use access::{Word, channels, dense, dense_out, images, in_memory, pixels, row_length, slice_mut, words_mut};
 use norm::Affine;
+use std::borrow::Cow;
 use widen::{in_float, in_float_accumulating};
 
 /// The CPU's kernels.
@@ -191,6 +194,25 @@ impl Backend for Cpu {
         })
     }
 
+    fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> Result<(), BadIndex> {
+        note("cross_entropy", x.layout.shape());
+        let lines = Lines::of(x.layout, 1);
+        index::check(class.slice(), class.layout, lines.length)?;
+        dispatch!(x.storage.dtype(), full, T => {
+            cross_entropy::forward::<T>(lines, in_memory(x), dense(class), dense_out(loss), dense_out(stats))
+        });
+        Ok(())
+    }
+
+    fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut) {
+        note("cross_entropy_grad", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let g = if g.layout.is_contiguous() { dense(g) } else { &g.slice()[g.layout.offset()..][..1] };
+            let known = cross_entropy::Known { g, class: dense(class), stats: dense(stats) };
+            cross_entropy::gradient::<T>(Lines::of(x.layout, 1), in_memory(x), known, dense_out(out))
+        })
+    }
+
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
         dispatch!(a.storage.dtype(), float, T => matmul::<T>(a, b, bias, out))
@@ -300,6 +322,40 @@ impl Backend for Cpu {
         })
     }
 
+    fn group_norm(
+        &self,
+        shape: Groups,
+        eps: f64,
+        x: View,
+        [weight, bias]: [Option<View>; 2],
+        out: ViewMut,
+        stats: ViewMut,
+    ) {
+        note("group_norm", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let (weight, bias) = (or_all(weight, shape.channels(), 1.0), or_all(bias, shape.channels(), 0.0));
+            let affine = group_norm::Affine { weight: &weight, bias: &bias };
+            group_norm::forward::<T>(shape, eps, in_memory(x), affine, dense_out(out), dense_out(stats))
+        })
+    }
+
+    fn group_norm_grad(
+        &self,
+        shape: Groups,
+        g: View,
+        x: View,
+        stats: View,
+        weight: Option<View>,
+        out: GroupNormGrads,
+    ) {
+        note("group_norm_grad", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let weight = or_all(weight, shape.channels(), 1.0);
+            let (dx, affine) = (dense_out(out.x), out.affine.map(|a| a.map(dense_out::<T>)));
+            group_norm::gradient::<T>(shape, [in_memory(g), in_memory(x)], dense(stats), &weight, dx, affine)
+        })
+    }
+
     fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut) {
         note("upfirdn2d", out.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
@@ -340,6 +396,11 @@ impl Backend for Cpu {
         let Some(dtype) = rows.first().map(|r| r.param.dtype()) else { return };
         dispatch!(dtype, full, T => update::rows::<T>(rule, rows))
     }
+}
+
+/// A contiguous operand, or `n` times a number where there is none.
+fn or_all<T: Element>(x: Option<View<'_>>, n: usize, value: f64) -> Cow<'_, [T]> {
+    x.map_or_else(|| Cow::Owned(vec![<T as Element>::from_f64(value); n]), |x| Cow::Borrowed(dense(x)))
 }
 
 fn copy_words<T: Word>(x: View, out: ViewMut) {

@@ -25,7 +25,7 @@ const GRAIN: usize = par::GRAIN / 4;
 
 /// Folds by halves.
 #[inline(always)]
-fn folded<W: Float>(mut acc: [W; LANES], f: impl Fn(W, W) -> W) -> W {
+pub(super) fn folded<W: Float>(mut acc: [W; LANES], f: impl Fn(W, W) -> W) -> W {
     let mut n = LANES;
     while n > 1 {
         n /= 2;
@@ -193,6 +193,14 @@ impl Strips {
             part.chunks_exact_mut(unit).enumerate().for_each(|(i, part)| f(first + i, part));
         });
         table
+    }
+
+    /// The two numbers of one line.
+    pub fn of_line<W: Float>(self, table: &[W], line: usize) -> [W; 2] {
+        let (outer, inner) = (line / self.lines.inner, line % self.lines.inner);
+        let strip = outer * self.across + inner / self.width;
+        let at = 2 * strip * self.width + inner % self.width;
+        [table[at], table[at + self.width]]
     }
 
     /// How many lines a strip has, and its part of each entry of x along the dimension.

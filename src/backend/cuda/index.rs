@@ -15,7 +15,7 @@ fn around(shape: &[usize], dim: usize) -> (usize, usize, usize) {
 }
 
 /// Where kernels note an index that is none.
-fn note_place(d: &Driver) -> Ptr {
+pub(super) fn note_place(d: &Driver) -> Ptr {
     Ptr(d.bad_index.device_ptr(&d.stream).0)
 }
 

@@ -104,6 +104,16 @@ launchers! {
     softmax_columns { SoftmaxColumns128, SoftmaxColumns } (x: Ptr, out: Ptr, shape: Columns, log: u32);
     softmax_grad_columns { SoftmaxGradColumns128, SoftmaxGradColumns }
         (g: Ptr, y: Ptr, out: Ptr, shape: Columns, log: u32);
+    cross_entropy {
+        CrossEntropyWarp128, CrossEntropyWarp1024, CrossEntropyBlock4096, CrossEntropyBlock8192, CrossEntropyLong,
+    } (x: Ptr, class: Ptr, loss: Ptr, stats: Ptr, n: u32, rows: u32, bad: Ptr);
+    cross_entropy_columns { CrossEntropyColumns }
+        (x: Ptr, class: Ptr, loss: Ptr, stats: Ptr, shape: Columns, bad: Ptr);
+    cross_entropy_grad_rows { CrossEntropyGradRows }
+        (g: Ptr, x: Ptr, class: Ptr, stats: Ptr, out: Ptr, n: Divisor, step: u32, total: u32);
+    cross_entropy_grad_columns { CrossEntropyGradColumns } (
+        g: Ptr, x: Ptr, class: Ptr, stats: Ptr, out: Ptr, n: Divisor, inner: Divisor, step: u32, total: u32,
+    );
     gemm {
         GemmNaive, GemmShared, GemmRegister, GemmKk128, GemmKl128, GemmLk128, GemmLl128, GemmKk64, GemmKl64, GemmLk64,
         GemmLl64,
@@ -132,6 +142,17 @@ launchers! {
     bn_input_grad { BnInputGrad } (
         g: Ptr, x: Ptr, mean: Ptr, rstd: Ptr, weight: Ptr, dw: Ptr, db: Ptr, dx: Ptr, shape: Channels, scale: f32, n: u32,
     );
+    group_norm { GroupNormWarp128, GroupNormWarp1024, GroupNormBlock4096, GroupNormBlock8192, GroupNormLong }
+        (x: Ptr, weight: Ptr, bias: Ptr, out: Ptr, stats: Ptr, shape: Groups, eps: f32);
+    group_norm_grad {
+        GroupNormGradWarp128, GroupNormGradWarp1024, GroupNormGradBlock4096, GroupNormGradBlock8192, GroupNormGradLong,
+    } (g: Ptr, x: Ptr, stats: Ptr, weight: Ptr, dx: Ptr, shape: Groups);
+    group_norm_lanes { GroupNormLanes }
+        (x: Ptr, weight: Ptr, bias: Ptr, out: Ptr, stats: Ptr, shape: Lanes, eps: f32);
+    group_norm_grad_lanes { GroupNormGradLanes }
+        (g: Ptr, x: Ptr, stats: Ptr, weight: Ptr, dx: Ptr, shape: Lanes);
+    group_norm_sums { GroupNormSumsColumns, GroupNormSumsPlanes }
+        (g: Ptr, x: Ptr, stats: Ptr, partial: Ptr, shape: Sums);
     upfirdn { Upfirdn2dF32 } (x: Ptr, filter: Ptr, out: Ptr, p: Resampling, n: u32);
     argmax_pool { ArgmaxPool2dF32 } (x: Ptr, out: Ptr, window: Window, n: u32);
     random { RandomF32 } (draw: Draw, k0: u32, k1: u32, call: u64, out: Ptr, n: u32);

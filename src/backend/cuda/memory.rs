@@ -191,7 +191,7 @@ impl Driver {
         let index = i64::from_ne_bytes(note[8..16].try_into().expect("eight bytes"));
         panic!(
             "index {index} is out of range for a dimension of {} entries, in an index_select, gather, index_add, \
-             scatter_add or embedding on {} since the device was last waited for",
+             scatter_add, embedding or cross_entropy on {} since the device was last waited for",
             word(4),
             self.device
         );

@@ -10,6 +10,7 @@ mod copy;
 mod driver;
 mod elementwise;
 mod gemm;
+mod group_norm;
 mod image;
 mod index;
 pub(crate) mod launch;
@@ -256,6 +257,17 @@ impl Backend for Cuda {
         rows::softmax_grad(self, log, g, y, dim, out);
     }
 
+    fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> StdResult<(), BadIndex> {
+        note("cross_entropy", x.layout.shape());
+        rows::cross_entropy(self, x, class, loss, stats);
+        Ok(())
+    }
+
+    fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut) {
+        note("cross_entropy_grad", x.layout.shape());
+        rows::cross_entropy_grad(self, g, x, class, stats, out);
+    }
+
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
         self.widened(a, |a| {
@@ -349,6 +361,32 @@ impl Backend for Cuda {
                 });
             });
         });
+    }
+
+    fn group_norm(
+        &self,
+        shape: Groups,
+        eps: f64,
+        x: View,
+        affine: [Option<View>; 2],
+        out: ViewMut,
+        stats: ViewMut,
+    ) {
+        note("group_norm", x.layout.shape());
+        group_norm::forward(self, shape, eps, x, affine, out, stats);
+    }
+
+    fn group_norm_grad(
+        &self,
+        shape: Groups,
+        g: View,
+        x: View,
+        stats: View,
+        weight: Option<View>,
+        out: GroupNormGrads,
+    ) {
+        note("group_norm_grad", x.layout.shape());
+        group_norm::gradient(self, shape, [g, x, stats], weight, out);
     }
 
     fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut) {

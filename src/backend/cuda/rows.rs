@@ -1,6 +1,7 @@
-//! What goes along lines and holds them in registers: softmax.
+//! What goes along lines and holds them in registers: softmax and cross-entropy.
 
 use super::args::{Columns, Divisor, narrow};
+use super::index::note_place;
 use super::launch::{self, Grid, Kernel};
 use super::{BLOCK, Cuda};
 use crate::backend::lines::Lines;
@@ -39,6 +40,14 @@ impl Cuda {
         let mut own = self.scratch(layout.numel());
         super::copy::copy(self.driver(), x, ViewMut { storage: &mut own, layout: &layout });
         f(View { storage: &own, layout: &layout })
+    }
+
+    /// [`Cuda::aligned`] of what may not be there.
+    pub(super) fn aligned_or<R>(&self, x: Option<View>, f: impl FnOnce(Option<View>) -> R) -> R {
+        match x {
+            Some(x) => self.aligned(x, |x| f(Some(x))),
+            None => f(None),
+        }
     }
 }
 
@@ -82,5 +91,57 @@ pub(super) fn softmax_grad(cuda: &Cuda, log: bool, g: View, y: View, dim: usize,
         cuda.aligned(y, |y| {
             launch::softmax_grad(d, kernel, grid, g.ptr(), y.ptr(), out.ptr(), n, rows, log as u32);
         });
+    });
+}
+
+/// The loss of each line of logits along dimension 1, its largest and its sum.
+pub(super) fn cross_entropy(cuda: &Cuda, x: View, class: View, loss: ViewMut, stats: ViewMut) {
+    let (d, lines) = (cuda.driver(), Lines::of(x.layout, 1));
+    let (loss, stats, bad) = (loss.ptr(), stats.ptr(), note_place(d));
+    if lines.inner > 1 {
+        let (kernel, grid) = (Kernel::CrossEntropyColumns, Grid::over(lines.count(), 32));
+        let shape = by_columns(lines);
+        return launch::cross_entropy_columns(d, kernel, grid, x.ptr(), class.ptr(), loss, stats, shape, bad);
+    }
+    let kernels = [
+        Kernel::CrossEntropyWarp128,
+        Kernel::CrossEntropyWarp1024,
+        Kernel::CrossEntropyBlock4096,
+        Kernel::CrossEntropyBlock8192,
+        Kernel::CrossEntropyLong,
+    ];
+    let (kernel, grid) = for_rows(kernels, lines.outer, lines.length);
+    let (n, rows) = (narrow(lines.length), narrow(lines.outer));
+    cuda.aligned(x, |x| {
+        launch::cross_entropy(d, kernel, grid, x.ptr(), class.ptr(), loss, stats, n, rows, bad);
+    });
+}
+
+/// out = (softmax(x) - [class]) g.
+pub(super) fn cross_entropy_grad(cuda: &Cuda, g: View, x: View, class: View, stats: View, out: ViewMut) {
+    let (d, lines, total) = (cuda.driver(), Lines::of(x.layout, 1), x.layout.numel());
+    let (n, step) = (Divisor::new(lines.length), g.layout.is_contiguous() as u32);
+    let (g, class, stats, out, count) = (g.ptr(), class.ptr(), stats.ptr(), out.ptr(), narrow(total));
+    if lines.inner > 1 {
+        let (kernel, grid) = (Kernel::CrossEntropyGradColumns, Grid::over(total, BLOCK));
+        let inner = Divisor::new(lines.inner);
+        return launch::cross_entropy_grad_columns(
+            d,
+            kernel,
+            grid,
+            g,
+            x.ptr(),
+            class,
+            stats,
+            out,
+            n,
+            inner,
+            step,
+            count,
+        );
+    }
+    let (kernel, grid) = (Kernel::CrossEntropyGradRows, Grid::over(total, 4 * BLOCK));
+    cuda.aligned(x, |x| {
+        launch::cross_entropy_grad_rows(d, kernel, grid, g, x.ptr(), class, stats, out, n, step, count);
     });
 }

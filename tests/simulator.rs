@@ -337,6 +337,17 @@ fn large_problems_have_the_values_of_the_cpu() {
     let ([x, sx], [g, sg]) = (both(&normal(&[1, 1900, 4, 4])), both(&normal(&[1, 128, 4, 4])));
     counted("conv2d_weight_grad_128", || y = Some(sx.conv2d_weight_grad(&sg, [3, 3], &options)));
     close("conv2d_weight_grad_128", &x.conv2d_weight_grad(&g, [3, 3], &options), &y.take().unwrap());
+    // More groups times phases than a grid has layers.
+    let depthwise = ConvOptions::new().stride(2).groups(16_400);
+    let ([x, sx], [w, sw]) = (both(&normal(&[1, 16_400, 1, 1])), both(&normal(&[16_400, 1, 2, 2])));
+    let (y, sy) = (
+        x.conv_transpose2d(&w, None, &depthwise, [0, 0]),
+        sx.conv_transpose2d(&sw, None, &depthwise, [0, 0]),
+    );
+    close("65600 groups and phases", &y, &sy);
+    let pixelwise = ConvOptions::new().groups(65_600);
+    let ([x, sx], [w, sw]) = (both(&normal(&[1, 65_600, 1, 1])), both(&normal(&[65_600, 1, 1, 1])));
+    close("65600 groups", &x.conv2d(&w, None, &pixelwise), &sx.conv2d(&sw, None, &pixelwise));
 }
 
 /// What is promised to be the same: elementwise functions on the tiers with FMA, random numbers, conversions.

@@ -105,3 +105,33 @@ pub(super) fn sigmoid(a: f64) -> f64 {
 pub(super) fn softplus(a: f64) -> f64 {
     a.max(0.0) + (-a.abs()).exp().ln_1p()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gan::Loss;
+    use crate::gan::theory::density::Density;
+
+    /// The device that `GANVIL_TEST_DEVICE` names; the CPU against itself would show nothing.
+    #[test]
+    fn lessons_are_the_same_on_another_device() {
+        let Ok(name) = std::env::var("GANVIL_TEST_DEVICE") else {
+            return println!("SKIPPED: set GANVIL_TEST_DEVICE to cuda or ptxsim");
+        };
+        let (p, q) = (Density::normal(-1.0, 1.0), Density::normal(1.0, 0.5));
+        let [cpu, other] = [Device::Cpu, name.parse().unwrap()].map(|device| {
+            let mut judge = Judge::new(1, 16, LayerSpec::Tanh, &Options { seed: 1, device });
+            let (data, noise) = (Generator::new(1, Stream::Data), Generator::new(1, Stream::Noise));
+            let objective = |real: &_, fake: &_| Loss::Wasserstein.get().discriminator(real, fake, 1.0);
+            let lessons = Lessons {
+                objective: &objective,
+                gradient_penalty: Some(10.0),
+                lr: 4e-3,
+                schedule: falling(10),
+            };
+            judge.learn(&lessons, 10, &mut || (p.samples(32, &data), q.samples(32, &noise)));
+            judge.logits(&[-2.0, 0.0, 1.0])
+        });
+        assert!(cpu.iter().zip(&other).all(|(a, b)| (a - b).abs() <= 1e-4), "{cpu:?} and {other:?}");
+    }
+}

@@ -104,7 +104,7 @@ fn the_classifier_trains_on_the_simulator() {
     if !simulator() {
         return;
     }
-    let mut data = Dataset::load(&locate(None).unwrap(), Split::Test).unwrap();
+    let mut data = Dataset::load(locate(None).unwrap(), Split::Test).unwrap();
     data.images.count = 64;
     data.images.pixels.truncate(64 * data.images.area());
     data.labels.as_mut().unwrap().truncate(64);
@@ -138,7 +138,7 @@ fn what_is_still_held_is_told_when_the_device_is_shut_down() {
             drop(y);
         }
         let told = ganvil::device::shutdown().map_err(|e| e.to_string());
-        assert_eq!(ganvil::device::shutdown().is_ok(), true, "the second time there is nothing to do");
+        assert!(ganvil::device::shutdown().is_ok(), "the second time there is nothing to do");
         let after = cuda::open(Device::Ptxsim).unwrap_err().to_string();
         assert!(after.contains("has been shut down"), "{after}");
         let failed =
@@ -311,12 +311,12 @@ fn kernels_along_lines_move_no_more_than_they_must() {
     }
 }
 
+/// Asserts that what is done launches this kernel, which asks for about so many bytes.
+type Lean<'a> = dyn Fn(&str, usize, &dyn Fn()) + 'a;
+
 /// Normalisation within samples: `passes` readings of x forward, `grad_passes` of x and g backward. Weights are read by every
 /// row, from a cache.
-fn norms_move_no_more_than_they_must(
-    normal: &dyn Fn(&[usize]) -> Tensor,
-    lean: &dyn Fn(&str, usize, &dyn Fn()),
-) {
+fn norms_move_no_more_than_they_must(normal: &dyn Fn(&[usize]) -> Tensor, lean: &Lean) {
     type Norm = fn(&Tensor, usize, &Tensor, &Tensor) -> Tensor;
     let layer: Norm = |x, _, w, b| x.layer_norm(&[x.size(-1)], Some(w), Some(b), 1e-5);
     let group: Norm = |x, n, w, b| x.group_norm(n, Some(w), Some(b), 1e-5);

@@ -4,9 +4,10 @@
 //! them and of one logit a line, the gradient of them in one pass.
 
 use super::float::Float;
+use super::lanes::exponentials;
 use super::par;
 use super::simd::{Kernel, vectorize};
-use super::softmax::{StripExponentials, Strips, exponentials};
+use super::softmax::{StripExponentials, Strips};
 use super::vmath::Math;
 use crate::backend::lines::Lines;
 

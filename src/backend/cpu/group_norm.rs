@@ -5,15 +5,13 @@
 //! are summed over chunks of a number of samples that depends on the sample's shape alone, which are added in order.
 
 use super::float::Float;
+use super::lanes::{BLOCK, LANES, fold_lanes, folded, sum_of};
 use super::par;
 use super::pool::Buffer;
 use super::reduce::{Sum, columns};
 use super::simd::{Kernel, vectorize};
-use super::softmax::{LANES, fold_lanes, folded, sum_of};
 use crate::backend::groups::Groups;
 
-/// Elements of a row that are worked on at a time.
-const BLOCK: usize = 256;
 /// Channels are worked on in vectors of about so many: several positions at a time where there are fewer channels.
 const WIDE: usize = 64;
 /// Vectors that are summed before they are added to the rest.

@@ -11,6 +11,7 @@ mod float;
 pub mod gemm;
 mod group_norm;
 mod index;
+mod lanes;
 mod map;
 mod max_pool;
 mod norm;

@@ -124,11 +124,11 @@ impl Cut {
     }
 }
 
-/// Whether what the dimensions from `lead` on hold lies side by side, in whatever order.
-fn is_rows(x: &Tensor, lead: usize) -> bool {
-    let order = x.layout().memory_order();
-    let mut sides = order.iter().filter(|&&d| x.shape()[d] != 1).map(|&d| d >= lead);
-    x.layout().is_dense() && sides.by_ref().skip_while(|inside| !inside).all(|inside| inside)
+/// Whether what the dimensions from `lead` on hold lies side by side in this layout, in whatever order.
+fn is_rows(layout: &Layout, lead: usize) -> bool {
+    let order = layout.memory_order();
+    let mut sides = order.iter().filter(|&&d| layout.shape()[d] != 1).map(|&d| d >= lead);
+    sides.by_ref().skip_while(|inside| !inside).all(|inside| inside)
 }
 
 impl Tensor {
@@ -204,8 +204,9 @@ impl Tensor {
         }
         let (lead, members) = (self.rank() - normalized_shape.len(), normalized_shape.iter().product());
         // Samples in row-major order do, and so do their images with channels last.
-        let layout =
-            if is_rows(self, lead) { self.layout().like() } else { Layout::contiguous(self.shape()) };
+        // Gaps decide nothing: one sample lies as it does in a batch.
+        let own = self.layout().like();
+        let layout = if is_rows(&own, lead) { own } else { Layout::contiguous(self.shape()) };
         let order = layout.memory_order().iter().filter(|&&d| d >= lead).map(|d| d - lead).collect();
         let samples = self.numel() / members;
         let cut = Cut {
@@ -252,6 +253,9 @@ impl Tensor {
             );
         }
         self.check_affine("group_norm", &[channels], weight, bias);
+        let mut grouped = self.shape().to_vec();
+        grouped.splice(1..2, [num_groups, channels / num_groups]);
+        super::check_shape("group_norm", &grouped);
         self.by_groups("group_norm", num_groups, weight, bias, eps)
     }
 
@@ -275,13 +279,14 @@ impl Tensor {
         if members > 1 || self.rank() == 2 {
             grouped[1] = members;
             grouped.insert(1, groups);
-            super::check_shape(op, &grouped);
             spread = Dims::filled(grouped.len(), 1);
             (spread[1], spread[2]) = (groups, members);
         }
         let pixels: usize = self.shape()[2..].iter().product();
-        let walks = self.is_rows_or_planes();
-        let planes = !walks || self.layout().is_contiguous();
+        // Gaps decide nothing: one sample lies as it does in a batch.
+        let own = self.layout().like();
+        let last: Dims = std::iter::once(0).chain(2..self.rank()).chain([1]).collect();
+        let planes = own.is_contiguous() || !own.permuted(&last).is_contiguous();
         let (positions, inner) = if planes { (1, pixels) } else { (pixels, 1) };
         let cut = Cut {
             op,
@@ -289,7 +294,7 @@ impl Tensor {
             grouped: Dims::from_slice(&grouped),
             affine: Dims::filled(1, groups * members),
             spread,
-            layout: if walks { self.layout().like() } else { Layout::contiguous(self.shape()) },
+            layout: if planes { Layout::contiguous(self.shape()) } else { own },
             groups: Groups { samples, positions, groups, members, inner },
             order: Dims::filled(1, 0),
             eps,

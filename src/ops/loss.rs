@@ -78,12 +78,13 @@ impl Op for CrossEntropy {
 }
 
 impl Tensor {
-    /// This, or a row-major copy unless it is dense in an order that keeps that of the dimensions other than 1: its lines
-    /// along that one are then in the order of a row-major tensor of the others.
+    /// This without gaps, in its own order if that keeps the order of the dimensions other than 1, else row-major: its
+    /// lines along that one are then in the order of a row-major tensor of the others.
     fn in_order_of_lines(&self) -> Tensor {
-        let order = self.layout().memory_order();
+        let own = self.layout().like();
+        let order = own.memory_order();
         let others: Vec<usize> = order.iter().copied().filter(|&d| d != 1 && self.shape()[d] != 1).collect();
-        if self.layout().is_dense() && others.is_sorted() { self.clone() } else { self.contiguous() }
+        if others.is_sorted() { self.in_layout(own) } else { self.contiguous() }
     }
 
     #[track_caller]

@@ -78,7 +78,7 @@ fn batch_dims(rank: usize) -> Dims<isize> {
 
 impl Tensor {
     /// Whether this lies in one of the two orders that the kernels walk: row-major, or channels fastest.
-    pub(super) fn is_rows_or_planes(&self) -> bool {
+    fn is_rows_or_planes(&self) -> bool {
         let channels_last: Dims = std::iter::once(0).chain(2..self.rank()).chain([1]).collect();
         self.layout().is_contiguous() || self.layout().permuted(&channels_last).is_contiguous()
     }

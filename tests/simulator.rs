@@ -3,11 +3,12 @@
 //! Needs the simulator's library: `cargo build -p ptxsim`, and `GANVIL_PTXSIM` set to target/debug/libptxsim.so.
 
 use common::{Scratch, fails, program, run, text};
+use ganvil::autograd::grad;
 use ganvil::backend::cpu::simd::Tier;
 use ganvil::backend::cuda::{self, PTXSIM, Rung};
 use ganvil::backend::{Backend, View, ViewMut};
 use ganvil::rng::Stream;
-use ganvil::{ConvOptions, DType, Device, Generator, Layout, Tensor};
+use ganvil::{ConvOptions, DType, Device, Generator, Layout, Reduction, Tensor};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Mutex;
@@ -133,6 +134,12 @@ fn excess(counts: &Value) -> f64 {
     counts["global"]["sectors"].as_f64().unwrap() / counts["global"]["ideal_sectors"].as_f64().unwrap()
 }
 
+/// The gradient of the mean squared error by the prediction, with nothing recorded.
+fn loss_gradient(x: &Tensor, target: &Tensor) -> Tensor {
+    let x = x.detach().requires_grad();
+    grad(&[&x.mse(target, Reduction::Mean)], &[&x], &[], false)[0].clone().unwrap()
+}
+
 #[test]
 fn kernels_move_no_more_than_they_must() {
     if !simulator() {
@@ -149,6 +156,8 @@ fn kernels_move_no_more_than_they_must() {
         ("binary_dense", counted("binary_dense", || drop(x.add(&y)))),
         ("random_f32", counted("random_f32", || drop(normal(&[10_001])))),
         ("sum_rows", counted("sum_rows", || drop(x.sum_all()))),
+        ("loss_dense", counted("loss_dense", || drop(x.bce_with_logits(&y, Reduction::Mean)))),
+        ("loss_grad_dense", counted("loss_grad_dense", || drop(loss_gradient(&x, &y)))),
     ] {
         assert!(excess(&counts) <= 1.05, "{kernel} asks for {} times what it needs", excess(&counts));
     }

@@ -69,6 +69,12 @@ impl Backend for Meta {
     fn reduce(&self, _: Reduce, x: View, _: &[bool], _: ViewMut) {
         note("reduce", x.layout.shape());
     }
+    fn loss(&self, _: Loss, p: View, _: View, _: f64, _: ViewMut) {
+        note("loss", p.layout.shape());
+    }
+    fn loss_grad(&self, _: Loss, _: View, _: View, _: View, _: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+    }
     fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
     }

@@ -11,7 +11,9 @@ mod functions;
 mod meta;
 pub mod trace;
 
-pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update, Upfirdn, Window};
+pub use functions::{
+    Binary, Compare, ConvOptions, GradClip, Loss, Random, Reduce, Unary, Update, Upfirdn, Window,
+};
 
 use crate::{DType, Device, Layout};
 
@@ -179,6 +181,11 @@ pub trait Backend: Send + Sync {
     fn accumulate(&self, x: View, acc: ViewMut);
     /// Reduces the dimensions marked true; `out` has the kept ones, in order.
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut);
+    /// out (0-dimensional) = `scale` times the sum of a loss over all pairs of the prediction p and the target t, which have
+    /// one shape; each is read once.
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut);
+    /// out = `scale` g dl/dp for the same pairs; g has p's shape, with stride 0 throughout where it is one number.
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut);
     /// out (i64, contiguous) = for each row, which is the last dimension of the contiguous x, the position of its
     /// largest element, the first of equal ones; NaN counts as larger than any number. Rows have elements; all dtypes.
     fn argmax(&self, x: View, out: ViewMut);

@@ -9,6 +9,7 @@ mod elementwise;
 mod float;
 pub mod gemm;
 mod index;
+mod loss;
 mod map;
 mod max_pool;
 mod norm;
@@ -150,6 +151,24 @@ impl Backend for Cpu {
         in_float([x], out, |[x], out| {
             dispatch!(x.storage.dtype(), full, T => {
                 reduce::reduce::<T>(f, x.slice(), x.layout, over, slice_mut(out.storage), out.layout)
+            })
+        });
+    }
+
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss", p.layout.shape());
+        in_float([p, t], out, |[p, t], out| {
+            dispatch!(p.storage.dtype(), full, T => {
+                dense_out::<T>(out)[0] = loss::sum::<T>(f, p.parts(), t.parts(), scale)
+            })
+        });
+    }
+
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+        in_float([g, p, t], out, |[g, p, t], out| {
+            dispatch!(p.storage.dtype(), full, T => {
+                loss::gradient::<T>(f, g.parts(), p.parts(), t.parts(), scale, slice_mut(out.storage), out.layout)
             })
         });
     }

@@ -90,6 +90,13 @@ launchers! {
         SelectU8B1, SelectU8B2, SelectU8B4, SelectU8B8, SelectI64B1, SelectI64B2, SelectI64B4, SelectI64B8,
     } (cond: Ptr, a: Ptr, b: Ptr, out: Ptr, nest: Nest<4>, n: u32);
     reduce { SumRows, SumColumns, MaxRows, MaxColumns } (x: Ptr, out: Ptr, kept: Nest<2>, terms: Nest<1>, part: Part);
+    loss_dense { LossDense } (f: u32, p: Ptr, t: Ptr, out: Ptr, length: u32, scale: f32, n: u32);
+    loss_strided { LossStridedF32, LossStridedF16, LossStridedBf16 }
+        (f: u32, p: Ptr, t: Ptr, out: Ptr, nest: Nest<2>, length: u32, scale: f32, n: u32);
+    loss_total { LossTotal } (partial: Ptr, out: Ptr, scale: f32, n: u32);
+    loss_grad_dense { LossGradDense } (f: u32, g: Ptr, p: Ptr, t: Ptr, out: Ptr, each: u32, scale: f32, n: u32);
+    loss_grad_strided { LossGradStridedF32, LossGradStridedF16, LossGradStridedBf16 }
+        (f: u32, g: Ptr, p: Ptr, t: Ptr, out: Ptr, nest: Nest<4>, scale: f32, n: u32);
     squares_partial { SquaresPartial } (x: Ptr, partial: Ptr, n: u32);
     squares_total { SquaresTotal } (partial: Ptr, out: Ptr, n: u32);
     argmax { ArgmaxF32, ArgmaxF16, ArgmaxBf16, ArgmaxI64, ArgmaxU8 } (x: Ptr, out: Ptr, length: u32);

@@ -13,6 +13,7 @@ mod gemm;
 mod image;
 mod index;
 pub(crate) mod launch;
+mod loss;
 mod memory;
 mod norm;
 mod reduce;
@@ -228,6 +229,16 @@ impl Backend for Cuda {
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut) {
         note("reduce", x.layout.shape());
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::reduce(self, f, x, over, out)));
+    }
+
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss", p.layout.shape());
+        self.narrowed(out, false, |out| loss::sum(self, f, p, t, scale, out));
+    }
+
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+        loss::gradient(self.driver(), f, [g, p, t], scale, out);
     }
 
     fn argmax(&self, x: View, out: ViewMut) {

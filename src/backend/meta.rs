@@ -87,19 +87,26 @@ impl Backend for Meta {
     fn conv2d_weight_grad(&self, _: View, g: View, _: &ConvOptions, out: ViewMut) {
         note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
     }
-    fn index_select(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn index_select(
+        &self,
+        _: &'static str,
+        _: View,
+        _: usize,
+        _: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         Ok(())
     }
-    fn index_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(&self, _: &'static str, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         Ok(())
     }
-    fn gather(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn gather(&self, _: &'static str, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
         note("gather", out.layout.shape());
         Ok(())
     }
-    fn scatter_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(&self, _: &'static str, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         Ok(())
     }

@@ -232,7 +232,14 @@ impl Backend for Cpu {
         })
     }
 
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn index_select(
+        &self,
+        _: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
@@ -241,7 +248,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(
+        &self,
+        _: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {
@@ -252,7 +266,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn gather(
+        &self,
+        _: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("gather", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
@@ -261,7 +282,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(
+        &self,
+        _: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {

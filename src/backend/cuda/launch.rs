@@ -122,6 +122,26 @@ launchers! {
     scatter_add { ScatterAddF32 } (
         src: Ptr, index: Ptr, acc: Ptr, columns: Nest<3>, steps: Steps, size: u32, count: u32, bad: Ptr, n: u32,
     );
+    scatter_row_keys { ScatterRowKeys }
+        (index: Ptr, keys: Ptr, order: Ptr, step: u32, size: u32, bad: Ptr, n: u32);
+    scatter_value_keys { ScatterValueKeys } (
+        index: Ptr, src: Ptr, keys: Ptr, values: Ptr, nest: Nest<3>, step: u32, size: u32, places: u32, bad: Ptr, n: u32,
+    );
+    radix_count { RadixCount } (keys: Ptr, counts: Ptr, shift: u32, blocks: u32, n: u32);
+    radix_scan { RadixScan } (counts: Ptr, totals: Ptr, blocks: u32);
+    radix_scatter { RadixScatter } (
+        keys: Ptr, payload: Ptr, counts: Ptr, totals: Ptr, keys_out: Ptr, payload_out: Ptr, shift: u32, blocks: u32, n: u32,
+    );
+    segment_rows { SegmentRows } (
+        keys: Ptr, order: Ptr, src: Ptr, acc: Ptr, first: Ptr, next: Ptr, size: u32, count: u32, inner: Divisor,
+        columns: Divisor, n: u32,
+    );
+    segment_rows_long { SegmentRowsLong } (
+        keys: Ptr, first: Ptr, next: Ptr, acc: Ptr, size: u32, count: u32, inner: Divisor, columns: u32, strips: Divisor,
+    );
+    segment_values { SegmentValues }
+        (keys: Ptr, values: Ptr, acc: Ptr, first: Ptr, next: Ptr, places: u32, n: u32);
+    segment_values_long { SegmentValuesLong } (keys: Ptr, first: Ptr, next: Ptr, acc: Ptr, places: u32, n: u32);
     bn_sums {
         BnSumColumns, BnSumPlanes, BnDeviationColumns, BnDeviationPlanes, BnGradientColumns, BnGradientPlanes,
     } (x: Ptr, g: Ptr, mean: Ptr, rstd: Ptr, partial: Ptr, shape: Channels, length: u32);

@@ -17,6 +17,7 @@ mod loss;
 mod memory;
 mod norm;
 mod reduce;
+mod scatter;
 mod update;
 
 pub use gemm::Rung;
@@ -292,32 +293,64 @@ impl Backend for Cuda {
 
     // An index that is none is met by the kernel, long after these have returned; what waits for the device next tells.
 
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
+    fn index_select(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("index_select", out.layout.shape());
-        self.contiguous(x, |x| index::index_select(self.driver(), x, dim, index, out));
+        let d = self.driver();
+        self.contiguous(x, |x| index::index_select(d, x, dim, index, out, d.note_place(op)));
         Ok(())
     }
 
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
+    fn index_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("index_add", acc.layout.shape());
+        let bad = self.driver().note_place(op);
         self.widened(src, |src| {
             self.contiguous(src, |src| {
-                self.narrowed(acc, true, |acc| index::index_add(self.driver(), src, dim, index, acc));
+                self.narrowed(acc, true, |acc| index::index_add(self, src, dim, index, acc, bad));
             });
         });
         Ok(())
     }
 
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
+    fn gather(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("gather", out.layout.shape());
-        index::gather(self.driver(), x, dim, index, out);
+        let d = self.driver();
+        index::gather(d, x, dim, index, out, d.note_place(op));
         Ok(())
     }
 
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
+    fn scatter_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
+        let bad = self.driver().note_place(op);
         self.widened(src, |src| {
-            self.narrowed(acc, true, |acc| index::scatter_add(self.driver(), src, dim, index, acc));
+            self.narrowed(acc, true, |acc| index::scatter_add(self, src, dim, index, acc, bad));
         });
         Ok(())
     }

@@ -52,7 +52,7 @@ pub mod backend;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
-mod device;
+pub mod device;
 mod dims;
 mod dtype;
 mod error;

@@ -98,7 +98,7 @@ fn twenty_steps_lower_the_loss_on_any_number_of_threads() {
     let train = |threads| {
         ganvil::threads(threads, || {
             let config = ClassifierConfig { epochs: 3, ..ClassifierConfig::default() };
-            let mut trainer = ClassifierTrainer::new(config, data.clone()).unwrap();
+            let mut trainer = ClassifierTrainer::new(config, data.clone(), Device::Cpu).unwrap();
             let losses: Vec<f64> = (0..20).map(|_| trainer.step().unwrap()).collect();
             let weights: Vec<_> = state_dict(trainer.net());
             (losses, weights.iter().map(|(_, t)| t.to_vec::<f32>()).collect::<Vec<_>>())
@@ -116,7 +116,7 @@ fn twenty_steps_lower_the_loss_on_any_number_of_threads() {
 fn data_without_digits_is_refused_before_training() {
     let digits = first(&mnist(Split::Test), 200);
     let refuses = |data: Dataset, parts: &[&str]| {
-        let Err(e) = ClassifierTrainer::new(ClassifierConfig::default(), Arc::new(data)) else {
+        let Err(e) = ClassifierTrainer::new(ClassifierConfig::default(), Arc::new(data), Device::Cpu) else {
             panic!("accepted")
         };
         assert_says(&e.to_string(), parts);

@@ -7,11 +7,13 @@ use ganvil::autograd::grad;
 use ganvil::backend::cpu::simd::Tier;
 use ganvil::backend::cuda::{self, PTXSIM, Rung};
 use ganvil::backend::{Backend, View, ViewMut};
+use ganvil::data::{Dataset, Split, locate};
+use ganvil::metrics::{ClassifierConfig, ClassifierTrainer};
 use ganvil::rng::Stream;
 use ganvil::{ConvOptions, DType, Device, Generator, Layout, Reduction, Tensor};
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 mod common;
 
@@ -31,10 +33,11 @@ fn logged(dir: &Path, key: &str) -> Vec<f64> {
     records.map(|r| r[key].as_f64().unwrap()).collect()
 }
 
-/// Runs the program, which must succeed.
+/// Runs the program, which must succeed, and hold none of the device's memory when it ends.
 fn done(args: &[&str]) {
     let out = run(args);
-    assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+    let err = text(&out.stderr);
+    assert!(out.status.success() && !err.contains("warning"), "{args:?}: {err}");
 }
 
 /// Trains on both devices and compares the losses of every step, to 1e-4 relative.
@@ -93,6 +96,74 @@ fn samples_come_from_the_simulator() {
     done(&["train", "mlp-a", "--steps", "2", "--batch", "8", "--out", &out]);
     done(&["sample", &out, "--n", "4", "--device", "ptxsim", "--out", &picture]);
     assert!(Path::new(&picture).is_file());
+}
+
+#[test]
+fn the_classifier_trains_on_the_simulator() {
+    if !simulator() {
+        return;
+    }
+    let mut data = Dataset::load(&locate(None).unwrap(), Split::Test).unwrap();
+    data.images.count = 64;
+    data.images.pixels.truncate(64 * data.images.area());
+    data.labels.as_mut().unwrap().truncate(64);
+    let config = ClassifierConfig { batch: 16, epochs: 1, ..ClassifierConfig::default() };
+    let trained = [Device::Cpu, Device::Ptxsim].map(|device| {
+        let mut trainer = ClassifierTrainer::new(config.clone(), Arc::new(data.clone()), device).unwrap();
+        let losses = [(); 3].map(|()| trainer.step().unwrap());
+        (losses, trainer.net().accuracy(&data).unwrap())
+    });
+    let [(cpu, cpu_accuracy), (simulated, accuracy)] = trained;
+    assert!(cpu.iter().zip(&simulated).all(|(a, b)| (a - b).abs() <= 1e-4 * a), "{cpu:?} and {simulated:?}");
+    // One picture in 64 may lie on the border between two digits.
+    assert!((cpu_accuracy - accuracy).abs() <= 1.0 / 64.0, "{cpu_accuracy} and {accuracy}");
+}
+
+/// In a process of its own: a device that was shut down stays so.
+#[test]
+fn what_is_still_held_is_told_when_the_device_is_shut_down() {
+    const INNER: &str = "GANVIL_TEST_SHUTDOWN";
+    if !simulator() {
+        return;
+    }
+    if let Ok(keep) = std::env::var(INNER) {
+        let x = Tensor::ones(&[1000], DType::F32, Device::Cpu).to_device(Device::Ptxsim);
+        let y = x.exp();
+        drop(x);
+        if keep == "yes" {
+            std::mem::forget(y);
+        } else {
+            assert_eq!(y.sum_all().item().round(), 2718.0);
+            drop(y);
+        }
+        let told = ganvil::device::shutdown().map_err(|e| e.to_string());
+        assert_eq!(ganvil::device::shutdown().is_ok(), true, "the second time there is nothing to do");
+        let after = cuda::open(Device::Ptxsim).unwrap_err().to_string();
+        assert!(after.contains("has been shut down"), "{after}");
+        let failed =
+            ganvil::try_run(|| Tensor::ones(&[1], DType::F32, Device::Ptxsim)).unwrap_err().to_string();
+        assert!(failed.contains("has been shut down"), "{failed}");
+        match told {
+            Ok(()) => assert_eq!(keep, "no"),
+            Err(e) => {
+                assert_eq!(keep, "yes");
+                let parts = [
+                    "shut down ptxsim: 1 allocations of 4000 bytes",
+                    "4000 bytes at 0x3",
+                    "`unary_dense`",
+                    "drop every",
+                ];
+                assert!(parts.iter().all(|p| e.contains(p)), "{e}");
+            }
+        }
+        return;
+    }
+    for keep in ["yes", "no"] {
+        let name = "what_is_still_held_is_told_when_the_device_is_shut_down";
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let out = again.args([name, "--exact", "--nocapture"]).env(INNER, keep).output().unwrap();
+        assert!(out.status.success(), "{keep}: {}{}", text(&out.stdout), text(&out.stderr));
+    }
 }
 
 #[test]
@@ -275,6 +346,17 @@ fn large_problems_have_the_values_of_the_cpu() {
     let ([x, sx], [g, sg]) = (both(&normal(&[1, 1900, 4, 4])), both(&normal(&[1, 128, 4, 4])));
     counted("conv2d_weight_grad_128", || y = Some(sx.conv2d_weight_grad(&sg, [3, 3], &options)));
     close("conv2d_weight_grad_128", &x.conv2d_weight_grad(&g, [3, 3], &options), &y.take().unwrap());
+    // More groups times phases than a grid has layers.
+    let depthwise = ConvOptions::new().stride(2).groups(16_400);
+    let ([x, sx], [w, sw]) = (both(&normal(&[1, 16_400, 1, 1])), both(&normal(&[16_400, 1, 2, 2])));
+    let (y, sy) = (
+        x.conv_transpose2d(&w, None, &depthwise, [0, 0]),
+        sx.conv_transpose2d(&sw, None, &depthwise, [0, 0]),
+    );
+    close("65600 groups and phases", &y, &sy);
+    let pixelwise = ConvOptions::new().groups(65_600);
+    let ([x, sx], [w, sw]) = (both(&normal(&[1, 65_600, 1, 1])), both(&normal(&[65_600, 1, 1, 1])));
+    close("65600 groups", &x.conv2d(&w, None, &pixelwise), &sx.conv2d(&sw, None, &pixelwise));
 }
 
 /// What is promised to be the same: elementwise functions on the tiers with FMA, random numbers, conversions.

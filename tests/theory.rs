@@ -151,14 +151,18 @@ fn each_score_is_fooled_by_a_generator() {
 #[test]
 fn numbers_follow_from_the_seed_and_not_from_the_threads() {
     for name in ["update-balance", "not-injective"] {
-        let on =
-            |n: usize, seed| ganvil::threads(n, || experiment(name).unwrap().run(&Options { seed }).unwrap());
+        let on = |n: usize, seed| {
+            ganvil::threads(n, || {
+                experiment(name).unwrap().run(&Options { seed, ..Options::default() }).unwrap()
+            })
+        };
         let (one, two) = (on(1, 3), on(2, 3));
         assert_eq!(one.table.csv(), two.table.csv(), "{name}");
         assert_eq!((one.panels, one.findings), (two.panels, two.findings), "{name}");
     }
-    let seeds =
-        [0, 1].map(|seed| experiment("update-balance").unwrap().run(&Options { seed }).unwrap().table);
+    let seeds = [0, 1].map(|seed| {
+        experiment("update-balance").unwrap().run(&Options { seed, ..Options::default() }).unwrap().table
+    });
     assert_ne!(seeds[0], seeds[1]);
 }
 

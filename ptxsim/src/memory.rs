@@ -8,7 +8,10 @@
 
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::ir::Kernel;
 
 /// Addresses of shared and local memory within generic addressing, and where global memory begins. All lie
 /// above what a process can map, so a device address that is dereferenced on the host faults at once.
@@ -41,6 +44,8 @@ pub struct Alloc {
     pub readonly: bool,
     /// Variable of a module, if it is one.
     pub name: Option<String>,
+    /// The first kernel launched since: most likely the one that it was made for.
+    launched: Option<Arc<Kernel>>,
 }
 
 impl Alloc {
@@ -78,6 +83,7 @@ impl Alloc {
             all_written: AtomicBool::new(false),
             readonly,
             name,
+            launched: None,
         })
     }
 
@@ -167,8 +173,10 @@ pub fn unwritten(shadow: usize, at: u64, len: u64) -> Option<u64> {
 
 /// All of a device's memory.
 pub struct Memory {
-    /// By address.
+    /// By address, which is also the order in which they were made.
     allocs: Vec<Alloc>,
+    /// The address from which no kernel has been launched on.
+    fresh: u64,
     next: u64,
     freed: VecDeque<(u64, u64)>,
     pub total: u64,
@@ -184,7 +192,7 @@ pub enum Bad {
 
 impl Memory {
     pub fn new(total: u64) -> Self {
-        Memory { allocs: vec![], next: GLOBAL_BASE + GAP, freed: VecDeque::new(), total, used: 0 }
+        Memory { allocs: vec![], fresh: 0, next: GLOBAL_BASE + GAP, freed: VecDeque::new(), total, used: 0 }
     }
 
     pub fn alloc(&mut self, size: u64, name: Option<String>, readonly: bool) -> Result<u64, Bad> {
@@ -266,9 +274,38 @@ impl Memory {
         }
     }
 
-    /// What is still allocated, module variables aside: (address, bytes).
-    pub fn held(&self) -> Vec<(u64, u64)> {
-        self.allocs.iter().filter(|a| a.name.is_none()).map(|a| (a.start, a.size)).collect()
+    /// Notes a launch with the allocations that are younger than the one before.
+    pub fn launching(&mut self, kernel: &Arc<Kernel>) {
+        let young = self.allocs.partition_point(|a| a.start < self.fresh);
+        self.allocs[young..].iter_mut().for_each(|a| a.launched = Some(kernel.clone()));
+        self.fresh = self.next;
+    }
+
+    /// What is still allocated, module variables aside.
+    pub fn held(&self) -> impl Iterator<Item = &Alloc> {
+        self.allocs.iter().filter(|a| a.name.is_none())
+    }
+
+    /// The same in words; empty if nothing is.
+    pub fn leaks(&self) -> String {
+        const SHOWN: usize = 16;
+        let held: Vec<&Alloc> = self.held().collect();
+        if held.is_empty() {
+            return String::new();
+        }
+        let bytes: u64 = held.iter().map(|a| a.size).sum();
+        let mut text = format!("{} allocations of {bytes} bytes in all are still held", held.len());
+        for a in held.iter().take(SHOWN) {
+            let when = match &a.launched {
+                Some(kernel) => format!("made before a launch of `{}`", kernel.name),
+                None => "no kernel was launched since".into(),
+            };
+            text += &format!("\n  {} bytes at {:#x}, {when}", a.size, a.start);
+        }
+        if held.len() > SHOWN {
+            text += &format!("\n  and {} more", held.len() - SHOWN);
+        }
+        text
     }
 }
 

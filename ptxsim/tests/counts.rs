@@ -116,9 +116,20 @@ fn counts_do_not_depend_on_threads_and_can_be_reset() {
 #[test]
 fn held_memory_is_told() {
     let sim = Sim::new();
-    let before = common::leaks();
-    let held = sim.stream.alloc_zeros::<f32>(10).unwrap();
-    assert_eq!(common::leaks(), before + 1);
-    drop(held);
-    assert_eq!(common::leaks(), before);
+    assert_eq!(common::leaks(), "");
+    let f = sim.function(include_str!("kernels/plain.ptx"), "block_sum");
+    let x = sim.stream.clone_htod(&vec![1f32; 256]).unwrap();
+    let mut out = sim.stream.alloc_zeros::<f32>(10).unwrap();
+    let config = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (256, 1, 1), shared_mem_bytes: 0 };
+    // SAFETY: the arguments are the kernel's.
+    unsafe { sim.stream.launch_builder(&f).arg(&x).arg(&mut out).arg(&256i32).launch(config) }.unwrap();
+    let late = sim.stream.alloc_zeros::<f32>(3).unwrap();
+    let told = common::leaks();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[0], "3 allocations of 1076 bytes in all are still held");
+    assert!(lines[1].starts_with("  1024 bytes at 0x3"), "{told}");
+    assert!(lines[2].ends_with("made before a launch of `block_sum`"), "{told}");
+    assert!(lines[3].ends_with("no kernel was launched since"), "{told}");
+    drop((x, out, late));
+    assert_eq!(common::leaks(), "");
 }

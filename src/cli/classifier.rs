@@ -5,7 +5,7 @@ use crate::data::{Dataset, Split, locate};
 use crate::metrics::{Classifier, ClassifierConfig, ClassifierTrainer};
 use crate::nn::state_dict;
 use crate::report::{RunLog, run_folder};
-use crate::{DType, Error, Result, atomic};
+use crate::{DType, Device, Error, Result, atomic};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::time::Instant;
 pub const SUMMARY: &str = "no GAN: the digit classifier of `ganvil evaluate`, which comes with the program";
 
 /// The flags of `ganvil train` that it takes.
-const FLAGS: [&str; 6] = ["--data", "--out", "--threads", "--seed", "--epochs", "--batch"];
+const FLAGS: [&str; 7] = ["--data", "--out", "--threads", "--seed", "--epochs", "--batch", "--device"];
 
 /// What those flags say.
 pub struct Args {
@@ -25,6 +25,7 @@ pub struct Args {
     pub seed: Option<u64>,
     pub epochs: Option<f64>,
     pub batch: Option<usize>,
+    pub device: Device,
 }
 
 /// A line of `log.jsonl`.
@@ -74,7 +75,7 @@ pub fn run(args: Args) -> Result<()> {
     let dir = locate(args.data.as_deref())?;
     let data = Arc::new(Dataset::load(&dir, Split::Train)?);
     let test = Dataset::load(&dir, Split::Test)?;
-    let mut trainer = ClassifierTrainer::new(config, data.clone())?;
+    let mut trainer = ClassifierTrainer::new(config, data.clone(), args.device)?;
     let config = trainer.config().clone();
     let out = run_folder(args.out.as_deref(), &[&data.name, ClassifierConfig::RECIPE], |dir| {
         let path = dir.join("config.toml");

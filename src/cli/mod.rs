@@ -159,7 +159,14 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),
     });
-    match result.and_then(|r| r) {
+    let result = result.and_then(|r| r);
+    // Whoever has a result keeps it, whatever the device says now.
+    if result.is_ok()
+        && let Err(e) = crate::device::shutdown()
+    {
+        note!("warning: {e}");
+    }
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             note(&format!("error: {e}"));

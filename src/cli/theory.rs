@@ -1,5 +1,6 @@
 //! `ganvil theory`.
 
+use super::device::DeviceArg;
 use crate::atomic::write_atomic;
 use crate::gan::theory::{EXPERIMENTS, Experiment, Options, Outcome, experiment};
 use crate::report::{encode_plot_png, encode_plot_svg};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 #[command(
     after_help = "Without a name it lists the experiments. Each prints what is played, its table and what the numbers say, \
-    and writes DIR/EXPERIMENT.png, .svg and .csv. The seed alone decides the numbers, not the threads.\n\n\
+    and writes DIR/EXPERIMENT.png, .svg and .csv. The seed and the device decide the numbers, not the threads.\n\n\
     Examples:\n  \
     ganvil theory\n  \
     ganvil theory optimal-discriminator\n  \
@@ -30,6 +31,8 @@ pub struct Args {
     /// Threads [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Print one JSON object for each experiment
     #[arg(long)]
     json: bool,
@@ -45,9 +48,9 @@ pub fn run(args: Args) -> Result<()> {
         name => vec![experiment(name)?],
     };
     let threads = super::threads(args.threads)?;
+    let options = Options { seed: args.seed, device: args.device.open()? };
     fs::create_dir_all(&args.out).map_err(Error::io("create the folder", &args.out))?;
     for (i, e) in chosen.iter().enumerate() {
-        let options = Options { seed: args.seed };
         let outcome = crate::threads(threads, || e.run(&options))?;
         let files = save(e, &outcome, &args.out)?;
         if args.json {

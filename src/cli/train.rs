@@ -187,8 +187,9 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     if args.recipe.as_deref() == Some(ClassifierConfig::RECIPE) {
         classifier::check_flags(given)?;
         let threads = super::threads(args.threads)?;
+        let device = args.device.open()?;
         let Args { data, out, seed, epochs, batch, .. } = args;
-        return classifier::run(classifier::Args { data, out, threads, seed, epochs, batch });
+        return classifier::run(classifier::Args { data, out, threads, seed, epochs, batch, device });
     }
     let threads = super::threads(args.threads)?;
     let mut config = args.config()?;

@@ -71,7 +71,8 @@ fn destroy(d: &mut Driver, context: u64) {
     }
     d.streams.retain(|_, c| *c != context);
     if d.contexts.is_empty() {
-        for (address, _) in d.memory.held() {
+        let held: Vec<u64> = d.memory.held().map(|a| a.start).collect();
+        for address in held {
             let _ = d.memory.free(address);
         }
         d.events.clear();

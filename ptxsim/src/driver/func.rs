@@ -331,6 +331,7 @@ pub extern "C" fn cuLaunchKernel(
 }
 
 fn run(d: &mut Driver, kernel: &Arc<Kernel>, grid: [u32; 3], block: [u32; 3], dynamic: u32, params: &[u8]) {
+    d.memory.launching(kernel);
     let launch = Launch {
         kernel,
         grid,

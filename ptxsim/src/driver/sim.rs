@@ -70,15 +70,11 @@ pub extern "C" fn ptxsim_set_timeout(ms: c_int) -> c_int {
         .map_or(0, |d| std::mem::replace(&mut d.timeout, new).map_or(0, |t| t.as_millis() as c_int))
 }
 
-/// Allocations still held: how many, and their bytes through the pointer.
+/// The allocations still held, and the kernel that each was most likely made for; empty if there are none.
 #[unsafe(no_mangle)]
-pub extern "C" fn ptxsim_leaks(bytes: *mut u64) -> usize {
-    let held = lock().as_ref().map_or_else(Vec::new, |d| d.memory.held());
-    if !bytes.is_null() {
-        // SAFETY: not null, and room for 64 bits by the contract of this function.
-        unsafe { bytes.write(held.iter().map(|h| h.1).sum()) };
-    }
-    held.len()
+pub extern "C" fn ptxsim_leaks(to: *mut c_char, len: usize) -> usize {
+    let held = lock().as_ref().map_or_else(String::new, |d| d.memory.leaks());
+    give(&held, to, len)
 }
 
 /// Forgets that a kernel failed in any context, for tests that fail on purpose.

@@ -128,13 +128,8 @@ pub fn set_timeout(ms: i32) -> i32 {
     call1("ptxsim_set_timeout", ms)
 }
 
-pub fn leaks() -> usize {
-    // SAFETY: the function takes a pointer that may be null.
-    unsafe {
-        library().get::<unsafe extern "C" fn(*mut u64) -> usize>("ptxsim_leaks").expect("exported")(
-            std::ptr::null_mut(),
-        )
-    }
+pub fn leaks() -> String {
+    text("ptxsim_leaks")
 }
 
 /// `cuLaunchKernel` itself, with one warp and whatever pointers.

@@ -3,9 +3,10 @@
 use super::launch::{ENTRIES, Kernel, MODULES};
 use crate::{Device, DeviceFailure, Error, Result};
 use cudarc::driver::sys::{CUdevice_attribute as Attribute, CUmemPool_attribute as PoolAttribute};
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, result, sys};
+use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys};
 use cudarc::nvrtc::Ptx;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The oldest compute capability that the PTX runs on: `.target` of kernels/ptx.
@@ -33,6 +34,8 @@ pub(super) struct Driver {
     pub bad_index: CudaSlice<u8>,
     /// The ops whose notes these are.
     pub noting: Mutex<Vec<&'static str>>,
+    /// Whether it has been shut down.
+    closed: AtomicBool,
     /// Functions of each module, loaded when the first of them is launched.
     modules: Vec<OnceLock<Vec<(Kernel, CudaFunction)>>>,
 }
@@ -70,6 +73,9 @@ pub(super) fn open(device: Device) -> Result<&'static Driver> {
             }
         }
     };
+    if driver.closed.load(Ordering::Relaxed) {
+        return Err(refused("it has been shut down in this process; start another".into()));
+    }
     if driver.device == device {
         return Ok(driver);
     }
@@ -141,7 +147,9 @@ fn start(device: Device) -> Result<Driver, String> {
     );
     let bad_index = stream.alloc_zeros::<u8>(NOTES * NOTE).map_err(failed)?;
     let modules = MODULES.iter().map(|_| OnceLock::new()).collect();
-    Ok(Driver { device, context, stream, description, pool, bad_index, noting: Mutex::default(), modules })
+    let (closed, noting) = (AtomicBool::new(false), Mutex::default());
+    crate::device::opened(close);
+    Ok(Driver { device, context, stream, description, pool, bad_index, noting, closed, modules })
 }
 
 /// The device's default pool, told to keep what is freed instead of giving it back at each synchronisation.
@@ -171,6 +179,45 @@ fn explain(doing: &str, e: DriverError) -> String {
     let name = e.error_name().ok().and_then(|n| n.to_str().ok()).unwrap_or("an unknown error").to_owned();
     let text = e.error_string().ok().and_then(|n| n.to_str().ok()).unwrap_or("no description").to_owned();
     format!("{doing}: {name} ({text}); nvidia-smi tells whether the driver itself is well")
+}
+
+/// Waits for the device, frees what the driver itself holds, and tells of memory that is held still.
+fn close() -> Result<()> {
+    let Some(d) = DRIVER.get() else { return Ok(()) };
+    if d.closed.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let failed = |reason: String, remedy: &str| {
+        Error::Device(DeviceFailure {
+            op: format!("shut down {}", d.device),
+            reason,
+            wanted: 0,
+            in_use: super::memory::stats().in_use,
+            remedy: remedy.into(),
+        })
+    };
+    let broken = |e: DriverError| failed(e.to_string(), "an earlier kernel may be to blame");
+    d.context.bind_to_thread().map_err(broken)?;
+    let (note, guard) = d.bad_index.device_ptr(&d.stream);
+    drop(guard);
+    // SAFETY: the slice lives in a static, so it never frees itself; kernels that write it are ahead on the stream, and
+    // none is launched from now on.
+    unsafe {
+        match d.pool {
+            Some(_) => result::free_async(note, d.stream.cu_stream()),
+            None => d.stream.synchronize().and_then(|()| result::free_sync(note)),
+        }
+    }
+    .map_err(broken)?;
+    d.stream.synchronize().map_err(broken)?;
+    super::memory::trim(d);
+    let in_use = super::memory::stats().in_use;
+    let held = match simulator_text(b"ptxsim_leaks") {
+        Some(told) => told,
+        None if in_use > 0 => format!("{in_use} bytes are still held"),
+        None => String::new(),
+    };
+    if held.is_empty() { Ok(()) } else { Err(failed(held, "drop every tensor, module and optimiser before")) }
 }
 
 impl Driver {
@@ -273,20 +320,24 @@ fn simulator_places() -> Vec<PathBuf> {
     ]
 }
 
-/// What the simulator has counted since it was last told to begin anew, as JSON; and begins anew.
-pub(super) fn take_counts() -> Option<String> {
+/// What one of the simulator's functions that give a text says; None where the simulator is not open.
+fn simulator_text(function: &[u8]) -> Option<String> {
     let library = SIMULATOR.get()?;
-    // SAFETY: the functions have these types in ptxsim/src/driver/sim.rs.
-    let (counts, reset) = unsafe {
-        let counts: libloading::Symbol<extern "C" fn(*mut std::ffi::c_char, usize) -> usize> =
-            library.get(b"ptxsim_counts_json").ok()?;
-        let reset: libloading::Symbol<extern "C" fn()> = library.get(b"ptxsim_reset_counts").ok()?;
-        (counts, reset)
-    };
+    // SAFETY: the functions that give texts have this type in ptxsim/src/driver/sim.rs.
+    let say =
+        unsafe { library.get::<extern "C" fn(*mut std::ffi::c_char, usize) -> usize>(function) }.ok()?;
     // It writes no more than it is given room for, and says how much it needs, its final zero included.
-    let mut text = vec![0u8; counts(std::ptr::null_mut(), 0)];
-    counts(text.as_mut_ptr().cast(), text.len());
-    reset();
+    let mut text = vec![0u8; say(std::ptr::null_mut(), 0)];
+    say(text.as_mut_ptr().cast(), text.len());
     text.pop();
     String::from_utf8(text).ok()
+}
+
+/// What the simulator has counted since it was last told to begin anew, as JSON; and begins anew.
+pub(super) fn take_counts() -> Option<String> {
+    let counts = simulator_text(b"ptxsim_counts_json")?;
+    // SAFETY: the function has this type in ptxsim/src/driver/sim.rs.
+    let reset = unsafe { SIMULATOR.get()?.get::<extern "C" fn()>(b"ptxsim_reset_counts") }.ok()?;
+    reset();
+    Some(counts)
 }

@@ -67,8 +67,8 @@ fn run(options: &Options) -> Result<Outcome> {
     ]);
     for theta in THETAS {
         let (jsd, w1) = from_samples(theta, options.seed);
-        let judge = trained(theta, Loss::Minimax, None, options.seed);
-        let critic = trained(theta, Loss::Wasserstein, Some(LAMBDA), options.seed);
+        let judge = trained(theta, Loss::Minimax, None, options);
+        let critic = trained(theta, Loss::Wasserstein, Some(LAMBDA), options);
         let slopes = [(&judge, Loss::Minimax), (&judge, Loss::NonSaturating), (&critic, Loss::Wasserstein)]
             .map(|(d, loss)| slope(d, loss, theta, options.seed));
         table.push([
@@ -86,8 +86,8 @@ fn run(options: &Options) -> Result<Outcome> {
     Ok(Outcome { panels: panels(&table), findings: findings(&table), table })
 }
 
-fn trained(theta: f64, loss: Loss, gradient_penalty: Option<f64>, seed: u64) -> Judge {
-    let mut judge = Judge::new(2, 48, LayerSpec::leaky_relu(0.2), seed);
+fn trained(theta: f64, loss: Loss, gradient_penalty: Option<f64>, options: &Options) -> Judge {
+    let (seed, mut judge) = (options.seed, Judge::new(2, 48, LayerSpec::leaky_relu(0.2), options));
     let (data, noise) = (Generator::new(seed, Stream::Data), Generator::new(seed, Stream::Noise));
     let objective = |real: &_, fake: &_| loss.get().discriminator(real, fake, 1.0);
     let lessons = Lessons { objective: &objective, gradient_penalty, lr: 3e-3, schedule: falling(STEPS) };

@@ -97,7 +97,7 @@ fn run(options: &Options) -> Result<Outcome> {
     let mut trained = Vec::new();
     for targets in TARGETS {
         for (data, p, q) in [("overlapping", &near_p, &near_q), ("separable", &far_p, &far_q)] {
-            let judge = train(targets, p, q, options.seed);
+            let judge = train(targets, p, q, options);
             let x = where_weighty(p, q, 0.01);
             let d = judge.probabilities(&x);
             let off = largest(x.iter().zip(&d).map(|(&x, d)| (d - targets.best(p.at(x), q.at(x))).abs()));
@@ -129,8 +129,8 @@ fn run(options: &Options) -> Result<Outcome> {
     Ok(Outcome { panels, findings: findings(&table), table })
 }
 
-fn train(targets: Targets, p: &Density, q: &Density, seed: u64) -> Judge {
-    let mut judge = Judge::new(1, 48, LayerSpec::Tanh, seed);
+fn train(targets: Targets, p: &Density, q: &Density, options: &Options) -> Judge {
+    let (seed, mut judge) = (options.seed, Judge::new(1, 48, LayerSpec::Tanh, options));
     let (data, noise) = (Generator::new(seed, Stream::Data), Generator::new(seed, Stream::Noise));
     let objective = |real: &Tensor, fake: &Tensor| targets.loss(real, fake);
     let lessons =

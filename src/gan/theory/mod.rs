@@ -12,12 +12,12 @@
 //! | [`not-injective`](not_injective) | distant noise, equal samples; real points that no noise gives |
 //! | [`one-score-is-not-enough`](one_score) | generators made to fool one score each |
 //!
-//! Losses, penalties, layers and optimisers are those that `ganvil train` uses. Everything follows from the seed: the
-//! same numbers on any number of threads.
+//! Losses, penalties, layers and optimisers are those that `ganvil train` uses. Everything follows from the seed and the
+//! device: the same numbers on any number of threads.
 //!
 //! ```
-//! use ganvil::gan::theory::{self, Options};
-//! let outcome = theory::experiment("saturation")?.run(&Options { seed: 0 })?;
+//! use ganvil::gan::theory;
+//! let outcome = theory::experiment("saturation")?.run(&Default::default())?;
 //! let minimax = outcome.table.column("minimax");
 //! assert!(minimax[0].abs() < 1e-4, "the gradient at the logit -10");
 //! let mistyped = theory::experiment("saturatoin").err().unwrap().to_string();
@@ -40,19 +40,22 @@ pub mod value_and_jsd;
 
 pub use table::{Cell, Table};
 
-use crate::Result;
 use crate::names::unknown;
 use crate::report::{Line, Panel};
+use crate::{Device, Result};
 
 /// What an experiment can be told.
 ///
 /// ```
-/// assert_eq!(ganvil::gan::theory::Options::default().seed, 0);
+/// use ganvil::{Device, gan::theory::Options};
+/// assert_eq!(Options::default(), Options { seed: 0, device: Device::Cpu });
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// All random numbers follow from it.
     pub seed: u64,
+    /// Where networks are trained. What is played with single numbers is in f64, on the CPU.
+    pub device: Device,
 }
 
 /// What an experiment found.

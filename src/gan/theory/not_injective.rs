@@ -19,7 +19,7 @@ use super::{Experiment, Options, Outcome, Table, line};
 use crate::autograd::grad;
 use crate::data::{Mixture, Samples, Synthetic};
 use crate::gan::{Draws, Gan, Loss, Network, NoProbe, Pass, Prior, StepConfig};
-use crate::nn::{Ctx, LayerSpec, Module};
+use crate::nn::{Ctx, LayerSpec, Module, parameters, to_device};
 use crate::optim::{Adam, Optimizer, Schedule};
 use crate::report::{Panel, Scale};
 use crate::rng::Stream;
@@ -54,7 +54,7 @@ const REACHED: f64 = 0.1;
 type Point = [f64; 2];
 
 fn run(options: &Options) -> Result<Outcome> {
-    let g = trained(options.seed)?;
+    let g = trained(options)?;
     let ring = DATA.mixture().expect("the ring is a mixture");
     let noise = Generator::new(options.seed, Stream::Samples);
     let z = points(&noise.normal(&[SEARCHED, 2], 0.0, 1.0, DType::F32, Device::Cpu));
@@ -75,39 +75,47 @@ struct Plane {
     data: Samples,
     noise: Generator,
     dropout: Generator,
+    device: Device,
 }
 
 impl Draws for Plane {
     fn real(&mut self) -> Tensor {
-        Tensor::new(self.data.take(BATCH).as_flattened(), &[BATCH, 2])
+        Tensor::new(self.data.take(BATCH).as_flattened(), &[BATCH, 2]).to_device(self.device)
     }
     fn noise(&mut self, _: Pass) -> Tensor {
-        Prior::Normal.draw(BATCH, 2, &self.noise, Device::Cpu)
+        Prior::Normal.draw(BATCH, 2, &self.noise, self.device)
     }
     fn interpolation(&mut self, real: &Tensor) -> Tensor {
-        Tensor::zeros(&[real.size(0), 1], DType::F32, Device::Cpu)
+        Tensor::zeros(&[real.size(0), 1], DType::F32, self.device)
     }
     fn dropout(&self) -> &Generator {
         &self.dropout
     }
 }
 
-fn trained(seed: u64) -> Result<Network> {
+fn trained(options: &Options) -> Result<Network> {
+    let &Options { seed, device } = options;
     let init = Generator::new(seed, Stream::Init);
     let net = |name, activation: LayerSpec, outputs| {
         let hidden = [2, 64, 64, 64]
             .windows(2)
             .flat_map(|w| [LayerSpec::linear(w[0], w[1]), activation.clone()])
             .collect::<Vec<_>>();
-        Network::new(name, &[hidden, vec![LayerSpec::linear(64, outputs)]].concat(), &init)
+        let mut net = Network::new(name, &[hidden, vec![LayerSpec::linear(64, outputs)]].concat(), &init);
+        to_device(&mut net, device);
+        net
     };
     let adam = Adam { lr: LR, betas: (0.0, 0.99), ..Adam::default() };
     let (g, d) = (net("G", LayerSpec::ReLU, 2), net("D", LayerSpec::leaky_relu(0.2), 1));
     let config = StepConfig { loss: Loss::NonSaturating, r1: Some(0.1), ..StepConfig::default() };
     let mut gan = Gan::new(g, d, Optimizer::new(adam), Optimizer::new(adam), config);
     let stream = |purpose| Generator::new(seed, purpose);
-    let mut plane =
-        Plane { data: DATA.samples(seed), noise: stream(Stream::Noise), dropout: stream(Stream::Dropout) };
+    let mut plane = Plane {
+        data: DATA.samples(seed),
+        noise: stream(Stream::Noise),
+        dropout: stream(Stream::Dropout),
+        device,
+    };
     let decay = Schedule::Linear { horizon: STEPS, end: 0.0, warmup: 0 };
     for step in 1..=STEPS {
         let lr = LR * decay.factor(step - 1);
@@ -126,12 +134,14 @@ fn points(t: &Tensor) -> Vec<Point> {
     t.to_f64_vec().as_chunks::<2>().0.to_vec()
 }
 
-fn tensor(points: &[Point]) -> Tensor {
-    Tensor::new(points.as_flattened(), &[points.len(), 2]).to_dtype(DType::F32)
+/// Points where G computes.
+fn tensor(points: &[Point], g: &Network) -> Tensor {
+    let device = parameters(g)[0].device();
+    Tensor::new(points.as_flattened(), &[points.len(), 2]).to_dtype(DType::F32).to_device(device)
 }
 
 fn apply(g: &Network, z: &[Point]) -> Vec<Point> {
-    points(&no_grad(|| g.forward(&tensor(z), &Ctx::eval())))
+    points(&no_grad(|| g.forward(&tensor(z, g), &Ctx::eval())))
 }
 
 fn distance(a: Point, b: Point) -> f64 {
@@ -179,7 +189,7 @@ fn equal_pairs(g: &Network, z: &[Point], samples: &[Point], ring: &Mixture) -> V
         let both = g.forward(z, &Ctx::eval()).reshape(&[z.size(0) / 2, 2, 2]);
         both.narrow(1, 0, 1).sub(&both.narrow(1, 1, 1))
     };
-    let end = descend(&start, f64::INFINITY, &|z| gap(z).square().sum_all());
+    let end = descend(g, &start, f64::INFINITY, &|z| gap(z).square().sum_all());
     let (end, _) = end.as_chunks::<2>();
     let pair = |(&z, (mode, _)): (&[Point; 2], &(usize, _))| {
         let ends = apply(g, &z);
@@ -192,12 +202,12 @@ fn equal_pairs(g: &Network, z: &[Point], samples: &[Point], ring: &Mixture) -> V
 }
 
 /// Where Adam gets from `start`, each z kept within the radius.
-fn descend(start: &[Point], radius: f64, objective: &dyn Fn(&Tensor) -> Tensor) -> Vec<Point> {
+fn descend(g: &Network, start: &[Point], radius: f64, objective: &dyn Fn(&Tensor) -> Tensor) -> Vec<Point> {
     const STEPS: u64 = 400;
     const LR: f64 = 0.01;
     let falling = Schedule::Cosine { horizon: STEPS, end: 1e-3, warmup: 0 };
     let mut adam = Optimizer::new(Adam { lr: LR, ..Adam::default() });
-    let mut z = tensor(start).requires_grad();
+    let mut z = tensor(start, g).requires_grad();
     for step in 0..STEPS {
         adam.rule = adam.rule.with_lr(LR * falling.factor(step));
         let grads = grad(&[&objective(&z)], &[&z], &[], false);
@@ -220,9 +230,9 @@ fn reach(g: &Network, z: &[Point], samples: &[Point], real: &[Point]) -> (Vec<Po
     };
     let start: Vec<Point> = real.iter().flat_map(|&x| nearest(x)).collect();
     let goals: Vec<Point> = real.iter().flat_map(|&x| [x; STARTS]).collect();
-    let wanted = tensor(&goals);
+    let wanted = tensor(&goals, g);
     let radius = (-2.0 * 0.001f64.ln()).sqrt();
-    let end = descend(&start, radius, &|z| g.forward(z, &Ctx::eval()).sub(&wanted).square().sum_all());
+    let end = descend(g, &start, radius, &|z| g.forward(z, &Ctx::eval()).sub(&wanted).square().sum_all());
     let off: Vec<f64> = apply(g, &end).iter().zip(&goals).map(|(a, b)| distance(*a, *b)).collect();
     let best = |i: usize| {
         (i * STARTS..(i + 1) * STARTS).min_by(|a, b| off[*a].total_cmp(&off[*b])).expect("a start")

@@ -43,7 +43,7 @@ fn run(options: &Options) -> Result<Outcome> {
     let mut table = Table::new(&["data", "from", "to", "mean |D - D*|", "max |D - D*|", "at x"]);
     let (mut panels, mut findings) = (Vec::new(), Vec::new());
     for (i, (name, p, q)) in cases.into_iter().enumerate() {
-        let judge = train(&p, &q, options.seed + i as u64);
+        let judge = train(&p, &q, &Options { seed: options.seed + i as u64, ..*options });
         let x = where_weighty(&p, &q, WEIGHT);
         let off = |x: &[f64]| -> Vec<f64> {
             let d = judge.probabilities(x);
@@ -68,8 +68,8 @@ fn run(options: &Options) -> Result<Outcome> {
     Ok(Outcome { table, panels, findings })
 }
 
-fn train(p: &Density, q: &Density, seed: u64) -> Judge {
-    let mut judge = Judge::new(1, 64, LayerSpec::Tanh, seed);
+fn train(p: &Density, q: &Density, options: &Options) -> Judge {
+    let (seed, mut judge) = (options.seed, Judge::new(1, 64, LayerSpec::Tanh, options));
     let (data, noise) = (Generator::new(seed, Stream::Data), Generator::new(seed, Stream::Noise));
     let objective = |real: &_, fake: &_| Loss::NonSaturating.get().discriminator(real, fake, 1.0);
     let lessons =

@@ -56,8 +56,9 @@ struct Measured {
 }
 
 fn run(options: &Options) -> Result<Outcome> {
-    let all: Vec<Vec<Measured>> =
-        (0..INITIALISATIONS).map(|i| course(options.seed * INITIALISATIONS + i)).collect();
+    let all: Vec<Vec<Measured>> = (0..INITIALISATIONS)
+        .map(|i| course(&Options { seed: options.seed * INITIALISATIONS + i, ..*options }))
+        .collect();
     let mut table = Table::new(&[
         "k",
         "D(G(z))",
@@ -90,8 +91,8 @@ fn run(options: &Options) -> Result<Outcome> {
 }
 
 /// The measurements after each number of lessons, for one initialisation of D.
-fn course(seed: u64) -> Vec<Measured> {
-    let judge = || Judge::new(2, 32, LayerSpec::leaky_relu(0.2), seed);
+fn course(options: &Options) -> Vec<Measured> {
+    let (seed, judge) = (options.seed, || Judge::new(2, 32, LayerSpec::leaky_relu(0.2), options));
     let mut sides = [(judge(), Loss::Minimax, None), (judge(), Loss::Wasserstein, Some(10.0))];
     let g = generator();
     let (data, noise) = (Generator::new(seed, Stream::Data), Generator::new(seed, Stream::Noise));

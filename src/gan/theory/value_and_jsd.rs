@@ -39,7 +39,7 @@ const BATCH: usize = 512;
 
 fn run(options: &Options) -> Result<Outcome> {
     let p = Density::normal(0.0, 1.0);
-    let mut judge = Judge::new(1, 64, LayerSpec::Tanh, options.seed);
+    let mut judge = Judge::new(1, 64, LayerSpec::Tanh, options);
     let data = Generator::new(options.seed, Stream::Data);
     let noise = Generator::new(options.seed, Stream::Noise);
     let objective = |real: &_, fake: &_| Loss::Minimax.get().discriminator(real, fake, 1.0);

@@ -72,11 +72,11 @@ impl ClassifierNet {
     }
 
     fn features(&self, images: &Tensor) -> Tensor {
-        chunked("features", images, |x| Ctx::eval().apply("net", &self.body, x))
+        self.chunked("features", images, |x| Ctx::eval().apply("net", &self.body, x))
     }
 
     fn logits(&self, images: &Tensor) -> Tensor {
-        chunked("logits", images, |x| self.forward(x, &Ctx::eval()))
+        self.chunked("logits", images, |x| self.forward(x, &Ctx::eval()))
     }
 
     /// The share of pictures whose label has the largest logit.
@@ -89,21 +89,23 @@ impl ClassifierNet {
         let right = found.iter().zip(labels).filter(|(f, l)| **f == i64::from(**l)).count();
         Ok(right as f64 / found.len() as f64)
     }
-}
 
-/// A pass over images without a graph, some of them at a time.
-#[track_caller]
-fn chunked(what: &'static str, images: &Tensor, pass: impl Fn(&Tensor) -> Tensor) -> Tensor {
-    let side = ClassifierNet::SIDE;
-    let n = match *images.shape() {
-        [n, 1, rows, cols] if n > 0 && rows == side && cols == side => n,
-        ref other => misuse!(what, "the classifier sees images [n, 1, 28, 28] with n > 0, got {other:?}"),
-    };
-    no_grad(|| {
-        let starts = (0..n).step_by(CHUNK);
-        let parts: Vec<Tensor> = starts.map(|i| pass(&images.narrow(0, i, CHUNK.min(n - i)))).collect();
-        Tensor::cat(&parts.iter().collect::<Vec<_>>(), 0)
-    })
+    /// A pass over images without a graph, some of them at a time, where the weights are.
+    #[track_caller]
+    fn chunked(&self, what: &'static str, images: &Tensor, pass: impl Fn(&Tensor) -> Tensor) -> Tensor {
+        let side = Self::SIDE;
+        let n = match *images.shape() {
+            [n, 1, rows, cols] if n > 0 && rows == side && cols == side => n,
+            ref other => misuse!(what, "the classifier sees images [n, 1, 28, 28] with n > 0, got {other:?}"),
+        };
+        let device = self.head.weight.device();
+        no_grad(|| {
+            let starts = (0..n).step_by(CHUNK);
+            let part = |i| images.narrow(0, i, CHUNK.min(n - i)).to_device(device);
+            let parts: Vec<Tensor> = starts.map(|i| pass(&part(i))).collect();
+            Tensor::cat(&parts.iter().collect::<Vec<_>>(), 0)
+        })
+    }
 }
 
 impl Module for ClassifierNet {

@@ -3,10 +3,10 @@
 use super::super::digits;
 use super::ClassifierNet;
 use crate::data::{Dataset, Loader};
-use crate::nn::{Ctx, Module, gradients, parameters_mut};
+use crate::nn::{Ctx, Module, gradients, parameters_mut, to_device};
 use crate::optim::{Adam, Optimizer, Rule, Schedule};
 use crate::rng::{Key, Philox, Stream};
-use crate::{Error, Generator, Reduction, Result, Tensor};
+use crate::{Device, Error, Generator, Reduction, Result, Tensor};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -76,22 +76,26 @@ pub struct ClassifierTrainer {
     schedule: Schedule,
     adam: Optimizer,
     steps: u64,
+    device: Device,
 }
 
 impl ClassifierTrainer {
-    /// Before the first step.
+    /// Before the first step, on this device.
     ///
     /// # Errors
     /// If the settings cannot be used, or the data is not labelled grey pictures of 28 x 28.
-    pub fn new(config: ClassifierConfig, data: Arc<Dataset>) -> Result<ClassifierTrainer> {
+    pub fn new(config: ClassifierConfig, data: Arc<Dataset>, device: Device) -> Result<ClassifierTrainer> {
         config.check()?;
         digits::check(&data.images)?;
         digits::labels(&data)?;
         let loader = Loader::new(data.clone(), config.batch, config.seed)?;
         let rule = Rule::from(Adam { lr: config.lr, ..Adam::default() });
+        let mut net = ClassifierNet::new(&Generator::new(config.seed, Stream::Init));
+        to_device(&mut net, device);
         let horizon = config.epochs * loader.batches() as u64;
         Ok(ClassifierTrainer {
-            net: ClassifierNet::new(&Generator::new(config.seed, Stream::Init)),
+            net,
+            device,
             data,
             loader,
             rule,
@@ -127,8 +131,8 @@ impl ClassifierTrainer {
         let indices = self.loader.next_batch(&mut pixels);
         let classes: Vec<i64> = indices.iter().map(|i| i64::from(labels[*i as usize])).collect();
         self.shift(&mut pixels);
-        let images = Tensor::new(&pixels, &[classes.len(), 1, side, side]);
-        let classes = Tensor::new(&classes, &[classes.len()]);
+        let images = Tensor::new(&pixels, &[classes.len(), 1, side, side]).to_device(self.device);
+        let classes = Tensor::new(&classes, &[classes.len()]).to_device(self.device);
 
         self.adam.rule = self.rule.with_lr(self.rule.lr() * self.schedule.factor(self.steps));
         let random = Generator::new(self.config.seed, Stream::Dropout);

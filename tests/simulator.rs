@@ -103,7 +103,7 @@ fn the_classifier_trains_on_the_simulator() {
     if !simulator() {
         return;
     }
-    let mut data = Dataset::load(&locate(None).unwrap(), Split::Test).unwrap();
+    let mut data = Dataset::load(locate(None).unwrap(), Split::Test).unwrap();
     data.images.count = 64;
     data.images.pixels.truncate(64 * data.images.area());
     data.labels.as_mut().unwrap().truncate(64);
@@ -137,7 +137,7 @@ fn what_is_still_held_is_told_when_the_device_is_shut_down() {
             drop(y);
         }
         let told = ganvil::device::shutdown().map_err(|e| e.to_string());
-        assert_eq!(ganvil::device::shutdown().is_ok(), true, "the second time there is nothing to do");
+        assert!(ganvil::device::shutdown().is_ok(), "the second time there is nothing to do");
         let after = cuda::open(Device::Ptxsim).unwrap_err().to_string();
         assert!(after.contains("has been shut down"), "{after}");
         let failed =

@@ -60,6 +60,8 @@ run("leaky_relu 16M", 0, 8 * n, lambda: F.leaky_relu(x, 0.2))
 run("tanh 16M", 0, 8 * n, lambda: torch.tanh(x))
 run("add 16M", 0, 12 * n, lambda: x + y)
 run("sum 16M", 0, 4 * n, lambda: x.sum())
+target = y.sigmoid()
+run("bce_with_logits 16M", 0, 8 * n, lambda: F.binary_cross_entropy_with_logits(x, target))
 m = x.view(4096, 4096)
 run("transpose 4096x4096", 0, 8 * n, lambda: m.t().contiguous())
 run("softmax 4096x4096", 0, 8 * n, lambda: m.softmax(1))
@@ -84,6 +86,13 @@ for form in (torch.contiguous_format, torch.channels_last):
     run("group_norm 64x128x28x28 by 32" + suffix, 0, 8 * x.numel(), lambda: F.group_norm(x, 32, w, b))
     run("instance_norm 64x128x28x28" + suffix, 0, 8 * x.numel(), lambda: F.instance_norm(x, weight=w, bias=b))
     run("batch_norm 64x128x28x28" + suffix, 0, 12 * x.numel(), lambda: F.batch_norm(x, None, None, w, b, True))
+for count, rows, width in [(65536, 10, 128), (65536, 50000, 128)]:
+    table, src, index = torch.randn(rows, width), torch.randn(count, width), torch.arange(count) * 7919 % rows
+    bytes_ = 4 * count * width + 8 * count + 8 * rows * width
+    run(f"index_add {count}x{width} -> {rows}", 0, bytes_, lambda: table.index_add(0, index, src))
+count, places = 1 << 20, 1000
+acc, src, index = torch.randn(places), torch.randn(count), torch.arange(count) * 7919 % places
+run("scatter_add 1M -> 1000", 0, 12 * count + 8 * places, lambda: acc.scatter_add(0, index, src))
 params = [torch.randn(1024, 1024, requires_grad=True) for _ in range(4)]
 for p in params:
     p.grad = p.detach().clone()

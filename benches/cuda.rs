@@ -1,4 +1,5 @@
-//! Kernels on a GPU: the GEMM ladder, convolutions, elementwise functions, normalisation, the optimiser.
+//! Kernels on a GPU: the GEMM ladder, convolutions, elementwise functions, losses, normalisation, additions
+//! to indexed places, the optimiser.
 //!
 //!     cargo bench --bench cuda                    prints a line for each kernel and shape
 //!     cargo bench --bench cuda -- conv            those whose name holds "conv"
@@ -109,6 +110,8 @@ fn memory_bound(b: &Bench) {
     b.run("tanh 16M", Work::Bytes(8 * n), || drop(x.tanh()));
     b.run("add 16M", Work::Bytes(12 * n), || drop(x.add(&y)));
     b.run("sum 16M", Work::Bytes(4 * n), || drop(x.sum_all()));
+    let target = y.sigmoid();
+    b.run("bce_with_logits 16M", Work::Bytes(8 * n), || drop(x.bce_with_logits(&target, Reduction::Mean)));
     let m = x.reshape(&[4096, 4096]);
     b.run("transpose 4096x4096", Work::Bytes(8 * n), || drop(m.t().contiguous()));
     b.run("softmax 4096x4096", Work::Bytes(8 * n), || drop(m.softmax(1)));
@@ -149,6 +152,26 @@ fn memory_bound(b: &Bench) {
     b.run("batch_norm 64x128x28x28", Work::Bytes(12 * x.numel()), || drop(x.batch_norm(&w, &bias, 1e-5).y));
 }
 
+/// The gradients of an embedding with few rows, and of a choice of single elements.
+fn scattering(b: &Bench) {
+    let index = |n: usize, rows: usize| {
+        let each: Vec<i64> = (0..n).map(|i| (i * 7919 % rows) as i64).collect();
+        Tensor::from(&each[..]).to_device(Device::Cuda)
+    };
+    for (n, rows, width) in [(65536, 10, 128), (65536, 50_000, 128)] {
+        let (table, src, index) = (normal(&[rows, width]), normal(&[n, width]), index(n, rows));
+        let bytes = 4 * n * width + 8 * n + 8 * rows * width;
+        b.run(&format!("index_add {n}x{width} -> {rows}"), Work::Bytes(bytes), || {
+            drop(table.index_add(0, &index, &src));
+        });
+    }
+    let (n, places) = (1 << 20, 1000);
+    let (acc, src, index) = (normal(&[places]), normal(&[n]), index(n, places));
+    b.run("scatter_add 1M -> 1000", Work::Bytes(12 * n + 8 * places), || {
+        drop(acc.scatter_add(0, &index, &src));
+    });
+}
+
 fn optimiser(b: &Bench) {
     let mut params: Vec<Tensor> = (0..4).map(|_| normal(&[1024, 1024])).collect();
     let count: usize = params.iter().map(|p| p.numel()).sum();
@@ -170,5 +193,6 @@ fn main() {
     ladder(&b);
     convolutions(&b);
     memory_bound(&b);
+    scattering(&b);
     optimiser(&b);
 }

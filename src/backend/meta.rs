@@ -82,6 +82,12 @@ impl Backend for Meta {
     fn cross_entropy_grad(&self, _: View, x: View, _: View, _: View, _: ViewMut) {
         note("cross_entropy_grad", x.layout.shape());
     }
+    fn loss(&self, _: Loss, p: View, _: View, _: f64, _: ViewMut) {
+        note("loss", p.layout.shape());
+    }
+    fn loss_grad(&self, _: Loss, _: View, _: View, _: View, _: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+    }
     fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
     }
@@ -94,19 +100,26 @@ impl Backend for Meta {
     fn conv2d_weight_grad(&self, _: View, g: View, _: &ConvOptions, out: ViewMut) {
         note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
     }
-    fn index_select(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn index_select(
+        &self,
+        _: &'static str,
+        _: View,
+        _: usize,
+        _: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         Ok(())
     }
-    fn index_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(&self, _: &'static str, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         Ok(())
     }
-    fn gather(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn gather(&self, _: &'static str, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
         note("gather", out.layout.shape());
         Ok(())
     }
-    fn scatter_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(&self, _: &'static str, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         Ok(())
     }

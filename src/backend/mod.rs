@@ -13,7 +13,9 @@ mod lines;
 mod meta;
 pub mod trace;
 
-pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update, Upfirdn, Window};
+pub use functions::{
+    Binary, Compare, ConvOptions, GradClip, Loss, Random, Reduce, Unary, Update, Upfirdn, Window,
+};
 pub use groups::Groups;
 
 use crate::{DType, Device, Layout};
@@ -182,6 +184,11 @@ pub trait Backend: Send + Sync {
     fn accumulate(&self, x: View, acc: ViewMut);
     /// Reduces the dimensions marked true; `out` has the kept ones, in order.
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut);
+    /// out (0-dimensional) = `scale` times the sum of a loss over all pairs of the prediction p and the target t, which have
+    /// one shape; each is read once.
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut);
+    /// out = `scale` g dl/dp for the same pairs; g has p's shape, with stride 0 throughout where it is one number.
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut);
     /// out (i64, contiguous) = for each row, which is the last dimension of the contiguous x, the position of its
     /// largest element, the first of equal ones; NaN counts as larger than any number. Rows have elements; all dtypes.
     fn argmax(&self, x: View, out: ViewMut);
@@ -219,14 +226,45 @@ pub trait Backend: Send + Sync {
     );
     /// The adjoint of [`Backend::conv2d`] in the weight, for g of its result's shape; `out` is contiguous.
     fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut);
+    // The four primitives below are told on behalf of which `op` they run: a device that finds an invalid index later than
+    // they return names it.
+
     /// out = the entries of dimension `dim` of x listed in the 1-D i64 `index`; all dtypes.
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex>;
+    fn index_select(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// acc += src at the entries of dimension `dim` listed in `index`, repeats in index order.
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex>;
+    fn index_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// out[.., j, ..] = x[.., index[.., j, ..], ..] along `dim`; all dtypes.
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex>;
+    fn gather(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// acc[.., index[.., j, ..], ..] += src[.., j, ..] along `dim`, repeats in order of j.
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex>;
+    fn scatter_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// Mean and biased variance of x over all dimensions but 1. f32 and f64.
     fn batch_norm_stats(&self, x: View, mean: ViewMut, var: ViewMut);
     /// out = (x - mean) * rstd * weight + bias, the last four per channel (dimension 1). f32 and f64.

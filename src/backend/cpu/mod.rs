@@ -12,6 +12,7 @@ pub mod gemm;
 mod group_norm;
 mod index;
 mod lanes;
+mod loss;
 mod map;
 mod max_pool;
 mod norm;
@@ -160,6 +161,24 @@ impl Backend for Cpu {
         });
     }
 
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss", p.layout.shape());
+        in_float([p, t], out, |[p, t], out| {
+            dispatch!(p.storage.dtype(), full, T => {
+                dense_out::<T>(out)[0] = loss::sum::<T>(f, p.parts(), t.parts(), scale)
+            })
+        });
+    }
+
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+        in_float([g, p, t], out, |[g, p, t], out| {
+            dispatch!(p.storage.dtype(), full, T => {
+                loss::gradient::<T>(f, g.parts(), p.parts(), t.parts(), scale, slice_mut(out.storage), out.layout)
+            })
+        });
+    }
+
     fn argmax(&self, x: View, out: ViewMut) {
         note("argmax", x.layout.shape());
         dispatch!(x.storage.dtype(), all, T => order::argmax::<T>(dense(x), row_length(x), dense_out(out)))
@@ -252,7 +271,14 @@ impl Backend for Cpu {
         })
     }
 
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn index_select(
+        &self,
+        _: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
@@ -261,7 +287,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(
+        &self,
+        _: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {
@@ -272,7 +305,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn gather(
+        &self,
+        _: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("gather", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
@@ -281,7 +321,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(
+        &self,
+        _: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {

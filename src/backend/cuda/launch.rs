@@ -90,6 +90,13 @@ launchers! {
         SelectU8B1, SelectU8B2, SelectU8B4, SelectU8B8, SelectI64B1, SelectI64B2, SelectI64B4, SelectI64B8,
     } (cond: Ptr, a: Ptr, b: Ptr, out: Ptr, nest: Nest<4>, n: u32);
     reduce { SumRows, SumColumns, MaxRows, MaxColumns } (x: Ptr, out: Ptr, kept: Nest<2>, terms: Nest<1>, part: Part);
+    loss_dense { LossDense } (f: u32, p: Ptr, t: Ptr, out: Ptr, length: u32, scale: f32, n: u32);
+    loss_strided { LossStridedF32, LossStridedF16, LossStridedBf16 }
+        (f: u32, p: Ptr, t: Ptr, out: Ptr, nest: Nest<2>, length: u32, scale: f32, n: u32);
+    loss_total { LossTotal } (partial: Ptr, out: Ptr, scale: f32, n: u32);
+    loss_grad_dense { LossGradDense } (f: u32, g: Ptr, p: Ptr, t: Ptr, out: Ptr, each: u32, scale: f32, n: u32);
+    loss_grad_strided { LossGradStridedF32, LossGradStridedF16, LossGradStridedBf16 }
+        (f: u32, g: Ptr, p: Ptr, t: Ptr, out: Ptr, nest: Nest<4>, scale: f32, n: u32);
     squares_partial { SquaresPartial } (x: Ptr, partial: Ptr, n: u32);
     squares_total { SquaresTotal } (partial: Ptr, out: Ptr, n: u32);
     argmax { ArgmaxF32, ArgmaxF16, ArgmaxBf16, ArgmaxI64, ArgmaxU8 } (x: Ptr, out: Ptr, length: u32);
@@ -133,6 +140,26 @@ launchers! {
     scatter_add { ScatterAddF32 } (
         src: Ptr, index: Ptr, acc: Ptr, columns: Nest<3>, steps: Steps, size: u32, count: u32, bad: Ptr, n: u32,
     );
+    scatter_row_keys { ScatterRowKeys }
+        (index: Ptr, keys: Ptr, order: Ptr, step: u32, size: u32, bad: Ptr, n: u32);
+    scatter_value_keys { ScatterValueKeys } (
+        index: Ptr, src: Ptr, keys: Ptr, values: Ptr, nest: Nest<3>, step: u32, size: u32, places: u32, bad: Ptr, n: u32,
+    );
+    radix_count { RadixCount } (keys: Ptr, counts: Ptr, shift: u32, blocks: u32, n: u32);
+    radix_scan { RadixScan } (counts: Ptr, totals: Ptr, blocks: u32);
+    radix_scatter { RadixScatter } (
+        keys: Ptr, payload: Ptr, counts: Ptr, totals: Ptr, keys_out: Ptr, payload_out: Ptr, shift: u32, blocks: u32, n: u32,
+    );
+    segment_rows { SegmentRows } (
+        keys: Ptr, order: Ptr, src: Ptr, acc: Ptr, first: Ptr, next: Ptr, size: u32, count: u32, inner: Divisor,
+        columns: Divisor, n: u32,
+    );
+    segment_rows_long { SegmentRowsLong } (
+        keys: Ptr, first: Ptr, next: Ptr, acc: Ptr, size: u32, count: u32, inner: Divisor, columns: u32, strips: Divisor,
+    );
+    segment_values { SegmentValues }
+        (keys: Ptr, values: Ptr, acc: Ptr, first: Ptr, next: Ptr, places: u32, n: u32);
+    segment_values_long { SegmentValuesLong } (keys: Ptr, first: Ptr, next: Ptr, acc: Ptr, places: u32, n: u32);
     bn_sums {
         BnSumColumns, BnSumPlanes, BnDeviationColumns, BnDeviationPlanes, BnGradientColumns, BnGradientPlanes,
     } (x: Ptr, g: Ptr, mean: Ptr, rstd: Ptr, partial: Ptr, shape: Channels, length: u32);

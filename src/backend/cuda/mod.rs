@@ -14,10 +14,12 @@ mod group_norm;
 mod image;
 mod index;
 pub(crate) mod launch;
+mod loss;
 mod memory;
 mod norm;
 mod reduce;
 mod rows;
+mod scatter;
 mod update;
 
 pub use gemm::Rung;
@@ -232,6 +234,16 @@ impl Backend for Cuda {
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::reduce(self, f, x, over, out)));
     }
 
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss", p.layout.shape());
+        self.narrowed(out, false, |out| loss::sum(self, f, p, t, scale, out));
+    }
+
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+        loss::gradient(self.driver(), f, [g, p, t], scale, out);
+    }
+
     fn argmax(&self, x: View, out: ViewMut) {
         note("argmax", x.layout.shape());
         reduce::argmax(self.driver(), x, out);
@@ -304,32 +316,64 @@ impl Backend for Cuda {
 
     // An index that is none is met by the kernel, long after these have returned; what waits for the device next tells.
 
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
+    fn index_select(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("index_select", out.layout.shape());
-        self.contiguous(x, |x| index::index_select(self.driver(), x, dim, index, out));
+        let d = self.driver();
+        self.contiguous(x, |x| index::index_select(d, x, dim, index, out, d.note_place(op)));
         Ok(())
     }
 
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
+    fn index_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("index_add", acc.layout.shape());
+        let bad = self.driver().note_place(op);
         self.widened(src, |src| {
             self.contiguous(src, |src| {
-                self.narrowed(acc, true, |acc| index::index_add(self.driver(), src, dim, index, acc));
+                self.narrowed(acc, true, |acc| index::index_add(self, src, dim, index, acc, bad));
             });
         });
         Ok(())
     }
 
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
+    fn gather(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("gather", out.layout.shape());
-        index::gather(self.driver(), x, dim, index, out);
+        let d = self.driver();
+        index::gather(d, x, dim, index, out, d.note_place(op));
         Ok(())
     }
 
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
+    fn scatter_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
+        let bad = self.driver().note_place(op);
         self.widened(src, |src| {
-            self.narrowed(acc, true, |acc| index::scatter_add(self.driver(), src, dim, index, acc));
+            self.narrowed(acc, true, |acc| index::scatter_add(self, src, dim, index, acc, bad));
         });
         Ok(())
     }

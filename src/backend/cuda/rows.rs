@@ -1,7 +1,6 @@
 //! What goes along lines and holds them in registers: softmax and cross-entropy.
 
 use super::args::{Columns, Divisor, narrow};
-use super::index::note_place;
 use super::launch::{self, Grid, Kernel};
 use super::{BLOCK, Cuda};
 use crate::backend::lines::Lines;
@@ -97,7 +96,7 @@ pub(super) fn softmax_grad(cuda: &Cuda, log: bool, g: View, y: View, dim: usize,
 /// The loss of each line of logits along dimension 1, its largest and its sum.
 pub(super) fn cross_entropy(cuda: &Cuda, x: View, class: View, loss: ViewMut, stats: ViewMut) {
     let (d, lines) = (cuda.driver(), Lines::of(x.layout, 1));
-    let (loss, stats, bad) = (loss.ptr(), stats.ptr(), note_place(d));
+    let (loss, stats, bad) = (loss.ptr(), stats.ptr(), d.note_place("cross_entropy"));
     if lines.inner > 1 {
         let (kernel, grid) = (Kernel::CrossEntropyColumns, Grid::over(lines.count(), 32));
         let shape = by_columns(lines);

@@ -30,7 +30,7 @@ impl<W: Float> Kernel for RowStats<'_, W> {
     }
 }
 
-/// ln sum - (x[class] - largest) for each line of a part.
+/// `ln sum - (x[class] - largest)` for each line of a part.
 struct Losses<'a, W> {
     lines: Lines,
     first: usize,
@@ -131,7 +131,7 @@ impl<W: Float> Kernel for Gradient<'_, W> {
     }
 }
 
-/// out = (softmax(x) - [class]) g.
+/// `out = (softmax(x) - [class]) g`.
 pub(super) fn gradient<W: Float>(lines: Lines, x: &[W], known: Known<W>, out: &mut [W]) {
     let unit = if lines.inner == 1 { lines.length } else { lines.inner };
     par::split(out, unit, par::pieces(x.len(), GRAIN), &|first, out: &mut [W]| {

@@ -116,7 +116,7 @@ pub(super) fn cross_entropy(cuda: &Cuda, x: View, class: View, loss: ViewMut, st
     });
 }
 
-/// out = (softmax(x) - [class]) g.
+/// `out = (softmax(x) - [class]) g`.
 pub(super) fn cross_entropy_grad(cuda: &Cuda, g: View, x: View, class: View, stats: View, out: ViewMut) {
     let (d, lines, total) = (cuda.driver(), Lines::of(x.layout, 1), x.layout.numel());
     let (n, step) = (Divisor::new(lines.length), g.layout.is_contiguous() as u32);

@@ -2,8 +2,9 @@
 //
 // A group's elements lie in pieces of neighbours: one piece in rows and NCHW images, one for each position in images with
 // channels last. A team (rows.cuh) holds a group in registers where it has at most 8192 elements, so that the mean, the
-// squared deviations from it (a large mean costs no digits) and the result come from one reading; longer groups are
-// read three times, once more each time from L2 if they fit.
+// deviations from it and the result come from one reading; longer groups are read three times, once more each time from
+// L2 if they fit. The first mean is a rounded sum, whose error a small deviation would blow up: the deviations' own mean
+// corrects it and the variance (Chan, Golub and LeVeque, 1983, Algorithms for computing the sample variance, section 3).
 //
 //     channels last, groups of 3 and fewer channels than a warp has lanes (group_norm_lanes):
 //
@@ -125,17 +126,33 @@ __device__ __forceinline__ void with_table(float (&v)[4 * Q], const float* table
     }
 }
 
-// The thread's sum of squared deviations from the mean.
+// A sum of deviations from a mean and of their squares.
+struct Deviations {
+    float sum, squares;
+
+    __device__ __forceinline__ Deviations() : sum(0.0f), squares(0.0f) {}
+    __device__ __forceinline__ void take(float d) {
+        sum += d;
+        squares += d * d;
+    }
+};
+
+// The thread's elements' part of it.
 template <int TEAM, int Q>
-__device__ __forceinline__ float deviations(const float (&v)[4 * Q], const Group& group, u32 first, float mean) {
-    float sum = 0.0f;
+__device__ __forceinline__ void deviations(Deviations& all, const float (&v)[4 * Q], const Group& group, u32 first,
+                                           float mean) {
 #pragma unroll
     for (int j = 0; j < 4 * Q; j++) {
         u32 e = group.of.quads ? quad<TEAM>(first, j / 4) : single<TEAM>(first, j);
-        float d = v[j] - mean;
-        if (e < group.of.n) sum += d * d;
+        if (e < group.of.n) all.take(v[j] - mean);
     }
-    return sum;
+}
+
+// Mean and 1 / deviation of n elements, of their rounded mean and the whole sums of deviations from it.
+__device__ __forceinline__ float2 corrected(float mean, float sum, float squares, float n, float eps) {
+    float delta = sum / n, var = squares / n - delta * delta;
+    var = var < 0.0f ? 0.0f : var;  // NaN is not below 0.
+    return make_float2(mean + delta, 1.0f / sqrtf(var + eps));
 }
 
 // v = (v - mean) rstd weight + bias.
@@ -166,8 +183,10 @@ __device__ __forceinline__ void group_norm_held(const float* x, const float* wei
     float v[4 * Q], n = (float)shape.n;
     load<TEAM, Q>(x, group, 0, 0.0f, v);
     float mean = team_reduce<Sum, TEAM>(sum_of(v)) / n;
-    float var = team_reduce<Sum, TEAM>(deviations<TEAM, Q>(v, group, 0, mean)) / n;
-    float2 own = make_float2(mean, 1.0f / sqrtf(var + eps));
+    Deviations d;
+    deviations<TEAM, Q>(d, v, group, 0, mean);
+    float total = team_reduce<Sum, TEAM>(d.sum);
+    float2 own = corrected(mean, total, team_reduce<Sum, TEAM>(d.squares), n, eps);
     normalise<TEAM, Q>(v, group, 0, own, weight, bias);
     store<TEAM, Q>(v, out, group, 0);
     if (threadIdx.x % TEAM == 0) stats[r] = own;
@@ -222,12 +241,13 @@ KERNEL(256) group_norm_long(const float* x, const float* weight, const float* bi
         sum += sum_of(v);
     }
     float mean = team_reduce<Sum, BLOCK>(sum) / n;
-    sum = 0.0f;
+    Deviations d;
     for (u32 first = 0; first < shape.n; first += STEP) {
         load<BLOCK, STEP_QUADS>(x, group, first, 0.0f, v);
-        sum += deviations<BLOCK, STEP_QUADS>(v, group, first, mean);
+        deviations<BLOCK, STEP_QUADS>(d, v, group, first, mean);
     }
-    float2 own = make_float2(mean, 1.0f / sqrtf(team_reduce<Sum, BLOCK>(sum) / n + eps));
+    float total = team_reduce<Sum, BLOCK>(d.sum);
+    float2 own = corrected(mean, total, team_reduce<Sum, BLOCK>(d.squares), n, eps);
     for (u32 first = 0; first < shape.n; first += STEP) {
         load<BLOCK, STEP_QUADS>(x, group, first, 0.0f, v);
         normalise<BLOCK, STEP_QUADS>(v, group, first, own, weight, bias);
@@ -304,24 +324,22 @@ KERNEL(256) group_norm_lanes(const float* x, const float* weight, const float* b
         for (u32 p = warp; p < shape.positions; p += 8) sum += x[lane.first + p * shape.channels];
     }
     float mean = group_sum(column_reduce<Sum>(sum, lines), shape.members) / n;
-    sum = 0.0f;
+    Deviations d;
     if (lane.there) {
 #pragma unroll 4
-        for (u32 p = warp; p < shape.positions; p += 8) {
-            float d = x[lane.first + p * shape.channels] - mean;
-            sum += d * d;
-        }
+        for (u32 p = warp; p < shape.positions; p += 8) d.take(x[lane.first + p * shape.channels] - mean);
     }
-    float var = group_sum(column_reduce<Sum>(sum, lines), shape.members) / n;
+    float total = group_sum(column_reduce<Sum>(d.sum, lines), shape.members);
+    float squares = group_sum(column_reduce<Sum>(d.squares, lines), shape.members);
     if (!lane.there) return;
-    float rstd = 1.0f / sqrtf(var + eps);
+    float2 own = corrected(mean, total, squares, n, eps);
     float w = weight ? weight[lane.channel] : 1.0f, b = bias ? bias[lane.channel] : 0.0f;
 #pragma unroll 4
     for (u32 p = warp; p < shape.positions; p += 8) {
         u32 i = lane.first + p * shape.channels;
-        out[i] = (x[i] - mean) * rstd * w + b;
+        out[i] = (x[i] - own.x) * own.y * w + b;
     }
-    if (warp == 0 && lane.channel % shape.members == 0) stats[lane.group(shape)] = make_float2(mean, rstd);
+    if (warp == 0 && lane.channel % shape.members == 0) stats[lane.group(shape)] = own;
 }
 
 KERNEL(256) group_norm_grad_lanes(const float* g, const float* x, const float2* stats, const float* weight, float* dx,

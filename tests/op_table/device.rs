@@ -16,6 +16,11 @@ fn device() -> Option<Device> {
     }
 }
 
+/// The CPU and the device under test, if there is one.
+pub fn devices() -> Vec<Device> {
+    [Some(Device::Cpu), device()].into_iter().flatten().collect()
+}
+
 /// f64 exists on the CPU alone.
 fn dtypes(row: &Row) -> impl Iterator<Item = DType> {
     row.dtypes.iter().copied().filter(|d| *d != DType::F64)

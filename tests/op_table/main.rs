@@ -1,5 +1,6 @@
 //! One table of op cases, and everything that is asked of each of its rows.
 
+mod any_device;
 mod cases;
 mod convolution;
 mod coverage;

@@ -1,11 +1,13 @@
 //! Normalisation within samples: layer, group and instance norm.
 //!
-//! A group (or a sample, where channels are fastest) is done while it is in a cache: mean, then squared deviations from it,
-//! then the result; so is its gradient. Sums of a sample do not depend on its batch-mates; the gradients of weight and bias
+//! A group (or a sample, where channels are fastest) is done while it is in a cache: mean, then the deviations from it and
+//! their squares, then the result; so is its gradient. The first mean is a rounded sum, whose error a small deviation
+//! would blow up: the deviations' own mean corrects it and the variance (Chan, Golub and LeVeque, 1983, Algorithms for
+//! computing the sample variance, section 3). Sums of a sample do not depend on its batch-mates; the gradients of weight and bias
 //! are summed over chunks of a number of samples that depends on the sample's shape alone, which are added in order.
 
 use super::float::Float;
-use super::lanes::{BLOCK, LANES, fold_lanes, folded, sum_of};
+use super::lanes::{BLOCK, LANES, deviations, fold_lanes, folded, sum_of};
 use super::par;
 use super::pool::Buffer;
 use super::reduce::{Sum, columns};
@@ -22,6 +24,16 @@ const CHUNK: usize = 128;
 pub(super) struct Affine<'a, W> {
     pub weight: &'a [W],
     pub bias: &'a [W],
+}
+
+/// Mean and 1 / deviation of a group, of its rounded mean and the sums of `x - mean` and `(x - mean)^2`; `scale` is 1 / n.
+#[inline(always)]
+fn corrected<W: Float>(mean: W, [sum, squares]: [W; 2], scale: W, eps: W) -> [W; 2] {
+    let delta = sum * scale;
+    let var = squares * scale - delta * delta;
+    // NaN is not below 0.
+    let var = if var < W::ZERO { W::ZERO } else { var };
+    [mean + delta, W::ONE / (var + eps).sqrt()]
 }
 
 /// Groups that lie side by side, `first` and following ones.
@@ -44,8 +56,7 @@ impl<W: Float> Kernel for Rows<'_, W> {
         let rows = x.chunks_exact(n).zip(out.chunks_exact_mut(n)).zip(stats.as_chunks_mut::<2>().0);
         for (i, ((x, out), stats)) in rows.enumerate() {
             let mean = sum_of(x, x, |x, _| x) * scale;
-            let var = sum_of(x, x, |x, _| (x - mean) * (x - mean)) * scale;
-            let rstd = W::ONE / (var + eps).sqrt();
+            let [mean, rstd] = corrected(mean, deviations(x, mean), scale, eps);
             *stats = [mean, rstd];
             let members = (first + i) % shape.groups * shape.members;
             let weight = &affine.weight[members..][..shape.members];
@@ -69,12 +80,16 @@ struct Wide<W> {
     width: usize,
     sum: Vec<W>,
     part: Vec<W>,
+    /// The same of squares, where they are taken too.
+    squares: Vec<W>,
+    part_squares: Vec<W>,
 }
 
 impl<W: Float> Wide<W> {
     fn new(channels: usize) -> Wide<W> {
         let width = channels * (WIDE / channels).max(1);
-        Wide { channels, width, sum: vec![W::ZERO; width], part: vec![W::ZERO; width] }
+        let [sum, part, squares, part_squares] = [0; 4].map(|_| vec![W::ZERO; width]);
+        Wide { channels, width, sum, part, squares, part_squares }
     }
 
     /// The sums over positions of `f(x, g, known)` by channel, which are left at the start of `self.sum`.
@@ -90,10 +105,30 @@ impl<W: Float> Wide<W> {
             }
             self.sum.iter_mut().zip(&self.part).for_each(|(s, &p)| *s += p);
         }
-        let (sum, others) = self.sum.split_at_mut(self.channels);
-        for other in others.chunks_exact(self.channels) {
-            sum.iter_mut().zip(other).for_each(|(s, &o)| *s += o);
+        fold_positions(&mut self.sum, self.channels);
+    }
+
+    /// The sums over positions of `x - centre` and, in `self.squares`, of its square, by channel.
+    #[inline(always)]
+    fn deviations(&mut self, x: &[W], centre: &[W]) {
+        self.sum.fill(W::ZERO);
+        self.squares.fill(W::ZERO);
+        for x in x.chunks(self.width * CHUNK) {
+            self.part.fill(W::ZERO);
+            self.part_squares.fill(W::ZERO);
+            for x in x.chunks(self.width) {
+                let parts = self.part.iter_mut().zip(&mut self.part_squares);
+                for ((s, q), (&x, &centre)) in parts.zip(x.iter().zip(centre)) {
+                    let d = x - centre;
+                    *s += d;
+                    *q += d * d;
+                }
+            }
+            self.sum.iter_mut().zip(&self.part).for_each(|(s, &p)| *s += p);
+            self.squares.iter_mut().zip(&self.part_squares).for_each(|(s, &p)| *s += p);
         }
+        fold_positions(&mut self.sum, self.channels);
+        fold_positions(&mut self.squares, self.channels);
     }
 
     /// Writes `f(channel)` to every place of the channel.
@@ -102,6 +137,15 @@ impl<W: Float> Wide<W> {
         let (own, others) = to.split_at_mut(self.channels);
         own.iter_mut().enumerate().for_each(|(c, t)| *t = f(c));
         others.chunks_exact_mut(self.channels).for_each(|o| o.copy_from_slice(own));
+    }
+}
+
+/// Adds the positions of a vector to its first.
+#[inline(always)]
+fn fold_positions<W: Float>(sums: &mut [W], channels: usize) {
+    let (sum, others) = sums.split_at_mut(channels);
+    for other in others.chunks_exact(channels) {
+        sum.iter_mut().zip(other).for_each(|(s, &o)| *s += o);
     }
 }
 
@@ -123,18 +167,21 @@ impl<W: Float> Kernel for Samples<'_, W> {
         let mut wide = Wide::<W>::new(shape.channels());
         let [mut mean, mut factor, mut bias] = [0; 3].map(|_| vec![W::ZERO; wide.width]);
         wide.spread(&mut bias, |c| affine.bias[c]);
+        let total = |members: &[W]| members.iter().fold(W::ZERO, |a, &b| a + b);
         let samples = x.chunks_exact(sample).zip(out.chunks_exact_mut(sample));
         for ((x, out), stats) in samples.zip(stats.chunks_exact_mut(2 * shape.groups)) {
             let stats = stats.as_chunks_mut::<2>().0;
             wide.sums(x, x, &mean, |x, _, _| x);
             for (sums, s) in wide.sum.chunks_exact(members).zip(&mut *stats) {
-                s[0] = sums.iter().fold(W::ZERO, |a, &b| a + b) * scale;
+                s[0] = total(sums) * scale;
             }
             wide.spread(&mut mean, |c| stats[c / members][0]);
-            wide.sums(x, x, &mean, |x, _, m| (x - m) * (x - m));
-            for (sums, s) in wide.sum.chunks_exact(members).zip(&mut *stats) {
-                s[1] = W::ONE / (sums.iter().fold(W::ZERO, |a, &b| a + b) * scale + eps).sqrt();
+            wide.deviations(x, &mean);
+            let sums = wide.sum.chunks_exact(members).zip(wide.squares.chunks_exact(members));
+            for ((sums, squares), s) in sums.zip(&mut *stats) {
+                *s = corrected(s[0], [sums, squares].map(total), scale, eps);
             }
+            wide.spread(&mut mean, |c| stats[c / members][0]);
             wide.spread(&mut factor, |c| stats[c / members][1] * affine.weight[c]);
             for (out, x) in out.chunks_mut(wide.width).zip(x.chunks(wide.width)) {
                 let known = mean.iter().zip(&factor).zip(&bias);

@@ -58,6 +58,21 @@ pub(super) fn sum_of<W: Float>(a: &[W], b: &[W], f: impl Fn(W, W) -> W) -> W {
     folded(acc, |a, b| a + b)
 }
 
+/// The sums of `x - centre` and of its square over a row.
+#[inline(always)]
+pub(super) fn deviations<W: Float>(x: &[W], centre: W) -> [W; 2] {
+    let (mut sums, mut squares) = ([W::ZERO; LANES], [W::ZERO; LANES]);
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    for x in blocks.iter().map(|b| &b[..]).chain([tail]) {
+        for ((s, q), &x) in sums.iter_mut().zip(&mut squares).zip(x) {
+            let d = x - centre;
+            *s += d;
+            *q += d * d;
+        }
+    }
+    [folded(sums, |a, b| a + b), folded(squares, |a, b| a + b)]
+}
+
 /// The largest of a row.
 #[inline(always)]
 pub(super) fn largest<W: Float>(x: &[W]) -> W {

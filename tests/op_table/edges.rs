@@ -270,3 +270,36 @@ fn a_reduced_loss_is_one_kernel_and_so_is_its_gradient() {
         }
     }
 }
+
+/// What is added up along a row of 2^20 keeps the digits that 128 sums in each of 32 places, and 256 such parts, leave.
+#[test]
+fn sums_of_long_rows_keep_their_digits() {
+    let _tier = steady_tier();
+    let n = 1usize << 20;
+    let bound = (128.0 + 5.0 + 256.0) * f32::EPSILON as f64 / 2.0;
+    let near = |what: &str, got: f64, want: f64| {
+        assert!((got / want - 1.0).abs() < bound, "{what}: {got}, not {want}, {:e} off", got / want - 1.0);
+    };
+    let mut x = vec![-0.1f32; n];
+    x[0] = 0.0;
+    let first = 1.0 / (1.0 + (n - 1) as f64 * (-0.1f32 as f64).exp());
+    let x = Tensor::new(&x, &[1, n]).requires_grad();
+    let y = x.softmax(1);
+    near("softmax", y.detach().narrow(1, 0, 1).item(), first);
+    near("softmax by logarithm", x.detach().log_softmax(1).narrow(1, 0, 1).item().exp(), first);
+    let loss = x.cross_entropy(&Tensor::new(&[0i64], &[1]), Reduction::Sum);
+    near("cross_entropy", (-loss.item()).exp(), first);
+    // g - sum(g) e^y of one g everywhere.
+    let all = grad(&[&x.log_softmax(1)], &[&x], &[x.full_like(0.1)], false)[0].clone().unwrap();
+    let y0 = x.detach().log_softmax(1).narrow(1, 0, 1).item().exp();
+    near(
+        "gradient of log_softmax",
+        (0.1f32 as f64 - all.narrow(1, 0, 1).item()) / y0,
+        0.1f32 as f64 * n as f64,
+    );
+    // The mean of g w is taken off.
+    let x = Tensor::new(&[1.0f32, -1.0], &[1, 2]).expand(&[n / 2, 2]).reshape(&[1, n]).requires_grad();
+    let y = x.layer_norm(&[n], None, None, 0.0);
+    let dx = grad(&[&y], &[&x], &[x.full_like(0.1)], false)[0].clone().unwrap();
+    near("mean of layer_norm's gradient", 0.1f32 as f64 - dx.narrow(1, 0, 1).item(), 0.1f32 as f64);
+}

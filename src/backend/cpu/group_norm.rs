@@ -7,7 +7,7 @@
 //! are summed over chunks of a number of samples that depends on the sample's shape alone, which are added in order.
 
 use super::float::Float;
-use super::lanes::{BLOCK, LANES, deviations, fold_lanes, folded, sum_of};
+use super::lanes::{BLOCK, LANES, SPAN, deviations, fold_lanes, folded, sum_of};
 use super::par;
 use super::pool::Buffer;
 use super::reduce::{Sum, columns};
@@ -270,21 +270,27 @@ fn row_sums<W: Float>(
     dw: &mut [W],
     db: &mut [W],
 ) -> (W, W) {
-    let (mut a, mut b) = ([W::ZERO; LANES], [W::ZERO; LANES]);
-    let (mut gw, mut gx) = ([W::ZERO; BLOCK], [W::ZERO; BLOCK]);
-    let blocks = g.chunks(BLOCK).zip(x.chunks(BLOCK)).zip(weight.chunks(BLOCK));
-    for (((g, x), weight), (dw, db)) in blocks.zip(dw.chunks_mut(BLOCK).zip(db.chunks_mut(BLOCK))) {
-        for (d, (&g, &x)) in gx.iter_mut().zip(g.iter().zip(x)) {
-            *d = g * ((x - mean) * rstd);
+    let mut all = (W::ZERO, W::ZERO);
+    let spans = g.chunks(SPAN).zip(x.chunks(SPAN)).zip(weight.chunks(SPAN));
+    for (((g, x), weight), (dw, db)) in spans.zip(dw.chunks_mut(SPAN).zip(db.chunks_mut(SPAN))) {
+        let (mut a, mut b) = ([W::ZERO; LANES], [W::ZERO; LANES]);
+        let (mut gw, mut gx) = ([W::ZERO; BLOCK], [W::ZERO; BLOCK]);
+        let blocks = g.chunks(BLOCK).zip(x.chunks(BLOCK)).zip(weight.chunks(BLOCK));
+        for (((g, x), weight), (dw, db)) in blocks.zip(dw.chunks_mut(BLOCK).zip(db.chunks_mut(BLOCK))) {
+            for (d, (&g, &x)) in gx.iter_mut().zip(g.iter().zip(x)) {
+                *d = g * ((x - mean) * rstd);
+            }
+            dw.iter_mut().zip(&gx).for_each(|(d, &t)| *d += t);
+            db.iter_mut().zip(g).for_each(|(d, &g)| *d += g);
+            gw.iter_mut().zip(g.iter().zip(weight)).for_each(|(d, (&g, &w))| *d = g * w);
+            gx.iter_mut().zip(weight).for_each(|(d, &w)| *d = *d * w);
+            fold_lanes(&mut a, &gw[..g.len()], |a, b| a + b);
+            fold_lanes(&mut b, &gx[..g.len()], |a, b| a + b);
         }
-        dw.iter_mut().zip(&gx).for_each(|(d, &t)| *d += t);
-        db.iter_mut().zip(g).for_each(|(d, &g)| *d += g);
-        gw.iter_mut().zip(g.iter().zip(weight)).for_each(|(d, (&g, &w))| *d = g * w);
-        gx.iter_mut().zip(weight).for_each(|(d, &w)| *d = *d * w);
-        fold_lanes(&mut a, &gw[..g.len()], |a, b| a + b);
-        fold_lanes(&mut b, &gx[..g.len()], |a, b| a + b);
+        all.0 += folded(a, |a, b| a + b);
+        all.1 += folded(b, |a, b| a + b);
     }
-    (folded(a, |a, b| a + b), folded(b, |a, b| a + b))
+    all
 }
 
 /// The same for a weight for each `inner` elements.

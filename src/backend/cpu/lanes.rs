@@ -9,6 +9,8 @@ use super::vmath::Math;
 pub(super) const LANES: usize = 32;
 /// Elements of a row that are worked on at a time, where something is done with them twice.
 pub(super) const BLOCK: usize = 256;
+/// Elements whose running sums are folded before they are added to the rest's, in order.
+pub(super) const SPAN: usize = 16 * BLOCK;
 
 /// Folds by halves.
 #[inline(always)]
@@ -45,32 +47,41 @@ pub(super) fn fold_lanes<W: Float>(acc: &mut [W; LANES], x: &[W], f: impl Fn(W, 
 /// The sum of `f(a, b)` over two rows.
 #[inline(always)]
 pub(super) fn sum_of<W: Float>(a: &[W], b: &[W], f: impl Fn(W, W) -> W) -> W {
-    let mut acc = [W::ZERO; LANES];
-    let ((blocks_a, tail_a), (blocks_b, tail_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in blocks_a.iter().zip(blocks_b) {
-        for (s, (&a, &b)) in acc.iter_mut().zip(a.iter().zip(b)) {
+    let mut sum = W::ZERO;
+    for (a, b) in a.chunks(SPAN).zip(b.chunks(SPAN)) {
+        let mut acc = [W::ZERO; LANES];
+        let ((blocks_a, tail_a), (blocks_b, tail_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for (a, b) in blocks_a.iter().zip(blocks_b) {
+            for (s, (&a, &b)) in acc.iter_mut().zip(a.iter().zip(b)) {
+                *s += f(a, b);
+            }
+        }
+        for (s, (&a, &b)) in acc.iter_mut().zip(tail_a.iter().zip(tail_b)) {
             *s += f(a, b);
         }
+        sum += folded(acc, |a, b| a + b);
     }
-    for (s, (&a, &b)) in acc.iter_mut().zip(tail_a.iter().zip(tail_b)) {
-        *s += f(a, b);
-    }
-    folded(acc, |a, b| a + b)
+    sum
 }
 
 /// The sums of `x - centre` and of its square over a row.
 #[inline(always)]
 pub(super) fn deviations<W: Float>(x: &[W], centre: W) -> [W; 2] {
-    let (mut sums, mut squares) = ([W::ZERO; LANES], [W::ZERO; LANES]);
-    let (blocks, tail) = x.as_chunks::<LANES>();
-    for x in blocks.iter().map(|b| &b[..]).chain([tail]) {
-        for ((s, q), &x) in sums.iter_mut().zip(&mut squares).zip(x) {
-            let d = x - centre;
-            *s += d;
-            *q += d * d;
+    let mut all = [W::ZERO; 2];
+    for x in x.chunks(SPAN) {
+        let (mut sums, mut squares) = ([W::ZERO; LANES], [W::ZERO; LANES]);
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        for x in blocks.iter().map(|b| &b[..]).chain([tail]) {
+            for ((s, q), &x) in sums.iter_mut().zip(&mut squares).zip(x) {
+                let d = x - centre;
+                *s += d;
+                *q += d * d;
+            }
         }
+        all[0] += folded(sums, |a, b| a + b);
+        all[1] += folded(squares, |a, b| a + b);
     }
-    [folded(sums, |a, b| a + b), folded(squares, |a, b| a + b)]
+    all
 }
 
 /// The largest of a row.
@@ -99,11 +110,15 @@ pub(super) fn exponentials<W: Float, const FMA: bool>(x: &[W]) -> (W, W) {
     if x.len() <= LANES {
         return short_exponentials::<W, FMA>(x, block.first_chunk_mut().expect("it is longer"));
     }
-    let (top, mut acc) = (largest(x), [W::ZERO; LANES]);
-    for x in x.chunks(BLOCK) {
-        let e = &mut block[..x.len()];
-        e.iter_mut().zip(x).for_each(|(e, &x)| *e = Math::exp::<FMA>(x - top));
-        fold_lanes(&mut acc, e, |a, b| a + b);
+    let (top, mut sum) = (largest(x), W::ZERO);
+    for x in x.chunks(SPAN) {
+        let mut acc = [W::ZERO; LANES];
+        for x in x.chunks(BLOCK) {
+            let e = &mut block[..x.len()];
+            e.iter_mut().zip(x).for_each(|(e, &x)| *e = Math::exp::<FMA>(x - top));
+            fold_lanes(&mut acc, e, |a, b| a + b);
+        }
+        sum += folded(acc, |a, b| a + b);
     }
-    (top, folded(acc, |a, b| a + b))
+    (top, sum)
 }

@@ -7,7 +7,7 @@
 
 use super::float::Float;
 use super::lanes::{
-    BLOCK, LANES, exponentials, fold_lanes, folded, larger, largest, short_exponentials, sum_of,
+    BLOCK, LANES, SPAN, exponentials, fold_lanes, folded, larger, largest, short_exponentials, sum_of,
 };
 use super::par;
 use super::pool::Buffer;
@@ -45,12 +45,16 @@ impl<W: Float> Kernel for Rows<'_, W> {
                 let scale = W::ONE / sum;
                 out.iter_mut().zip(&padded).for_each(|(o, &e)| *o = e * scale);
             } else {
-                let (top, mut acc) = (largest(x), [W::ZERO; LANES]);
-                for (x, e) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-                    e.iter_mut().zip(x).for_each(|(e, &x)| *e = Math::exp::<FMA>(x - top));
-                    fold_lanes(&mut acc, e, |a, b| a + b);
+                let (top, mut sum) = (largest(x), W::ZERO);
+                for (x, e) in x.chunks(SPAN).zip(out.chunks_mut(SPAN)) {
+                    let mut acc = [W::ZERO; LANES];
+                    for (x, e) in x.chunks(BLOCK).zip(e.chunks_mut(BLOCK)) {
+                        e.iter_mut().zip(x).for_each(|(e, &x)| *e = Math::exp::<FMA>(x - top));
+                        fold_lanes(&mut acc, e, |a, b| a + b);
+                    }
+                    sum += folded(acc, |a, b| a + b);
                 }
-                let scale = W::ONE / folded(acc, |a, b| a + b);
+                let scale = W::ONE / sum;
                 out.iter_mut().for_each(|o| *o = *o * scale);
             }
         }

@@ -159,6 +159,18 @@ impl Layout {
         Layout::in_order(&order, &self.shape)
     }
 
+    /// [`Layout::like`] with dimension 0 outermost. The other dimensions have the order that they have in one sample
+    /// alone, so that an algorithm chosen by it does not depend on the size of the batch.
+    pub(crate) fn like_with_samples_outermost(&self) -> Layout {
+        let own = self.like();
+        if self.numel() == 0 || self.shape[0] == 1 || own.strides[0] == self.numel() / self.shape[0] {
+            return own;
+        }
+        let mut order = vec![0];
+        order.extend(self.narrowed(0, 0, 1).like().memory_order().iter().filter(|&&d| d != 0));
+        Layout::in_order(&order, &self.shape)
+    }
+
     /// [`Layout::like`] for a result of another shape of the same rank. Channels-last stays so, whichever sizes are or
     /// become 1; in any other order dimensions of size 1 stand outermost.
     pub fn like_resized(&self, shape: &[usize]) -> Layout {

@@ -1,9 +1,10 @@
 //! Equal runs give equal bytes, on any number of threads.
 
+use ganvil::autograd::grad;
 use ganvil::data::{Dataset, Split};
 use ganvil::gan::{Conditioning, Loss, NoProbe, Sampler, TrainConfig, Trainer, zoo};
 use ganvil::rng::Stream;
-use ganvil::{DType, Device, Generator, PadMode, Tensor, threads};
+use ganvil::{DType, Device, Generator, PadMode, Reduction, Tensor, threads};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,6 +107,54 @@ fn a_normalised_sample_does_not_depend_on_its_batch_mates() {
                     alone.to_vec::<f32>() == together.to_vec::<f32>(),
                     "{name} of sample {n} of input {i}"
                 );
+            }
+        }
+    }
+}
+
+/// Where the batch is not the slowest dimension, a single sample has another order in memory than the whole.
+#[test]
+fn a_sample_among_neighbours_in_memory_does_not_depend_on_them() {
+    let random = Generator::new(4, Stream::General);
+    let normal = |shape: &[usize]| random.normal(shape, 0.0, 1.0, DType::F32, Device::Cpu);
+    let inputs = [
+        normal(&[100, 2]).t(),
+        normal(&[1000, 3]).t(),
+        normal(&[64, 33, 3]).permute(&[2, 1, 0]),
+        normal(&[64, 33, 3]).permute(&[2, 0, 1]),
+        normal(&[8, 17, 9, 3]).permute(&[3, 0, 1, 2]),
+        normal(&[17, 9, 8, 3]).permute(&[3, 2, 0, 1]),
+        normal(&[17, 3, 9, 8]).permute(&[1, 3, 0, 2]),
+        normal(&[8, 3, 17, 9]).permute(&[1, 0, 2, 3]),
+        normal(&[17, 1, 8, 3]).permute(&[3, 2, 0, 1]).expand(&[3, 8, 17, 9]),
+    ];
+    type Function = fn(&Tensor) -> Tensor;
+    let functions: [(&str, Function); 6] = [
+        ("group_norm", |x| x.group_norm(1, None, None, 1e-5)),
+        ("layer_norm", |x| x.layer_norm(&x.shape()[1..], None, None, 1e-5)),
+        ("layer_norm of the last", |x| x.layer_norm(&[x.size(-1)], None, None, 1e-5)),
+        ("softmax", |x| x.softmax(1)),
+        ("log_softmax", |x| x.log_softmax(-1)),
+        ("cross_entropy", |x| {
+            let class = Tensor::zeros(&[&x.shape()[..1], &x.shape()[2..]].concat(), DType::I64, Device::Cpu);
+            x.cross_entropy(&class, Reduction::None)
+        }),
+    ];
+    for (i, x) in inputs.iter().enumerate() {
+        for (name, f) in functions {
+            let gradient = |x: &Tensor| {
+                let x = x.detach().requires_grad();
+                grad(&[&f(&x).square().sum_all()], &[&x], &[], false)[0].clone().unwrap()
+            };
+            let (all, slopes) = (f(x), gradient(x));
+            for n in 0..x.size(0) {
+                let own = x.narrow(0, n, 1);
+                for (what, whole, alone) in [("value", &all, f(&own)), ("gradient", &slopes, gradient(&own))]
+                {
+                    let together = whole.narrow(0, n, 1);
+                    let same = alone.to_vec::<f32>() == together.to_vec::<f32>();
+                    assert!(same, "{what} of {name} of sample {n} of input {i}");
+                }
             }
         }
     }

@@ -204,8 +204,8 @@ impl Tensor {
         }
         let (lead, members) = (self.rank() - normalized_shape.len(), normalized_shape.iter().product());
         // Samples in row-major order do, and so do their images with channels last.
-        // Gaps decide nothing: one sample lies as it does in a batch.
-        let own = self.layout().like();
+        // Neither gaps nor the place of the batch decide: one sample lies as it does in a batch.
+        let own = self.layout().like_with_samples_outermost();
         let layout = if is_rows(&own, lead) { own } else { Layout::contiguous(self.shape()) };
         let order = layout.memory_order().iter().filter(|&&d| d >= lead).map(|d| d - lead).collect();
         let samples = self.numel() / members;
@@ -283,8 +283,8 @@ impl Tensor {
             (spread[1], spread[2]) = (groups, members);
         }
         let pixels: usize = self.shape()[2..].iter().product();
-        // Gaps decide nothing: one sample lies as it does in a batch.
-        let own = self.layout().like();
+        // Neither gaps nor the place of the batch decide: one sample lies as it does in a batch.
+        let own = self.layout().like_with_samples_outermost();
         let last: Dims = std::iter::once(0).chain(2..self.rank()).chain([1]).collect();
         let planes = own.is_contiguous() || !own.permuted(&last).is_contiguous();
         let (positions, inner) = if planes { (1, pixels) } else { (pixels, 1) };

@@ -108,10 +108,10 @@ fn has_target_derivative(loss: Loss) -> bool {
 }
 
 impl Tensor {
-    /// This without gaps, in its own order if that keeps the order of the dimensions other than 1, else row-major: its
-    /// lines along that one are then in the order of a row-major tensor of the others.
+    /// This without gaps and with samples outermost, in its own order if that keeps the order of the dimensions other than
+    /// 1, else row-major: its lines along that one are then in the order of a row-major tensor of the others.
     fn in_order_of_lines(&self) -> Tensor {
-        let own = self.layout().like();
+        let own = self.layout().like_with_samples_outermost();
         let order = own.memory_order();
         let others: Vec<usize> = order.iter().copied().filter(|&d| d != 1 && self.shape()[d] != 1).collect();
         if others.is_sorted() { self.in_layout(own) } else { self.contiguous() }

@@ -56,8 +56,9 @@ fn fused(log: bool, g: &Tensor, y: &Tensor, dim: isize) -> Tensor {
 impl Tensor {
     /// The value of softmax along `dim`, or of its logarithm.
     fn softmax_value(&self, log: bool, dim: usize) -> Tensor {
-        // One sample lies as it does in a batch, whatever gaps there are.
-        let layout = self.layout().like();
+        // One sample lies as it does in a batch, whatever gaps there are and wherever the batch lies.
+        let own = self.layout();
+        let layout = if dim == 0 { own.like() } else { own.like_with_samples_outermost() };
         let x = self.detach().in_layout(layout);
         Tensor::build(layout, self.dtype(), self.device(), |out| {
             if x.numel() > 0 {

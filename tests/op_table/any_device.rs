@@ -2,8 +2,9 @@
 
 use crate::device::devices;
 use crate::steady_tier;
+use ganvil::autograd::grad;
 use ganvil::rng::Stream;
-use ganvil::{DType, Device, Generator, Tensor};
+use ganvil::{DType, Device, Generator, Reduction, Tensor};
 
 /// A norm of x without weight and bias, and how its samples are cut: `[samples, ..]` into groups of these many elements.
 struct Norm {
@@ -111,6 +112,84 @@ fn a_norm_of_nan_is_nan() {
                 assert!(own.iter().all(|y| y.is_nan()), "{} of {bad} on {device}", norm.name);
                 assert!(others.iter().all(|y| y.is_finite()), "{} beside {bad} on {device}", norm.name);
             }
+        }
+    }
+}
+
+/// What a line has at its start: -inf alone, everywhere, or one number that makes all of it NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Special {
+    FirstNone,
+    AllNone,
+    OneInfinite,
+    OneNan,
+}
+
+impl Special {
+    fn line(self, n: usize) -> Vec<f32> {
+        let mut x: Vec<f32> = (0..n).map(|i| ((i * 37) % 11) as f32 * 0.25 - 1.0).collect();
+        match self {
+            Special::FirstNone => x[0] = f32::NEG_INFINITY,
+            Special::AllNone => x.fill(f32::NEG_INFINITY),
+            Special::OneInfinite => x[n / 2] = f32::INFINITY,
+            Special::OneNan => x[n - 1] = f32::NAN,
+        }
+        x
+    }
+
+    /// The softmax of the line, in f64.
+    fn softmax(self, n: usize) -> Vec<f64> {
+        if self != Special::FirstNone {
+            return vec![f64::NAN; n];
+        }
+        let e: Vec<f64> = self.line(n).iter().map(|&x| (x as f64).exp()).collect();
+        let sum: f64 = e.iter().sum();
+        e.iter().map(|e| e / sum).collect()
+    }
+}
+
+/// The special line is the second of three in the first of two samples `[n, 3]`; the others are of finite numbers.
+fn beside_others(special: Special, n: usize, rows: bool, device: Device) -> Tensor {
+    let (own, mut x) = (special.line(n), vec![0.5f32; 2 * n * 3]);
+    own.iter().enumerate().for_each(|(i, &v)| x[i * 3 + 1] = v);
+    let x = Tensor::new(&x, &[2, n, 3]).to_device(device);
+    if rows { x.permute(&[0, 2, 1]).contiguous().permute(&[0, 2, 1]) } else { x }
+}
+
+#[test]
+fn infinities_and_nan_along_a_line() {
+    let _tier = steady_tier();
+    let all = [Special::FirstNone, Special::AllNone, Special::OneInfinite, Special::OneNan];
+    let cases = all.into_iter().flat_map(|s| [4, 130, 9000].map(|n| (s, n)));
+    let cases = cases.flat_map(|(s, n)| [true, false].map(|rows| (s, n, rows)));
+    let cases: Vec<_> = devices().into_iter().flat_map(|d| cases.clone().map(move |c| (c, d))).collect();
+    for ((special, n, rows), device) in cases {
+        let x = beside_others(special, n, rows, device);
+        let want = special.softmax(n);
+        // No sum has a longer chain of additions than n / 8.
+        let k = (n / 8 + 16) as f64 * f32::EPSILON as f64;
+        let check = |what: &str, got: Tensor, want: &dyn Fn(usize) -> f64| {
+            assert!(got.device() == device);
+            let got = got.to_device(Device::Cpu);
+            for (i, g) in got.narrow(0, 0, 1).narrow(-1, 1, 1).to_f64_vec().into_iter().enumerate() {
+                let w = want(i);
+                let near = g == w || (g - w).abs() <= k * (1.0 + w.abs()) || g.is_nan() && w.is_nan();
+                assert!(near, "{what} of {special:?}, {n}, rows {rows} on {device}: {i} is {g}, not {w}");
+            }
+            for others in [got.narrow(0, 1, 1), got.narrow(-1, 0, 1), got.narrow(-1, 2, 1)] {
+                let finite = others.to_f64_vec().iter().all(|v| v.is_finite());
+                assert!(finite, "{what} beside {special:?}, {n}, rows {rows} on {device}");
+            }
+        };
+        check("softmax", x.softmax(1), &|i| want[i]);
+        check("log_softmax", x.log_softmax(1), &|i| want[i].ln());
+        for class in [0, n - 1] {
+            let classes = Tensor::full(&[2, 3], class as f64, DType::I64, device);
+            let x = x.detach().requires_grad();
+            let loss = x.cross_entropy(&classes, Reduction::None);
+            check("cross_entropy", loss.detach(), &|_| -want[class].ln());
+            let dx = grad(&[&loss], &[&x], &[loss.ones_like()], false)[0].clone().unwrap();
+            check("gradient of cross_entropy", dx, &|i| want[i] - (i == class) as u8 as f64);
         }
     }
 }

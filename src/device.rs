@@ -75,7 +75,7 @@ pub(crate) fn opened(close: Close) {
 ///
 /// # Errors
 /// If memory is still held, which is then not given back: the error says how much, and on the simulator where it lies and
-/// what kernel it was made for. If the device has failed.
+/// what kernel it was made for. If the device has failed. It is said once: a second call finds nothing open.
 pub fn shutdown() -> Result<()> {
     let closers = std::mem::take(&mut *CLOSERS.lock().unwrap_or_else(PoisonError::into_inner));
     closers.into_iter().try_for_each(|close| close())

@@ -238,7 +238,8 @@ pub trait Backend: Send + Sync {
         index: View,
         out: ViewMut,
     ) -> Result<(), BadIndex>;
-    /// acc += src at the entries of dimension `dim` listed in `index`, repeats in index order.
+    /// acc += src at the entries of dimension `dim` listed in `index`, repeats in an order that their number
+    /// decides: on the CPU that of the index.
     fn index_add(
         &self,
         op: &'static str,
@@ -256,7 +257,8 @@ pub trait Backend: Send + Sync {
         index: View,
         out: ViewMut,
     ) -> Result<(), BadIndex>;
-    /// acc[.., index[.., j, ..], ..] += src[.., j, ..] along `dim`, repeats in order of j.
+    /// acc[.., index[.., j, ..], ..] += src[.., j, ..] along `dim`, repeats in an order that their
+    /// number decides: on the CPU that of j.
     fn scatter_add(
         &self,
         op: &'static str,

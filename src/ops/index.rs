@@ -142,7 +142,7 @@ impl Tensor {
     }
 
     /// This tensor with `src` added at the entries of dimension `dim` listed in the vector `index`, repeats in
-    /// order.
+    /// an order that their number decides: on the CPU that of the index.
     ///
     /// ```
     /// use ganvil::Tensor;
@@ -211,8 +211,8 @@ impl Tensor {
         y.record(op, &[self], &[Save::Value(index)])
     }
 
-    /// This tensor with `src[.., j, ..]` added to element `[.., index[.., j, ..], ..]` along `dim`, repeats in order
-    /// of j. `src` has the index's shape.
+    /// This tensor with `src[.., j, ..]` added to element `[.., index[.., j, ..], ..]` along `dim`, repeats in an
+    /// order that their number decides: on the CPU that of j. `src` has the index's shape.
     ///
     /// ```
     /// use ganvil::Tensor;

@@ -70,10 +70,11 @@ pub extern "C" fn ptxsim_set_timeout(ms: c_int) -> c_int {
         .map_or(0, |d| std::mem::replace(&mut d.timeout, new).map_or(0, |t| t.as_millis() as c_int))
 }
 
-/// The allocations still held, and the kernel that each was most likely made for; empty if there are none.
+/// The allocations still held but for the one at an address (0: none), and the kernel that each was most likely made for;
+/// empty if there are none.
 #[unsafe(no_mangle)]
-pub extern "C" fn ptxsim_leaks(to: *mut c_char, len: usize) -> usize {
-    let held = lock().as_ref().map_or_else(String::new, |d| d.memory.leaks());
+pub extern "C" fn ptxsim_leaks_but(except: u64, to: *mut c_char, len: usize) -> usize {
+    let held = lock().as_ref().map_or_else(String::new, |d| d.memory.leaks(except));
     give(&held, to, len)
 }
 

@@ -129,7 +129,15 @@ pub fn set_timeout(ms: i32) -> i32 {
 }
 
 pub fn leaks() -> String {
-    text("ptxsim_leaks")
+    type Leaks = unsafe extern "C" fn(u64, *mut c_char, usize) -> usize;
+    // SAFETY: the simulator's own function has this type.
+    unsafe {
+        let f = library().get::<Leaks>("ptxsim_leaks_but").expect("exported");
+        let mut bytes = vec![0u8; f(0, std::ptr::null_mut(), 0)];
+        f(0, bytes.as_mut_ptr().cast(), bytes.len());
+        bytes.pop();
+        String::from_utf8(bytes).expect("reports are UTF-8")
+    }
 }
 
 /// `cuLaunchKernel` itself, with one warp and whatever pointers.

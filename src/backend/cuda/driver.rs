@@ -181,7 +181,7 @@ fn explain(doing: &str, e: DriverError) -> String {
     format!("{doing}: {name} ({text}); nvidia-smi tells whether the driver itself is well")
 }
 
-/// Waits for the device, frees what the driver itself holds, and tells of memory that is held still.
+/// Waits for the device, gives back memory that nobody uses, and tells of what is held still.
 fn close() -> Result<()> {
     let Some(d) = DRIVER.get() else { return Ok(()) };
     if d.closed.swap(true, Ordering::Relaxed) {
@@ -198,21 +198,11 @@ fn close() -> Result<()> {
     };
     let broken = |e: DriverError| failed(e.to_string(), "an earlier kernel may be to blame");
     d.context.bind_to_thread().map_err(broken)?;
-    let (note, guard) = d.bad_index.device_ptr(&d.stream);
-    drop(guard);
-    // SAFETY: the slice lives in a static, so it never frees itself; kernels that write it are ahead on the stream, and
-    // none is launched from now on.
-    unsafe {
-        match d.pool {
-            Some(_) => result::free_async(note, d.stream.cu_stream()),
-            None => d.stream.synchronize().and_then(|()| result::free_sync(note)),
-        }
-    }
-    .map_err(broken)?;
     d.stream.synchronize().map_err(broken)?;
-    super::memory::trim(d);
+    super::memory::trim(d).map_err(broken)?;
     let in_use = super::memory::stats().in_use;
-    let held = match simulator_text(b"ptxsim_leaks") {
+    // The notes stay: another thread may be about to launch a kernel with their address.
+    let held = match held_by_simulator(d.bad_index.device_ptr(&d.stream).0) {
         Some(told) => told,
         None if in_use > 0 => format!("{in_use} bytes are still held"),
         None => String::new(),
@@ -320,24 +310,33 @@ fn simulator_places() -> Vec<PathBuf> {
     ]
 }
 
-/// What one of the simulator's functions that give a text says; None where the simulator is not open.
-fn simulator_text(function: &[u8]) -> Option<String> {
-    let library = SIMULATOR.get()?;
-    // SAFETY: the functions that give texts have this type in ptxsim/src/driver/sim.rs.
-    let say =
-        unsafe { library.get::<extern "C" fn(*mut std::ffi::c_char, usize) -> usize>(function) }.ok()?;
-    // It writes no more than it is given room for, and says how much it needs, its final zero included.
+/// The text of a function of the simulator's, which writes no more than it is given room for and says how much it needs,
+/// its final zero included.
+fn text_of(say: impl Fn(*mut std::ffi::c_char, usize) -> usize) -> Option<String> {
     let mut text = vec![0u8; say(std::ptr::null_mut(), 0)];
     say(text.as_mut_ptr().cast(), text.len());
     text.pop();
     String::from_utf8(text).ok()
 }
 
+/// The allocations that the simulator still holds but for one, in words; None where it is not open.
+fn held_by_simulator(except: u64) -> Option<String> {
+    type Say = extern "C" fn(u64, *mut std::ffi::c_char, usize) -> usize;
+    // SAFETY: the function has this type in ptxsim/src/driver/sim.rs.
+    let say = unsafe { SIMULATOR.get()?.get::<Say>(b"ptxsim_leaks_but") }.ok()?;
+    text_of(|to, len| say(except, to, len))
+}
+
 /// What the simulator has counted since it was last told to begin anew, as JSON; and begins anew.
 pub(super) fn take_counts() -> Option<String> {
-    let counts = simulator_text(b"ptxsim_counts_json")?;
-    // SAFETY: the function has this type in ptxsim/src/driver/sim.rs.
-    let reset = unsafe { SIMULATOR.get()?.get::<extern "C" fn()>(b"ptxsim_reset_counts") }.ok()?;
+    type Say = extern "C" fn(*mut std::ffi::c_char, usize) -> usize;
+    let library = SIMULATOR.get()?;
+    // SAFETY: the functions have these types in ptxsim/src/driver/sim.rs.
+    let (say, reset) = unsafe {
+        let say = library.get::<Say>(b"ptxsim_counts_json").ok()?;
+        (say, library.get::<extern "C" fn()>(b"ptxsim_reset_counts").ok()?)
+    };
+    let counts = text_of(|to, len| say(to, len))?;
     reset();
     Some(counts)
 }

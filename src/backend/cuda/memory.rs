@@ -4,7 +4,7 @@ use super::args::{Ptr, narrow};
 use super::driver::{Driver, NOTE, NOTES, driver};
 use crate::backend::{Memory, PoolStats, Storage, View, ViewMut};
 use crate::{DType, Device};
-use cudarc::driver::{CudaSlice, DevicePtr, result};
+use cudarc::driver::{CudaSlice, DevicePtr, DriverError, result};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -184,7 +184,8 @@ impl Driver {
             return;
         }
         let (at, _guard) = self.bad_index.device_ptr(&self.stream);
-        // SAFETY: the bytes of the notes, which no kernel is writing: the stream has been waited for.
+        // SAFETY: the bytes of the notes, in order with the kernels that write them. What a kernel of another thread noted
+        // since the copy may be lost.
         let cleared = unsafe { result::memset_d8_async(at, 0, notes.len(), self.stream.cu_stream()) };
         self.check("clear the notes", cleared);
         let names = self.noting.lock().unwrap_or_else(|e| e.into_inner()).clone();
@@ -225,10 +226,9 @@ impl Driver {
 }
 
 /// Gives the pool's unused memory back.
-pub(super) fn trim(d: &Driver) {
-    if let Some(pool) = d.pool {
-        d.check("wait for the device", d.stream.synchronize());
-        // SAFETY: the pool is the open device's own.
-        d.check("trim the pool", unsafe { result::mem_pool::trim_to(pool, 0) });
-    }
+pub(super) fn trim(d: &Driver) -> Result<(), DriverError> {
+    let Some(pool) = d.pool else { return Ok(()) };
+    d.stream.synchronize()?;
+    // SAFETY: the pool is the open device's own.
+    unsafe { result::mem_pool::trim_to(pool, 0) }
 }

@@ -186,7 +186,8 @@ impl Backend for Cuda {
     }
 
     fn trim(&self) {
-        memory::trim(self.driver());
+        let d = self.driver();
+        d.check("trim the pool", memory::trim(d));
     }
 
     fn fill(&self, value: f64, out: ViewMut) {

@@ -74,6 +74,15 @@ fn gradients_on_the_device_agree_with_the_cpu() {
                     let what = format!("{dtype} on {device}, create_graph {create_graph}");
                     assert_close(&what, &moved(&got, Device::Cpu), &want, k);
                 }
+                let there = moved(&inputs, device);
+                for order in ORDERS {
+                    let strided: Vec<Tensor> = there.iter().map(|x| relaid(x, order)).collect();
+                    if strided.iter().zip(&there).any(|(a, b)| a.layout() != b.layout()) {
+                        let got = gradients(row, &strided, false);
+                        let what = format!("{dtype} on {device}, {order:?}");
+                        assert_close(&what, &moved(&got, Device::Cpu), &want, k);
+                    }
+                }
             }
         },
     );

@@ -47,7 +47,7 @@ const LAYERS: [(&[usize], usize); 13] = [
 ];
 
 /// Shape and number of groups.
-const GROUPS: [(&[usize], usize); 11] = [
+const GROUPS: [(&[usize], usize); 12] = [
     (&[3, 4], 2),
     (&[2, 4, 3], 2),
     (&[2, 4, 2, 2], 1),
@@ -59,6 +59,7 @@ const GROUPS: [(&[usize], usize); 11] = [
     (&[2, 39, 3, 5], 13),
     (&[2, 8, 4, 6], 2),
     (&[1, 32, 17, 16], 1),
+    (&[2, 33, 17, 16], 1),
 ];
 
 /// Each run of `n` neighbours in row-major order with its own mean and variance taken out.

@@ -24,6 +24,7 @@ mod upfirdn;
 pub(crate) mod vmath;
 mod widen;
 
+pub use conv::{ConvMode, conv_mode, set_conv_mode};
 pub use pool::Buffer;
 
 use super::trace::{note, note_conv, note_gemm};

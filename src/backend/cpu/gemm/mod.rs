@@ -30,8 +30,9 @@ mod tests;
 
 pub use batch::BatchDim;
 pub use element::{GemmElement, Real};
-pub(super) use kernel::Kernels;
+pub(super) use kernel::{Kernels, Tile, TileBias, Vector};
 pub(super) use patch::{PatchTile, Run};
+pub(super) use portable::Lanes;
 pub(super) use threads::{cut, fork, wanted};
 
 use crate::backend::cpu::Buffer;

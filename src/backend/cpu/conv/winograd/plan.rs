@@ -80,6 +80,18 @@ impl Axis {
         tile.points - self.taps + 1
     }
 
+    /// The inputs that a tile sees in all phases, as far as they are not padding.
+    pub fn inputs_of(&self, tile: Tile) -> Range<usize> {
+        let first = tile.start * self.stride;
+        let end = first + (tile.points - 1) * self.stride + self.phases;
+        first.saturating_sub(self.padding).min(self.inputs)..end.saturating_sub(self.padding).min(self.inputs)
+    }
+
+    /// The outputs that a tile gives, as far as there are any.
+    pub fn outputs_at(&self, tile: Tile) -> Range<usize> {
+        tile.start..(tile.start + self.outputs_of(tile)).min(self.outputs)
+    }
+
     /// The tap of the window that tap t of a phase is.
     pub fn tap(&self, phase: usize, t: usize) -> Option<usize> {
         Some(phase + t * self.stride).filter(|&k| k < self.kernel)
@@ -234,9 +246,10 @@ impl Block {
         let [y, x] = &plan.axes;
         let mut block = Block { tiles: Vec::new(), rows: [0; MAX_TILE], capacity };
         let at = |image: usize, ty: &Tile, tx: &Tile| Placed { image, y: *ty, x: *tx, rows: [0; MAX_TILE] };
-        for ty in &y.tiles[strip] {
-            for tx in &x.tiles {
-                block.tiles.extend((0..images).map(|image| at(image, ty, tx)));
+        // Image by image, so that neighbours find each other's lines in the cache.
+        for image in 0..images {
+            for ty in &y.tiles[strip.clone()] {
+                block.tiles.extend(x.tiles.iter().map(|tx| at(image, ty, tx)));
             }
         }
         for tile in &mut block.tiles {

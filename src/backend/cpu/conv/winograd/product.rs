@@ -20,7 +20,7 @@ use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
 use crate::backend::cpu::gemm::{Kernels, Tile, TileBias, cut, fork, wanted};
 use std::ops::Range;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
 /// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
 const SPREAD: usize = 16;
@@ -159,6 +159,13 @@ impl<T: Transformable> Part<'_, T> {
                 }
                 for tile in &block.tiles {
                     let image = images.start + tile.image;
+                    if tile.x.start == 0 {
+                        let lines = match w.direction {
+                            Direction::Forward => plan.axes[0].inputs_of(tile.y),
+                            Direction::Adjoint => plan.axes[0].outputs_at(tile.y),
+                        };
+                        touch(self.all.src, self.all.src_image, image, lines);
+                    }
                     match w.direction {
                         Direction::Forward => self.gather(tile, image),
                         Direction::Adjoint => self.spread(tile, image),
@@ -192,6 +199,7 @@ impl<T: Transformable> Part<'_, T> {
     }
 
     /// Where the points of a tile lie in a matrix with rows of `ld` elements.
+    #[inline(always)]
     fn places(tile: &Placed, base: *mut T, ld: usize) -> [*mut T; MAX_TILE] {
         let mut places = [null_mut(); MAX_TILE];
         places.iter_mut().zip(tile.rows()).for_each(|(to, row)| *to = base.wrapping_add(row * ld));
@@ -208,7 +216,7 @@ impl<T: Transformable> Part<'_, T> {
         let passes = [gather[tile.y.points - 3], gather[tile.x.points - 3]];
         let to = Self::places(tile, self.scratch.v.as_mut_ptr(), self.ldv);
         // SAFETY: the caller's promise.
-        let src = unsafe { self.all.src.add(image * x.len()) };
+        let src = unsafe { self.all.src.add(image * x.len()) }.cast_mut();
         let (count, chunk) = (tile.rows().len(), w.chunk());
         for f in 0..plan.phases() {
             let [py, px] = plan.phase(f);
@@ -234,7 +242,7 @@ impl<T: Transformable> Part<'_, T> {
         let passes = [spread[ay.taps - 2][tile.y.points - 3], spread[ax.taps - 2][tile.x.points - 3]];
         let to = Self::places(tile, self.scratch.v.as_mut_ptr(), self.ldv);
         // SAFETY: the caller's promise.
-        let src = unsafe { self.all.src.add(image * y.len()) };
+        let src = unsafe { self.all.src.add(image * y.len()) }.cast_mut();
         let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
         let from = pixels(src, y, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
         let moves = Moves { from: 0, to: 0, n: plan.o };
@@ -252,12 +260,11 @@ impl<T: Transformable> Part<'_, T> {
         let (plan, y) = (self.all.plan, self.all.out_image);
         let ([ay, ax], Transforms { read, .. }) = (&plan.axes, self.transforms());
         let passes = [read[ay.taps - 2][tile.y.points - 3], read[ax.taps - 2][tile.x.points - 3]];
-        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm).map(<*mut T>::cast_const);
+        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm);
         // SAFETY: the caller's promise.
         let out = unsafe { self.all.out.get().add(image * y.len()) };
         let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
         let to = pixels(out, y, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
-        let to = to.map(<*const T>::cast_mut);
         let channels = self.channels(units.start).start..self.channels(units.end - 1).end;
         let moves = Moves { from: 0, to: channels.start, n: channels.len() };
         let add = self.all.bias.map_or(Add::Nothing, |b| Add::Values(b[channels].as_ptr()));
@@ -273,7 +280,7 @@ impl<T: Transformable> Part<'_, T> {
         let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.out_image);
         let Transforms { scatter, .. } = self.transforms();
         let passes = [scatter[tile.y.points - 3], scatter[tile.x.points - 3]];
-        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm).map(<*mut T>::cast_const);
+        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm);
         // SAFETY: the caller's promise.
         let out = unsafe { self.all.out.get().add(image * x.len()) };
         let count = tile.rows().len();
@@ -281,7 +288,7 @@ impl<T: Transformable> Part<'_, T> {
             let [py, px] = plan.phase(f);
             let line =
                 |i: usize, j: usize| plan.axes[0].input(tile.y, py, i).zip(plan.axes[1].input(tile.x, px, j));
-            let to = pixels(out, x, [tile.y.points, tile.x.points], line).map(<*const T>::cast_mut);
+            let to = pixels(out, x, [tile.y.points, tile.x.points], line);
             for unit in units.clone() {
                 let column = ((unit - units.start) * w.panels() + f) * w.kernels.nr();
                 let channels = self.channels(unit);
@@ -300,7 +307,7 @@ impl<T: Transformable> Part<'_, T> {
     unsafe fn apply(
         &mut self,
         [columns, rows]: [Passes<T>; 2],
-        from: &[*const T],
+        from: &[*mut T],
         to: &[*mut T],
         moves: Moves,
         add: Add<T>,
@@ -315,7 +322,7 @@ impl<T: Transformable> Part<'_, T> {
                     Add::Values(v) => Add::Values(v.add(c)),
                     other => other,
                 };
-                (columns.columns)(from, moves.from + c, n, buffer);
+                (columns.columns)(reading(from), moves.from + c, n, buffer);
                 (rows.rows)(buffer, to, moves.to + c, n, add);
             }
         }
@@ -395,6 +402,25 @@ impl<T: Transformable> Part<'_, T> {
     }
 }
 
+/// Reads a word of each cache line of some of an image's rows, one after the other as the hardware expects it: tiles read
+/// them in an order that nothing foresees.
+///
+/// # Safety
+/// `src` has the image, or all of it but its first channels.
+pub unsafe fn touch<T: Copy>(src: *const T, image: Image, number: usize, rows: Range<usize>) {
+    let at = |row: usize| number * image.len() + row * image.w * image.c;
+    for i in (at(rows.start)..at(rows.end).saturating_sub(image.c - 1)).step_by(64 / size_of::<T>()) {
+        // SAFETY: at least a pixel before the end of the rows, so inside the image by the caller's promise.
+        unsafe { std::ptr::read_volatile(src.add(i)) };
+    }
+}
+
+/// The same pointers, to read from.
+pub fn reading<T>(pointers: &[*mut T]) -> &[*const T] {
+    // SAFETY: the two kinds of pointers are laid out alike.
+    unsafe { std::slice::from_raw_parts(pointers.as_ptr().cast(), pointers.len()) }
+}
+
 /// Where a transform reads and writes, behind the pointers, and how many channels it is for.
 struct Moves {
     from: usize,
@@ -403,13 +429,14 @@ struct Moves {
 }
 
 /// Pointers to the pixels of a tile, row by row; null where `at` says that there is none.
+#[inline(always)]
 pub fn pixels<T>(
-    base: *const T,
+    base: *mut T,
     image: Image,
     [rows, columns]: [usize; 2],
     at: impl Fn(usize, usize) -> Option<(usize, usize)>,
-) -> [*const T; MAX_TILE] {
-    let mut all = [null(); MAX_TILE];
+) -> [*mut T; MAX_TILE] {
+    let mut all = [null_mut(); MAX_TILE];
     for (i, to) in all[..rows * columns].iter_mut().enumerate() {
         if let Some((y, x)) = at(i / columns, i % columns) {
             *to = base.wrapping_add((y * image.w + x) * image.c);

@@ -57,11 +57,12 @@ pub struct Transforms<A: 'static> {
     pub fold: [[Passes<A>; 3]; 2],
 }
 
-/// The body of every [`ColumnsFn`].
+/// The body of every [`ColumnsFn`]. Lines are registers only where each index is a constant once loops are unrolled.
 ///
 /// # Safety
 /// As [`ColumnsFn`].
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 pub unsafe fn columns<V: Vector, M: Map>(src: &[*const V::Elem], at: usize, n: usize, buffer: *mut V::Elem) {
     let count = src.len() / M::IN;
     for c in 0..count {
@@ -75,8 +76,8 @@ pub unsafe fn columns<V: Vector, M: Map>(src: &[*const V::Elem], at: usize, n: u
                 }
             }
             let y = line::<V, M>(d);
-            for (i, y) in y.into_iter().enumerate().take(M::OUT) {
-                y.store(buffer.add((i * count + c) * V::LANES));
+            for i in 0..M::OUT {
+                y[i].store(buffer.add((i * count + c) * V::LANES));
             }
         }
     }
@@ -87,6 +88,7 @@ pub unsafe fn columns<V: Vector, M: Map>(src: &[*const V::Elem], at: usize, n: u
 /// # Safety
 /// As [`RowsFn`].
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 pub unsafe fn rows<V: Vector, M: Map>(
     buffer: *const V::Elem,
     dst: &[*mut V::Elem],
@@ -98,11 +100,12 @@ pub unsafe fn rows<V: Vector, M: Map>(
         // SAFETY: the caller's promise.
         unsafe {
             let mut d = [V::zero(); MAX_POINTS];
-            for (j, d) in d.iter_mut().enumerate().take(M::IN) {
-                *d = V::load(buffer.add((r * M::IN + j) * V::LANES));
+            for j in 0..M::IN {
+                d[j] = V::load(buffer.add((r * M::IN + j) * V::LANES));
             }
             let y = line::<V, M>(d);
-            for (i, &p) in dst.iter().enumerate() {
+            for i in 0..M::OUT {
+                let p = dst[i];
                 if p.is_null() {
                     continue;
                 }
@@ -124,6 +127,7 @@ pub unsafe fn rows<V: Vector, M: Map>(
 /// # Safety
 /// The machine has the tier's instructions.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 unsafe fn line<V: Vector, M: Map>(d: [V; MAX_POINTS]) -> [V; MAX_POINTS] {
     // SAFETY: the caller's promise; nothing in memory is touched.
     unsafe {

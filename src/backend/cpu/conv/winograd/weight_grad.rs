@@ -11,7 +11,7 @@
 //! and blocks are added up in order.
 
 use super::plan::{Block, Placed, Plan};
-use super::product::{Matrices, pixels};
+use super::product::{Matrices, pixels, reading, touch};
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Passes, Transforms};
 use crate::backend::cpu::Buffer;
@@ -132,6 +132,11 @@ impl<T: Transformable> Part<'_, T> {
             for tile in &block.tiles {
                 // SAFETY: the caller's promise; tiles name lines of images and rows of V and Z.
                 unsafe {
+                    if tile.x.start == 0 {
+                        let image = images.start + tile.image;
+                        touch(all.x, all.x_image, image, all.plan.axes[0].inputs_of(tile.y));
+                        touch(all.y, all.y_image, image, all.plan.axes[0].outputs_at(tile.y));
+                    }
                     self.gather(tile, images.start + tile.image);
                     self.spread(tile, images.start + tile.image);
                 }
@@ -164,7 +169,7 @@ impl<T: Transformable> Part<'_, T> {
         let passes = [gather[tile.y.points - 3], gather[tile.x.points - 3]];
         let to = places(tile, self.v, self.ldv);
         // SAFETY: the caller's promise.
-        let src = unsafe { all.x.add(image * all.x_image.len()) };
+        let src = unsafe { all.x.add(image * all.x_image.len()) }.cast_mut();
         let count = tile.rows().len();
         for (i, unit) in self.units.iter().enumerate() {
             let [py, px] = all.plan.phase(unit.phase);
@@ -188,7 +193,7 @@ impl<T: Transformable> Part<'_, T> {
         let passes = [spread[ay.taps - 2][tile.y.points - 3], spread[ax.taps - 2][tile.x.points - 3]];
         let to = places(tile, self.z, self.ldz);
         // SAFETY: the caller's promise.
-        let src = unsafe { all.y.add(image * all.y_image.len()) };
+        let src = unsafe { all.y.add(image * all.y_image.len()) }.cast_mut();
         let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
         let from = pixels(src, all.y_image, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
         let nr = all.kernels.nr();
@@ -233,8 +238,8 @@ impl<T: Transformable> Part<'_, T> {
         let ([ay, ax], fold, nr) = (&all.plan.axes, &all.transforms.fold, all.kernels.nr());
         let passes = [fold[ay.taps - 2][ay.points - 3], fold[ax.taps - 2][ax.points - 3]];
         let [py, px] = all.plan.phase(unit.phase);
-        let d = self.d.as_ptr();
-        let from: [*const T; MAX_TILE] = std::array::from_fn(|p| d.wrapping_add(p * UNIT * nr));
+        let d = self.d.as_mut_ptr();
+        let from: [*mut T; MAX_TILE] = std::array::from_fn(|p| d.wrapping_add(p * UNIT * nr));
         let mut to = [null_mut(); 9];
         for (i, to) in to[..ay.taps * ax.taps].iter_mut().enumerate() {
             if let (Some(ky), Some(kx)) = (ay.tap(py, i / ax.taps), ax.tap(px, i % ax.taps)) {
@@ -258,7 +263,7 @@ impl<T: Transformable> Part<'_, T> {
     unsafe fn apply(
         &mut self,
         [columns, rows]: [Passes<T>; 2],
-        from: &[*const T],
+        from: &[*mut T],
         to: &[*mut T],
         at: [usize; 2],
         n: usize,
@@ -270,7 +275,7 @@ impl<T: Transformable> Part<'_, T> {
             // SAFETY: the caller's promise; the buffer has a vector for each point of the largest tile, and tables of
             // transforms are handed out for tiers the machine has.
             unsafe {
-                (columns.columns)(from, at[0] + c, n, buffer);
+                (columns.columns)(reading(from), at[0] + c, n, buffer);
                 (rows.rows)(buffer, to, at[1] + c, n, add);
             }
         }
@@ -278,6 +283,7 @@ impl<T: Transformable> Part<'_, T> {
 }
 
 /// Where the points of a tile lie in a matrix with rows of `ld` elements.
+#[inline(always)]
 fn places<T>(tile: &Placed, matrix: &mut [T], ld: usize) -> [*mut T; MAX_TILE] {
     let mut places = [null_mut(); MAX_TILE];
     let base = matrix.as_mut_ptr();

@@ -60,15 +60,39 @@ run("leaky_relu 16M", 0, 8 * n, lambda: F.leaky_relu(x, 0.2))
 run("tanh 16M", 0, 8 * n, lambda: torch.tanh(x))
 run("add 16M", 0, 12 * n, lambda: x + y)
 run("sum 16M", 0, 4 * n, lambda: x.sum())
+target = y.sigmoid()
+run("bce_with_logits 16M", 0, 8 * n, lambda: F.binary_cross_entropy_with_logits(x, target))
 m = x.view(4096, 4096)
 run("transpose 4096x4096", 0, 8 * n, lambda: m.t().contiguous())
 run("softmax 4096x4096", 0, 8 * n, lambda: m.softmax(1))
+t = m.clone().requires_grad_()
+soft = t.softmax(1)
+run("softmax_grad 4096x4096", 0, 12 * n, lambda: torch.autograd.grad(soft, t, m, retain_graph=True))
+classes = m.argmax(1)
+run("cross_entropy 4096x4096", 0, 4 * n, lambda: F.cross_entropy(m, classes))
+loss = F.cross_entropy(t, classes)
+run("cross_entropy_grad 4096x4096", 0, 8 * n, lambda: torch.autograd.grad(loss, t, retain_graph=True))
 run("normal 16M", 0, 4 * n, lambda: torch.randn(n))
+rows = x.view(16384, 1024).clone().requires_grad_()
+w, b = torch.randn(1024, requires_grad=True), torch.randn(1024, requires_grad=True)
+with torch.no_grad():
+    run("layer_norm 16384x1024", 0, 8 * n, lambda: F.layer_norm(rows, (1024,), w, b))
+z, g = F.layer_norm(rows, (1024,), w, b), y.view(16384, 1024)
+run("layer_norm_grad 16384x1024", 0, 20 * n, lambda: torch.autograd.grad(z, (rows, w, b), g, retain_graph=True))
 for form in (torch.contiguous_format, torch.channels_last):
     x = torch.randn(64, 128, 28, 28).contiguous(memory_format=form)
     w, b = torch.randn(128), torch.randn(128)
-    name = "batch_norm 64x128x28x28" + (" cl" if form is torch.channels_last else "")
-    run(name, 0, 12 * x.numel(), lambda: F.batch_norm(x, None, None, w, b, True))
+    suffix = " cl" if form is torch.channels_last else ""
+    run("group_norm 64x128x28x28 by 32" + suffix, 0, 8 * x.numel(), lambda: F.group_norm(x, 32, w, b))
+    run("instance_norm 64x128x28x28" + suffix, 0, 8 * x.numel(), lambda: F.instance_norm(x, weight=w, bias=b))
+    run("batch_norm 64x128x28x28" + suffix, 0, 12 * x.numel(), lambda: F.batch_norm(x, None, None, w, b, True))
+for count, rows, width in [(65536, 10, 128), (65536, 50000, 128)]:
+    table, src, index = torch.randn(rows, width), torch.randn(count, width), torch.arange(count) * 7919 % rows
+    bytes_ = 4 * count * width + 8 * count + 8 * rows * width
+    run(f"index_add {count}x{width} -> {rows}", 0, bytes_, lambda: table.index_add(0, index, src))
+count, places = 1 << 20, 1000
+acc, src, index = torch.randn(places), torch.randn(count), torch.arange(count) * 7919 % places
+run("scatter_add 1M -> 1000", 0, 12 * count + 8 * places, lambda: acc.scatter_add(0, index, src))
 params = [torch.randn(1024, 1024, requires_grad=True) for _ in range(4)]
 for p in params:
     p.grad = p.detach().clone()

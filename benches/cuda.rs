@@ -1,4 +1,5 @@
-//! Kernels on a GPU: the GEMM ladder, convolutions, elementwise functions, normalisation, the optimiser.
+//! Kernels on a GPU: the GEMM ladder, convolutions, elementwise functions, losses, normalisation, additions
+//! to indexed places, the optimiser.
 //!
 //!     cargo bench --bench cuda                    prints a line for each kernel and shape
 //!     cargo bench --bench cuda -- conv            those whose name holds "conv"
@@ -6,11 +7,12 @@
 //! Columns: what, microseconds (median of batches of launches, each batch waited for), GFLOP/s or GB/s. Bytes are those
 //! that must move: operands once in, results once out. Without a GPU it prints why it is skipped.
 
+use ganvil::autograd::{GradOptions, grad_with};
 use ganvil::backend::cuda::{self, CUDA, Rung};
 use ganvil::backend::{self, View, ViewMut};
 use ganvil::optim::{Adam, Optimizer};
 use ganvil::rng::Stream;
-use ganvil::{ConvOptions, DType, Device, Generator, Layout, Tensor};
+use ganvil::{ConvOptions, DType, Device, Generator, Layout, Reduction, Tensor, no_grad};
 use std::time::Instant;
 
 /// What a rate counts.
@@ -108,14 +110,66 @@ fn memory_bound(b: &Bench) {
     b.run("tanh 16M", Work::Bytes(8 * n), || drop(x.tanh()));
     b.run("add 16M", Work::Bytes(12 * n), || drop(x.add(&y)));
     b.run("sum 16M", Work::Bytes(4 * n), || drop(x.sum_all()));
+    let target = y.sigmoid();
+    b.run("bce_with_logits 16M", Work::Bytes(8 * n), || drop(x.bce_with_logits(&target, Reduction::Mean)));
     let m = x.reshape(&[4096, 4096]);
     b.run("transpose 4096x4096", Work::Bytes(8 * n), || drop(m.t().contiguous()));
     b.run("softmax 4096x4096", Work::Bytes(8 * n), || drop(m.softmax(1)));
+    let t = m.clone().requires_grad();
+    let y = t.softmax(1);
+    b.run("softmax_grad 4096x4096", Work::Bytes(12 * n), || {
+        let options =
+            GradOptions { grad_outputs: std::slice::from_ref(&m), create_graph: false, retain_graph: true };
+        drop(grad_with(&[&y], &[&t], &options));
+    });
+    let class = m.argmax(1, false);
+    b.run("cross_entropy 4096x4096", Work::Bytes(4 * n), || drop(m.cross_entropy(&class, Reduction::Mean)));
+    let loss = t.cross_entropy(&class, Reduction::Mean);
+    b.run("cross_entropy_grad 4096x4096", Work::Bytes(8 * n), || {
+        drop(grad_with(&[&loss], &[&t], &GradOptions { retain_graph: true, ..GradOptions::default() }));
+    });
     let random = Generator::new(0, Stream::General);
     b.run("normal 16M", Work::Bytes(4 * n), || drop(random.normal(&[n], 0.0, 1.0, DType::F32, Device::Cuda)));
+    let (rows, width) = (x.reshape(&[16384, 1024]).requires_grad(), [1024]);
+    let (w, bias) = (normal(&width).requires_grad(), normal(&width).requires_grad());
+    b.run("layer_norm 16384x1024", Work::Bytes(8 * n), || {
+        drop(no_grad(|| rows.layer_norm(&width, Some(&w), Some(&bias), 1e-5)));
+    });
+    let (z, g) = (rows.layer_norm(&width, Some(&w), Some(&bias), 1e-5), y.reshape(&[16384, 1024]).detach());
+    b.run("layer_norm_grad 16384x1024", Work::Bytes(20 * n), || {
+        let options =
+            GradOptions { grad_outputs: std::slice::from_ref(&g), create_graph: false, retain_graph: true };
+        drop(grad_with(&[&z], &[&rows, &w, &bias], &options));
+    });
     let (x, c) = (image([64, 128, 28, 28]), 128);
     let (w, bias) = (normal(&[c]), normal(&[c]));
+    b.run("group_norm 64x128x28x28 by 32", Work::Bytes(8 * x.numel()), || {
+        drop(x.group_norm(32, Some(&w), Some(&bias), 1e-5));
+    });
+    b.run("instance_norm 64x128x28x28", Work::Bytes(8 * x.numel()), || {
+        drop(x.instance_norm(Some(&w), Some(&bias), 1e-5));
+    });
     b.run("batch_norm 64x128x28x28", Work::Bytes(12 * x.numel()), || drop(x.batch_norm(&w, &bias, 1e-5).y));
+}
+
+/// The gradients of an embedding with few rows, and of a choice of single elements.
+fn scattering(b: &Bench) {
+    let index = |n: usize, rows: usize| {
+        let each: Vec<i64> = (0..n).map(|i| (i * 7919 % rows) as i64).collect();
+        Tensor::from(&each[..]).to_device(Device::Cuda)
+    };
+    for (n, rows, width) in [(65536, 10, 128), (65536, 50_000, 128)] {
+        let (table, src, index) = (normal(&[rows, width]), normal(&[n, width]), index(n, rows));
+        let bytes = 4 * n * width + 8 * n + 8 * rows * width;
+        b.run(&format!("index_add {n}x{width} -> {rows}"), Work::Bytes(bytes), || {
+            drop(table.index_add(0, &index, &src));
+        });
+    }
+    let (n, places) = (1 << 20, 1000);
+    let (acc, src, index) = (normal(&[places]), normal(&[n]), index(n, places));
+    b.run("scatter_add 1M -> 1000", Work::Bytes(12 * n + 8 * places), || {
+        drop(acc.scatter_add(0, &index, &src));
+    });
 }
 
 fn optimiser(b: &Bench) {
@@ -139,5 +193,6 @@ fn main() {
     ladder(&b);
     convolutions(&b);
     memory_bound(&b);
+    scattering(&b);
     optimiser(&b);
 }

@@ -106,7 +106,8 @@ __device__ __forceinline__ float block_reduce(float x, float* warps) {
     return x;
 }
 
-// The first invalid index that a kernel met since the host last looked: what it was and how many entries there were.
+// The first invalid index that a kernel met since the host last looked: what it was and how many entries there were. The
+// host has one for each op, and gives a kernel the address of the op's that it runs for: so it knows whose it was.
 struct BadIndex {
     u32 found;
     u32 size;

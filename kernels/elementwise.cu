@@ -9,7 +9,7 @@
 // Bytes moved: each operand once in, the result once out (4 n each for f32), against at most some forty FLOP an element:
 // bound by memory. Which function it is, is an argument: the branch on it is the same for all threads, so it costs a few
 // issue slots and no divergence, and one entry serves all functions of a dtype.
-#include "vmath.cuh"
+#include "losses.cuh"
 
 // One of the functions with its constants, rounded to f32 by the host.
 struct Function {
@@ -20,8 +20,8 @@ struct Function {
 // In the order of the host's table (src/backend/cuda/elementwise.rs).
 enum UnaryId { NEG, EXP, LOG, SQRT, ABS, TANH, SIGMOID, RELU, LEAKY_RELU, SOFTPLUS, SCALE, AFFINE, SQUARE, CUBE,
                INVERSE_ROOT, INVERSE, POW, CLAMP };
-enum BinaryId { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, BCE, BCE_WITH_LOGITS, RELU_GRAD, LEAKY_RELU_GRAD, CLAMP_GRAD,
-                ABS_GRAD, TANH_GRAD, SIGMOID_GRAD };
+enum BinaryId { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, BCE, BCE_WITH_LOGITS, SQUARED_ERROR, ABSOLUTE_ERROR, RELU_GRAD,
+                LEAKY_RELU_GRAD, CLAMP_GRAD, ABS_GRAD, TANH_GRAD, SIGMOID_GRAD };
 
 template <u32 ID>
 __device__ __forceinline__ float unary(const Function& f, float x) {
@@ -53,8 +53,6 @@ __device__ __forceinline__ float unary(const Function& f, float x) {
     }
 }
 
-__device__ __forceinline__ float at_least(float x, float floor) { return x < floor ? floor : x; }
-
 template <u32 ID>
 __device__ __forceinline__ float binary(const Function& f, float a, float b) {
     switch (ID) {
@@ -64,8 +62,10 @@ __device__ __forceinline__ float binary(const Function& f, float a, float b) {
         case DIV: return a / b;
         case MAXIMUM: return a > b || a != a ? a : b;
         case MINIMUM: return a < b || a != a ? a : b;
-        case BCE: return -(b * at_least(vlog(a), -100.0f) + (1.0f - b) * at_least(vlog1p(-a), -100.0f));
-        case BCE_WITH_LOGITS: return (a > 0.0f ? a : 0.0f) - a * b + vsoftplus(-fabsf(a));
+        case BCE: return loss_value<LOSS_BCE>(a, b);
+        case BCE_WITH_LOGITS: return loss_value<LOSS_BCE_WITH_LOGITS>(a, b);
+        case SQUARED_ERROR: return loss_value<LOSS_SQUARED_ERROR>(a, b);
+        case ABSOLUTE_ERROR: return loss_value<LOSS_ABSOLUTE_ERROR>(a, b);
         case RELU_GRAD: return b > 0.0f ? a : 0.0f;
         case LEAKY_RELU_GRAD: return b > 0.0f ? a : f.a * a;
         case CLAMP_GRAD: return b > f.a && b < f.b ? a : 0.0f;
@@ -119,8 +119,8 @@ __device__ __forceinline__ void binary_strided(const Function& f, const T* a, co
     DO(NEG) DO(EXP) DO(LOG) DO(SQRT) DO(ABS) DO(TANH) DO(SIGMOID) DO(RELU) DO(LEAKY_RELU) DO(SOFTPLUS) DO(SCALE) \
     DO(AFFINE) DO(SQUARE) DO(CUBE) DO(INVERSE_ROOT) DO(INVERSE) DO(POW) DO(CLAMP)
 #define EACH_BINARY(DO) \
-    DO(ADD) DO(SUB) DO(MUL) DO(DIV) DO(MAXIMUM) DO(MINIMUM) DO(BCE) DO(BCE_WITH_LOGITS) DO(RELU_GRAD) \
-    DO(LEAKY_RELU_GRAD) DO(CLAMP_GRAD) DO(ABS_GRAD) DO(TANH_GRAD) DO(SIGMOID_GRAD)
+    DO(ADD) DO(SUB) DO(MUL) DO(DIV) DO(MAXIMUM) DO(MINIMUM) DO(BCE) DO(BCE_WITH_LOGITS) DO(SQUARED_ERROR) \
+    DO(ABSOLUTE_ERROR) DO(RELU_GRAD) DO(LEAKY_RELU_GRAD) DO(CLAMP_GRAD) DO(ABS_GRAD) DO(TANH_GRAD) DO(SIGMOID_GRAD)
 
 #define UNARY_DENSE(ID) case ID: return unary_dense<ID>(f, x, out, n);
 #define UNARY_STRIDED(ID) case ID: return unary_strided<ID>(f, x, out, nest, n);

@@ -1,9 +1,10 @@
 // Selecting, gathering and scattering along a dimension.
 //
 // Indices are i64; x and acc of index_select and index_add are contiguous, [outer, size, inner] around the dimension, the
-// operands of gather and scatter_add lie anyhow. Reading: one thread an element of the result. Adding: one thread a column (outer, inner), which goes through the indices in order, so that repeats
-// are added in order and nothing is atomic. An index outside of its dimension is noted (BadIndex): it
-// reads as 0, and nothing is added for it.
+// operands of gather and scatter_add lie anyhow. Reading: one thread an element of the result. Adding: one thread a column
+// (outer, inner), which goes through the indices in order, so that repeats are added in order and nothing is atomic: for
+// few indices, or very many columns; scatter.cu is for the others. An index outside of its dimension is noted (BadIndex):
+// it reads as 0, and nothing is added for it.
 #include "common.cuh"
 
 // out[o, j, i] = x[o, index[j], i].

@@ -129,6 +129,11 @@ impl Layout {
         (1..self.rank()).any(|d| self.strides[d] == 0 && self.shape[d] > 1)
     }
 
+    /// Whether all elements are one number in memory.
+    pub(crate) fn is_one_number(&self) -> bool {
+        (0..self.rank()).all(|d| self.strides[d] == 0 || self.shape[d] == 1)
+    }
+
     /// The range of storage indices a dense layout covers.
     pub(crate) fn dense_range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.numel()

@@ -3,14 +3,16 @@
 //! Needs the simulator's library: `cargo build -p ptxsim`, and `GANVIL_PTXSIM` set to target/debug/libptxsim.so.
 
 use common::{Scratch, fails, program, run, text};
+use ganvil::autograd::grad;
 use ganvil::backend::cpu::simd::Tier;
 use ganvil::backend::cuda::{self, PTXSIM, Rung};
 use ganvil::backend::{Backend, View, ViewMut};
 use ganvil::data::{Dataset, Split, locate};
 use ganvil::metrics::{ClassifierConfig, ClassifierTrainer};
 use ganvil::rng::Stream;
-use ganvil::{ConvOptions, DType, Device, Generator, Layout, Tensor};
+use ganvil::{ConvOptions, DType, Device, Generator, Layout, Reduction, Tensor};
 use serde_json::Value;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -102,7 +104,7 @@ fn the_classifier_trains_on_the_simulator() {
     if !simulator() {
         return;
     }
-    let mut data = Dataset::load(&locate(None).unwrap(), Split::Test).unwrap();
+    let mut data = Dataset::load(locate(None).unwrap(), Split::Test).unwrap();
     data.images.count = 64;
     data.images.pixels.truncate(64 * data.images.area());
     data.labels.as_mut().unwrap().truncate(64);
@@ -136,7 +138,7 @@ fn what_is_still_held_is_told_when_the_device_is_shut_down() {
             drop(y);
         }
         let told = ganvil::device::shutdown().map_err(|e| e.to_string());
-        assert_eq!(ganvil::device::shutdown().is_ok(), true, "the second time there is nothing to do");
+        assert!(ganvil::device::shutdown().is_ok(), "the second time there is nothing to do");
         let after = cuda::open(Device::Ptxsim).unwrap_err().to_string();
         assert!(after.contains("has been shut down"), "{after}");
         let failed =
@@ -204,6 +206,12 @@ fn excess(counts: &Value) -> f64 {
     counts["global"]["sectors"].as_f64().unwrap() / counts["global"]["ideal_sectors"].as_f64().unwrap()
 }
 
+/// The gradient of the mean squared error by the prediction, with nothing recorded.
+fn loss_gradient(x: &Tensor, target: &Tensor) -> Tensor {
+    let x = x.detach().requires_grad();
+    grad(&[&x.mse(target, Reduction::Mean)], &[&x], &[], false)[0].clone().unwrap()
+}
+
 #[test]
 fn kernels_move_no_more_than_they_must() {
     if !simulator() {
@@ -220,6 +228,8 @@ fn kernels_move_no_more_than_they_must() {
         ("binary_dense", counted("binary_dense", || drop(x.add(&y)))),
         ("random_f32", counted("random_f32", || drop(normal(&[10_001])))),
         ("sum_rows", counted("sum_rows", || drop(x.sum_all()))),
+        ("loss_dense", counted("loss_dense", || drop(x.bce_with_logits(&y, Reduction::Mean)))),
+        ("loss_grad_dense", counted("loss_grad_dense", || drop(loss_gradient(&x, &y)))),
     ] {
         assert!(excess(&counts) <= 1.05, "{kernel} asks for {} times what it needs", excess(&counts));
     }
@@ -256,6 +266,102 @@ fn kernels_move_no_more_than_they_must() {
     ] {
         assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
     }
+}
+
+/// Kernels along lines: rows whose quads are aligned ask for exactly what they need, whole columns likewise, and nothing
+/// of shared memory is waited for.
+#[test]
+fn kernels_along_lines_move_no_more_than_they_must() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    cuda::open(Device::Ptxsim).unwrap();
+    let random = Generator::new(4, Stream::General);
+    let normal = |shape: &[usize]| random.normal(shape, 0.0, 1.0, DType::F32, Device::Ptxsim);
+    let lean = |kernel: &str, bytes: usize, f: &dyn Fn()| {
+        let counts = counted(kernel, f);
+        assert!(excess(&counts) <= 1.05, "{kernel}: {counts}");
+        assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
+        // Each operand is read once: what is asked for is what must move.
+        let sectors = counts["global"]["sectors"].as_f64().unwrap();
+        assert!(sectors <= 1.05 * (bytes / 32) as f64, "{kernel}: {sectors} sectors for {bytes} bytes");
+    };
+    for (name, shape, passes) in [
+        ("warp_128", [9, 96], 1),
+        ("warp_1024", [9, 1000], 1),
+        ("block_4096", [3, 4000], 1),
+        ("block_8192", [3, 8192], 1),
+        ("long", [2, 9000], 2),
+    ] {
+        let (x, g, n) = (normal(&shape), normal(&shape), 4 * shape[0] * shape[1]);
+        lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.softmax(1)));
+        lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.log_softmax(1)));
+        let t = x.requires_grad();
+        let y = t.softmax(1);
+        lean(&format!("softmax_grad_{name}"), n * (2 * passes + 1), &|| {
+            drop(grad(&[&y], &[&t], std::slice::from_ref(&g), false));
+        });
+        // Beside the logits a line's class, logit, loss and two numbers, each in a sector of its own at worst.
+        let (class, line) = (t.detach().argmax(1, false), 5 * 32 * shape[0]);
+        let mut loss = None;
+        lean(&format!("cross_entropy_{name}"), n + line, &|| drop(t.cross_entropy(&class, Reduction::None)));
+        counted("sum_rows", || loss = Some(t.cross_entropy(&class, Reduction::Sum)));
+        // What is known of a line is asked for by every access of 16 bytes in it.
+        lean("cross_entropy_grad_rows", 2 * n + n / 2, &|| {
+            drop(grad(&[loss.as_ref().unwrap()], &[&t], &[], false))
+        });
+    }
+    norms_move_no_more_than_they_must(&normal, &lean);
+    for (name, shape, passes) in [("columns_128", [2, 100, 64], 1), ("columns", [2, 200, 64], 2)] {
+        let (x, n) = (normal(&shape), 4 * shape.iter().product::<usize>());
+        lean(&format!("softmax_{name}"), n * (passes + 1), &|| drop(x.softmax(1)));
+    }
+}
+
+/// Asserts that what is done launches this kernel, which asks for about so many bytes.
+type Lean<'a> = dyn Fn(&str, usize, &dyn Fn()) + 'a;
+
+/// Normalisation within samples: `passes` readings of x forward, `grad_passes` of x and g backward. Weights are read by every
+/// row, from a cache.
+fn norms_move_no_more_than_they_must(normal: &dyn Fn(&[usize]) -> Tensor, lean: &Lean) {
+    type Norm = fn(&Tensor, usize, &Tensor, &Tensor) -> Tensor;
+    let layer: Norm = |x, _, w, b| x.layer_norm(&[x.size(-1)], Some(w), Some(b), 1e-5);
+    let group: Norm = |x, n, w, b| x.group_norm(n, Some(w), Some(b), 1e-5);
+    let image = |n, c, side| normal(&[n, side, side, c]).permute(&[0, 3, 1, 2]);
+    // Kernel, operand, norm, groups, weights, readings of x forward and backward.
+    for (name, x, norm, groups, weights, passes, grad_passes) in [
+        ("warp_128", normal(&[16, 96]), layer, 1, 96, 1, 1),
+        ("warp_1024", normal(&[9, 1000]), layer, 1, 1000, 1, 1),
+        ("block_4096", normal(&[3, 4000]), layer, 1, 4000, 1, 1),
+        ("block_8192", normal(&[3, 8192]), layer, 1, 8192, 1, 1),
+        ("long", normal(&[2, 9000]), layer, 1, 9000, 3, 2),
+        ("block_4096", image(2, 128, 7), group, 2, 128, 1, 1),
+        ("lanes", image(2, 64, 9), group, 64, 64, 3, 2),
+        ("lanes", image(2, 64, 9), group, 16, 64, 3, 2),
+    ] {
+        let n = 4 * x.numel();
+        let (t, w, b) = (x.requires_grad(), normal(&[weights]), normal(&[weights]));
+        let stats = 32 * n / 4 / weights;
+        // A lane asks for its channel's weight once.
+        let reading = if name == "lanes" { n / 4 } else { n };
+        lean(&format!("group_norm_{name}"), n * (passes + 1) + 2 * reading + stats, &|| {
+            drop(norm(&t, groups, &w, &b))
+        });
+        let y = norm(&t, groups, &w, &b);
+        let g = normal(y.shape());
+        lean(
+            &format!("group_norm_grad_{name}"),
+            n * (2 * grad_passes + 1) + reading * grad_passes + stats,
+            &|| {
+                drop(grad(&[&y], &[&t], std::slice::from_ref(&g), false));
+            },
+        );
+    }
+    // The sums for the weights read what is given twice over, x and g, and a line's mean and deviation.
+    let (x, w) = (normal(&[500, 64]), normal(&[64]).requires_grad());
+    let (y, n) = (layer(&x, 1, &w, &w), 4 * x.numel());
+    lean("group_norm_sums_columns", 2 * n + 2 * 500 * 32, &|| drop(grad(&[&y], &[&w], &[y.detach()], false)));
 }
 
 #[test]
@@ -394,6 +500,29 @@ fn bits_are_those_of_the_cpu() {
     }
 }
 
+/// A class that is none is told when the device is next waited for, as any index.
+#[test]
+fn a_class_out_of_range_is_reported() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let device = |t: Tensor| t.to_device(Device::Ptxsim);
+    // Rows, and columns.
+    for (shape, classes) in [(vec![2, 3], vec![2i64, 3]), (vec![1, 3, 2], vec![2, -1])] {
+        let x = device(Tensor::ones(&shape, DType::F32, Device::Cpu));
+        let class = device(Tensor::new(&classes, &[&shape[..1], &shape[2..]].concat()));
+        let failed =
+            std::panic::catch_unwind(AssertUnwindSafe(|| x.cross_entropy(&class, Reduction::Mean).item()))
+                .unwrap_err();
+        let message = failed.downcast_ref::<String>().expect("a message");
+        let wanted = format!("index {} is out of range for a dimension of 3 entries", classes[1]);
+        assert!(message.contains(&wanted) && message.contains("cross_entropy"), "{message}");
+        let right = device(Tensor::new(&[0i64, 1], &[&shape[..1], &shape[2..]].concat()));
+        assert!((x.cross_entropy(&right, Reduction::Mean).item() - 3f64.ln()).abs() < 1e-6);
+    }
+}
+
 /// A thread that never touched the driver may be the last to hold a tensor; and a device that is not there leaves no trace.
 #[test]
 fn tensors_end_on_any_thread() {
@@ -407,4 +536,158 @@ fn tensors_end_on_any_thread() {
     let other = cuda::open(Device::Cuda).unwrap_err().to_string();
     assert!(other.contains("one process has one driver"), "{other}");
     assert!(cuda::open(Device::Cpu).is_err() && cuda::open(Device::Ptxsim).is_ok());
+}
+
+/// n whole numbers from -8 to 8: sums of them are exact in any order.
+fn whole(shape: &[usize]) -> Tensor {
+    let n = shape.iter().product::<usize>();
+    let each: Vec<f32> = (0..n).map(|i| (i * 7919 % 17) as f32 - 8.0).collect();
+    Tensor::new(&each, shape)
+}
+
+/// n indices below `size`; how they are spread is the second argument's to say.
+fn indices(shape: &[usize], spread: fn(usize, usize) -> usize, size: usize) -> Tensor {
+    let each: Vec<i64> = (0..shape.iter().product()).map(|i| spread(i, size) as i64).collect();
+    Tensor::new(&each, shape)
+}
+
+/// Everywhere, all in one place, a few here and the rest there, in long runs, falling.
+const SPREADS: [fn(usize, usize) -> usize; 5] = [
+    |i, size| i * 7919 % size,
+    |_, size| size / 2,
+    |i, size| if i % 40 == 0 { i / 40 % size } else { size - 1 },
+    |i, size| i / 77 % size,
+    |i, size| size - 1 - i % size,
+];
+
+#[test]
+fn additions_to_indexed_places_have_the_values_of_the_cpu() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let bits = |t: &Tensor| t.to_vec::<f32>().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    for spread in SPREADS {
+        // Around a block of the sort, a chunk and a warp of columns; more than 256 and than 65536 places.
+        for (outer, size, inner, count) in
+            [(1, 10, 128, 3000), (2, 3, 1, 65), (1, 300, 5, 2049), (1, 70_000, 1, 640), (3, 7, 33, 96)]
+        {
+            let index = indices(&[count], spread, size);
+            let (acc, src) = (whole(&[outer, size, inner]), whole(&[outer, count, inner]));
+            let [acc, src] = [acc, src].map(|t| both(&t));
+            let want = acc[0].index_add(1, &index, &src[0]);
+            let index = index.to_device(Device::Ptxsim);
+            let add = || acc[1].index_add(1, &index, &src[1]);
+            assert!(bits(&add()) == bits(&want), "index_add {outer} {size} {inner} {count}");
+        }
+        for (shape, dim, picks) in [
+            (&[1000][..], 0, &[9001][..]),
+            (&[40, 7], 0, &[700, 5]),
+            (&[3, 70_000], 1, &[2, 4100]),
+            (&[2, 5, 3], 1, &[2, 65, 3]),
+        ] {
+            let index = indices(picks, spread, shape[dim]);
+            let ([acc, sa], [src, ss]) = (both(&whole(shape)), both(&whole(picks)));
+            let want = acc.scatter_add(dim as isize, &index, &src);
+            let got = sa.scatter_add(dim as isize, &index.to_device(Device::Ptxsim), &ss);
+            assert!(bits(&got) == bits(&want), "scatter_add {shape:?} {dim} {picks:?}");
+        }
+    }
+}
+
+/// The order of the additions is the kernels' and no worker's: the same bits each time, for numbers whose sums round.
+#[test]
+fn additions_to_indexed_places_repeat_bit_for_bit_and_come_near() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let random = Generator::new(5, Stream::General);
+    let normal = |shape: &[usize]| both(&random.normal(shape, 0.0, 1.0, DType::F32, Device::Cpu));
+    let bits = |t: &Tensor| t.to_vec::<f32>().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    for spread in SPREADS {
+        let ([acc, sa], [src, ss]) = (normal(&[12, 40]), normal(&[2500, 40]));
+        let index = indices(&[2500], spread, 12);
+        let there = index.to_device(Device::Ptxsim);
+        let got = sa.index_add(0, &there, &ss);
+        close("index_add", &acc.index_add(0, &index, &src), &got);
+        assert!(bits(&got) == bits(&sa.index_add(0, &there, &ss)));
+        let ([acc, sa], [src, ss]) = (normal(&[90]), normal(&[9000]));
+        let index = indices(&[9000], spread, 90);
+        let there = index.to_device(Device::Ptxsim);
+        let got = sa.scatter_add(0, &there, &ss);
+        close("scatter_add", &acc.scatter_add(0, &index, &src), &got);
+        assert!(bits(&got) == bits(&sa.scatter_add(0, &there, &ss)));
+    }
+}
+
+#[test]
+fn sorted_additions_move_no_more_than_they_must() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let there = |t: Tensor| t.to_device(Device::Ptxsim);
+    let (acc, src) = (there(whole(&[10, 128])), there(whole(&[4096, 128])));
+    let index = there(indices(&[4096], SPREADS[0], 10));
+    let rows = |kernel| counted(kernel, || drop(acc.index_add(0, &index, &src)));
+    let (line, values) = (there(whole(&[10])), there(whole(&[8192])));
+    let one_place = there(indices(&[8192], SPREADS[1], 10));
+    let single = |kernel| counted(kernel, || drop(line.scatter_add(0, &one_place, &values)));
+    for (kernel, counts) in [
+        ("radix_scan", rows("radix_scan")),
+        ("segment_rows", rows("segment_rows")),
+        ("segment_rows_long", rows("segment_rows_long")),
+        ("scatter_value_keys", single("scatter_value_keys")),
+        ("segment_values", single("segment_values")),
+        ("segment_values_long", single("segment_values_long")),
+    ] {
+        assert!(excess(&counts) <= 1.05, "{kernel} asks for {} times what it needs", excess(&counts));
+        assert_eq!(counts["shared"]["bank_conflicts"], 0, "{kernel}: {counts}");
+    }
+}
+
+/// An index that is none is found after the op has returned; the message still says whose it was.
+#[test]
+fn a_bad_index_is_reported_with_the_name_of_its_op() {
+    if !simulator() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let there = |t: Tensor| t.to_device(Device::Ptxsim);
+    let with_one_bad = |n: usize| {
+        let mut each = vec![0i64; n];
+        each[n / 2] = 7;
+        there(Tensor::new(&each, &[n]))
+    };
+    let (x, line) = (there(whole(&[3, 2])), there(whole(&[3])));
+    let added = |n| x.index_add(0, &with_one_bad(n), &there(whole(&[n, 2])));
+    let scattered = |n| line.scatter_add(0, &with_one_bad(n), &there(whole(&[n])));
+    // Indices that are walked, and indices that are sorted.
+    let cases: [(&str, &dyn Fn() -> Tensor); 7] = [
+        ("index_select", &|| x.index_select(0, &with_one_bad(5))),
+        ("embedding", &|| Tensor::embedding(&with_one_bad(5), &x)),
+        ("gather", &|| line.gather(0, &with_one_bad(5))),
+        ("index_add", &|| added(5)),
+        ("index_add", &|| added(200)),
+        ("scatter_add", &|| scattered(5)),
+        ("scatter_add", &|| scattered(200)),
+    ];
+    let message = |f: &dyn Fn() -> Tensor| {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f().to_vec::<f32>()));
+        *result.expect_err("the index is out of range").downcast::<String>().unwrap()
+    };
+    for (op, f) in cases {
+        let said = message(f);
+        let wanted = format!("{op}: index 7 is out of range for a dimension of 3 entries (found on ptxsim ");
+        assert!(said.starts_with(&wanted), "{op}: {said}");
+        // The note is cleared with the report.
+        assert_eq!(line.sum_all().item(), whole(&[3]).sum_all().item());
+    }
+    // Each op has a note of its own.
+    let both = message(&|| {
+        drop(added(5));
+        scattered(200)
+    });
+    assert!(both.contains("index_add: index 7") && both.contains("scatter_add: index 7"), "{both}");
 }

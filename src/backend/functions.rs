@@ -61,10 +61,8 @@ pub enum Binary {
     Maximum,
     /// The smaller of a and b; NaN if either is
     Minimum,
-    /// -(t max(ln p, -100) + (1-t) max(ln(1-p), -100)) of (p, t)
-    Bce,
-    /// max(a, 0) - a t + ln(1 + e^-|a|) of (a, t)
-    BceWithLogits,
+    /// A loss of (prediction, target)
+    Loss(Loss),
     /// (g, y): g where y > 0, else slope * g
     LeakyReluGrad(f64),
     /// (g, x): g where lo < x < hi, else 0
@@ -80,6 +78,25 @@ pub enum Binary {
     TanhGrad,
     /// (g, y): g y (1 - y)
     SigmoidGrad,
+}
+
+/// Losses of a prediction p and a target t, element by element.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// -(t max(ln p, -100) + (1-t) max(ln(1-p), -100)); derivative in p (p - t) / max(p (1 - p), [`Loss::SMALLEST_VARIANCE`])
+    Bce,
+    /// max(p, 0) - p t + ln(1 + e^-|p|); derivative in p 1 / (1 + e^-p) - t
+    BceWithLogits,
+    /// (p - t)^2; derivative in p 2 (p - t)
+    SquaredError,
+    /// |p - t|; derivative in p the sign of p - t, 0 at 0
+    AbsoluteError,
+}
+
+impl Loss {
+    /// The smallest p (1 - p) that the derivative of [`Loss::Bce`] divides by: PyTorch's, which is 1e-12 in f32 for every
+    /// dtype.
+    pub const SMALLEST_VARIANCE: f64 = 1e-12f32 as f64;
 }
 
 /// Comparisons; the result is u8, 1 where true.

@@ -69,6 +69,25 @@ impl Backend for Meta {
     fn reduce(&self, _: Reduce, x: View, _: &[bool], _: ViewMut) {
         note("reduce", x.layout.shape());
     }
+    fn softmax(&self, _: bool, x: View, _: usize, _: ViewMut) {
+        note("softmax", x.layout.shape());
+    }
+    fn softmax_grad(&self, _: bool, _: View, y: View, _: usize, _: ViewMut) {
+        note("softmax_grad", y.layout.shape());
+    }
+    fn cross_entropy(&self, x: View, _: View, _: ViewMut, _: ViewMut) -> Result<(), BadIndex> {
+        note("cross_entropy", x.layout.shape());
+        Ok(())
+    }
+    fn cross_entropy_grad(&self, _: View, x: View, _: View, _: View, _: ViewMut) {
+        note("cross_entropy_grad", x.layout.shape());
+    }
+    fn loss(&self, _: Loss, p: View, _: View, _: f64, _: ViewMut) {
+        note("loss", p.layout.shape());
+    }
+    fn loss_grad(&self, _: Loss, _: View, _: View, _: View, _: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+    }
     fn gemm(&self, a: View, _: View, _: Option<View>, out: ViewMut) {
         note_gemm(&a, &out);
     }
@@ -81,19 +100,26 @@ impl Backend for Meta {
     fn conv2d_weight_grad(&self, _: View, g: View, _: &ConvOptions, out: ViewMut) {
         note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
     }
-    fn index_select(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn index_select(
+        &self,
+        _: &'static str,
+        _: View,
+        _: usize,
+        _: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         Ok(())
     }
-    fn index_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(&self, _: &'static str, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         Ok(())
     }
-    fn gather(&self, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn gather(&self, _: &'static str, _: View, _: usize, _: View, out: ViewMut) -> Result<(), BadIndex> {
         note("gather", out.layout.shape());
         Ok(())
     }
-    fn scatter_add(&self, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(&self, _: &'static str, _: View, _: usize, _: View, acc: ViewMut) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         Ok(())
     }
@@ -105,6 +131,12 @@ impl Backend for Meta {
     }
     fn batch_norm_grad(&self, _: View, x: View, _: BatchNormStats, _: BatchNormGrads) {
         note("batch_norm_grad", x.layout.shape());
+    }
+    fn group_norm(&self, _: Groups, _: f64, x: View, _: [Option<View>; 2], _: ViewMut, _: ViewMut) {
+        note("group_norm", x.layout.shape());
+    }
+    fn group_norm_grad(&self, _: Groups, _: View, x: View, _: View, _: Option<View>, _: GroupNormGrads) {
+        note("group_norm_grad", x.layout.shape());
     }
     fn upfirdn2d(&self, _: Upfirdn, _: View, _: View, out: ViewMut) {
         note("upfirdn2d", out.layout.shape());

@@ -8,10 +8,15 @@ mod channels;
 pub mod cpu;
 pub mod cuda;
 mod functions;
+mod groups;
+mod lines;
 mod meta;
 pub mod trace;
 
-pub use functions::{Binary, Compare, ConvOptions, GradClip, Random, Reduce, Unary, Update, Upfirdn, Window};
+pub use functions::{
+    Binary, Compare, ConvOptions, GradClip, Loss, Random, Reduce, Unary, Update, Upfirdn, Window,
+};
+pub use groups::Groups;
 
 use crate::{DType, Device, Layout};
 
@@ -179,6 +184,11 @@ pub trait Backend: Send + Sync {
     fn accumulate(&self, x: View, acc: ViewMut);
     /// Reduces the dimensions marked true; `out` has the kept ones, in order.
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut);
+    /// out (0-dimensional) = `scale` times the sum of a loss over all pairs of the prediction p and the target t, which have
+    /// one shape; each is read once.
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut);
+    /// out = `scale` g dl/dp for the same pairs; g has p's shape, with stride 0 throughout where it is one number.
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut);
     /// out (i64, contiguous) = for each row, which is the last dimension of the contiguous x, the position of its
     /// largest element, the first of equal ones; NaN counts as larger than any number. Rows have elements; all dtypes.
     fn argmax(&self, x: View, out: ViewMut);
@@ -187,6 +197,19 @@ pub trait Backend: Send + Sync {
     fn argsort(&self, x: View, descending: bool, out: ViewMut);
     /// out (contiguous) = the running sums of each row of the contiguous x, added from the first element on.
     fn cumsum(&self, x: View, out: ViewMut);
+    /// out = `e^x / sum e^x` along dimension `dim`, or its logarithm. x and out are dense in one order, whichever it is,
+    /// and not empty. f32 and f64, as the gradient.
+    fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut);
+    /// The gradient of [`Backend::softmax`] for its result y and the upstream gradient g: `y (g - sum g y)`, or
+    /// `g - e^y sum g` of the logarithm. All three are dense in one order.
+    fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut);
+    /// `loss = ln sum e^x - x[class]` along dimension 1 of the logits x, which are not empty and dense in an order that
+    /// keeps that of the other dimensions; and, in pairs, what the gradient needs: the largest x and the sum of
+    /// e^(x - largest). `class` (i64), `loss` and `stats` are contiguous. f32 and f64, as the gradient.
+    fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> Result<(), BadIndex>;
+    /// out = `(softmax(x) - [class]) g`, of x's layout, for classes and stats of [`Backend::cross_entropy`]. g is
+    /// contiguous or one number, expanded.
+    fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut);
     /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
     /// The cross-correlation `out [n, O, oh, ow] = x [n, C, h, w] * weight [O, C/groups, kh, kw] + bias [O]`. Images are
@@ -203,14 +226,45 @@ pub trait Backend: Send + Sync {
     );
     /// The adjoint of [`Backend::conv2d`] in the weight, for g of its result's shape; `out` is contiguous.
     fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut);
+    // The four primitives below are told on behalf of which `op` they run: a device that finds an invalid index later than
+    // they return names it.
+
     /// out = the entries of dimension `dim` of x listed in the 1-D i64 `index`; all dtypes.
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex>;
+    fn index_select(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// acc += src at the entries of dimension `dim` listed in `index`, repeats in index order.
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex>;
+    fn index_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// out[.., j, ..] = x[.., index[.., j, ..], ..] along `dim`; all dtypes.
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex>;
+    fn gather(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// acc[.., index[.., j, ..], ..] += src[.., j, ..] along `dim`, repeats in order of j.
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex>;
+    fn scatter_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex>;
     /// Mean and biased variance of x over all dimensions but 1. f32 and f64.
     fn batch_norm_stats(&self, x: View, mean: ViewMut, var: ViewMut);
     /// out = (x - mean) * rstd * weight + bias, the last four per channel (dimension 1). f32 and f64.
@@ -218,6 +272,29 @@ pub trait Backend: Send + Sync {
     /// The gradients of training-mode batch norm for upstream gradient g: for the input, the weight and the
     /// bias. f32 and f64.
     fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads);
+    /// `out = (x - mean) / sqrt(var + eps) * weight + bias` with mean and biased variance over each group of each sample,
+    /// and `stats [samples, groups, 2]` = mean and `1 / sqrt(var + eps)`. x and out lie as `shape` says and are not empty;
+    /// weight and bias, where given, are contiguous. f32 and f64.
+    fn group_norm(
+        &self,
+        shape: Groups,
+        eps: f64,
+        x: View,
+        affine: [Option<View>; 2],
+        out: ViewMut,
+        stats: ViewMut,
+    );
+    /// The gradients of [`Backend::group_norm`] for upstream gradient g, which lies as x: for the input and, if wanted,
+    /// for weight and bias. f32 and f64.
+    fn group_norm_grad(
+        &self,
+        shape: Groups,
+        g: View,
+        x: View,
+        stats: View,
+        weight: Option<View>,
+        out: GroupNormGrads,
+    );
     /// `out[n, c, i, j] = sum_{k, l} filter[k, l] z[n, c, i down0 + k - pad0, j down1 + l - pad1]`, where z is x
     /// upsampled by the insertion of zeros, and 0 outside; filter[K-1-k, L-1-l] if it is to be flipped. x and out are
     /// dense in channels-last order. f32 and f64.
@@ -253,6 +330,14 @@ pub struct BatchNormGrads<'a> {
     pub weight: ViewMut<'a>,
     /// `[channels]`
     pub bias: ViewMut<'a>,
+}
+
+/// What [`Backend::group_norm_grad`] writes.
+pub struct GroupNormGrads<'a> {
+    /// The gradient of the input, of its layout.
+    pub x: ViewMut<'a>,
+    /// Those of weight and bias, `[groups, members]`, contiguous.
+    pub affine: Option<[ViewMut<'a>; 2]>,
 }
 
 /// The backend of a device.

@@ -7,7 +7,7 @@ use crate::tensor::node::{Context, Op, Save};
 use crate::{DType, Dims, Layout, Tensor};
 
 #[track_caller]
-fn check_index(op: &str, x: &Tensor, index: &Tensor) {
+pub(super) fn check_index(op: &str, x: &Tensor, index: &Tensor) {
     check_devices(op, x, index);
     if index.dtype() != DType::I64 {
         misuse!(
@@ -20,7 +20,7 @@ fn check_index(op: &str, x: &Tensor, index: &Tensor) {
 }
 
 #[track_caller]
-fn check_range(op: &str, shape: &[usize], dim: usize, result: Result<(), BadIndex>) {
+pub(super) fn check_range(op: &str, shape: &[usize], dim: usize, result: Result<(), BadIndex>) {
     if let Err(BadIndex { index, size }) = result {
         if size == 0 {
             misuse!(op, "index {index} is out of range: dimension {dim} of shape {shape:?} is empty");
@@ -107,7 +107,7 @@ impl Tensor {
 
     /// [`Tensor::index_select`] on behalf of an op.
     #[track_caller]
-    fn select(&self, name: &str, dim: isize, index: &Tensor) -> Tensor {
+    fn select(&self, name: &'static str, dim: isize, index: &Tensor) -> Tensor {
         if self.is_scalar_along(dim) && index.numel() == 1 {
             return self.reshape(&[1]).select(name, 0, &index.reshape(&[1])).reshape(&[]);
         }
@@ -134,7 +134,7 @@ impl Tensor {
         let mut result = Ok(());
         let y = Tensor::build(layout, self.dtype(), self.device(), |out| {
             let (x, out) = (View { layout: &from, ..self.view() }, ViewMut { layout: &to, ..out });
-            result = self.backend().index_select(x, place, index.view(), out)
+            result = self.backend().index_select(name, x, place, index.view(), out)
         });
         check_range(name, self.shape(), d, result);
         let op = IndexSelect { dim: d as isize, shape: Dims::from_slice(self.shape()) };
@@ -171,7 +171,8 @@ impl Tensor {
                 src.shape()
             );
         }
-        let y = self.with_added("index_add", d, index, src, |b, s, i, acc| b.index_add(s, d, i, acc));
+        let y = self
+            .with_added("index_add", d, index, src, |b, s, i, acc| b.index_add("index_add", s, d, i, acc));
         y.record(IndexAdd { dim: d as isize }, &[self, src], &[Save::Value(index)])
     }
 
@@ -194,7 +195,7 @@ impl Tensor {
 
     /// [`Tensor::gather`] on behalf of an op.
     #[track_caller]
-    pub(super) fn gathered(&self, name: &str, dim: isize, index: &Tensor) -> Tensor {
+    pub(super) fn gathered(&self, name: &'static str, dim: isize, index: &Tensor) -> Tensor {
         if self.is_scalar_along(dim) && index.numel() == 1 && index.rank() < 2 {
             return self.reshape(&[1]).gathered(name, 0, &index.reshape(&[1])).reshape(index.shape());
         }
@@ -203,7 +204,7 @@ impl Tensor {
         self.check_index_shape(name, d, index);
         let mut result = Ok(());
         let y = Tensor::build(Layout::contiguous(index.shape()), self.dtype(), self.device(), |out| {
-            result = self.backend().gather(self.view(), d, index.view(), out)
+            result = self.backend().gather(name, self.view(), d, index.view(), out)
         });
         check_range(name, self.shape(), d, result);
         let op = Gather { dim: d as isize, shape: Dims::from_slice(self.shape()) };
@@ -242,7 +243,9 @@ impl Tensor {
                 self.shape()
             );
         }
-        let y = self.with_added("scatter_add", d, index, src, |b, s, i, acc| b.scatter_add(s, d, i, acc));
+        let y = self.with_added("scatter_add", d, index, src, |b, s, i, acc| {
+            b.scatter_add("scatter_add", s, d, i, acc)
+        });
         y.record(ScatterAdd { dim: d as isize }, &[self, src], &[Save::Value(index)])
     }
 

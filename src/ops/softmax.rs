@@ -2,6 +2,7 @@
 
 use super::one;
 use crate::Tensor;
+use crate::tensor::is_recording;
 use crate::tensor::node::{Context, Op, Save};
 
 struct Softmax {
@@ -11,10 +12,14 @@ impl Op for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
     }
-    /// dx = y (G - sum(G y))
+    /// dx = y (G - sum(G y)). A fused kernel when nothing is recorded.
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        let gy = g.mul(c.saved(0));
-        one(gy.sub(&c.saved(0).mul(&gy.sum(&[self.dim], true))))
+        let y = c.saved(0);
+        if !is_recording() {
+            return one(fused(false, g, y, self.dim));
+        }
+        let gy = g.mul(y);
+        one(gy.sub(&y.mul(&gy.sum(&[self.dim], true))))
     }
 }
 
@@ -25,18 +30,40 @@ impl Op for LogSoftmax {
     fn name(&self) -> &'static str {
         "log_softmax"
     }
-    /// dx = G - e^y sum(G)
+    /// dx = G - e^y sum(G). A fused kernel when nothing is recorded.
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        one(g.sub(&c.saved(0).exp().mul(&g.sum(&[self.dim], true))))
+        let y = c.saved(0);
+        if !is_recording() {
+            return one(fused(true, g, y, self.dim));
+        }
+        one(g.sub(&y.exp().mul(&g.sum(&[self.dim], true))))
     }
 }
 
+/// The gradient of softmax or its logarithm for its result y, which is dense.
+fn fused(log: bool, g: &Tensor, y: &Tensor, dim: isize) -> Tensor {
+    let layout = y.layout().like();
+    if y.numel() == 0 {
+        return g.clone();
+    }
+    // The kernel walks g and y together.
+    let g = g.detach().in_layout(layout);
+    Tensor::build(layout, y.dtype(), y.device(), |out| {
+        y.backend().softmax_grad(log, g.view(), y.view(), dim as usize, out)
+    })
+}
+
 impl Tensor {
-    /// x less its largest element along `dim`, so that no exponential overflows; no gradient.
-    fn below_zero(&self, dim: isize) -> Tensor {
-        let x = self.detach();
-        // Of nothing there is no largest, and nothing to shift.
-        if x.numel() == 0 { x } else { x.sub(&x.max(&[dim], true)) }
+    /// The value of softmax along `dim`, or of its logarithm.
+    fn softmax_value(&self, log: bool, dim: usize) -> Tensor {
+        // One sample lies as it does in a batch, whatever gaps there are.
+        let layout = self.layout().like();
+        let x = self.detach().in_layout(layout);
+        Tensor::build(layout, self.dtype(), self.device(), |out| {
+            if x.numel() > 0 {
+                x.backend().softmax(log, x.view(), dim, out)
+            }
+        })
     }
 
     /// `e^(x_i) / sum_j e^(x_j)` along `dim`; finite for any finite x. f32 and f64.
@@ -55,9 +82,8 @@ impl Tensor {
         if self.is_scalar_along(dim) {
             return self.unsqueeze(0).softmax(0).squeeze(0);
         }
-        let dim = self.dim("softmax", dim) as isize;
-        let e = self.below_zero(dim).exp();
-        e.div(&e.sum(&[dim], true)).record(Softmax { dim }, &[self], &[Save::Output])
+        let dim = self.dim("softmax", dim);
+        self.softmax_value(false, dim).record(Softmax { dim: dim as isize }, &[self], &[Save::Output])
     }
 
     /// `x_i - ln sum_j e^(x_j)` along `dim`: the logarithm of [`Tensor::softmax`], without its underflow. f32 and f64.
@@ -76,9 +102,7 @@ impl Tensor {
         if self.is_scalar_along(dim) {
             return self.unsqueeze(0).log_softmax(0).squeeze(0);
         }
-        let dim = self.dim("log_softmax", dim) as isize;
-        let x = self.below_zero(dim);
-        let y = x.sub(&x.exp().sum(&[dim], true).log());
-        y.record(LogSoftmax { dim }, &[self], &[Save::Output])
+        let dim = self.dim("log_softmax", dim);
+        self.softmax_value(true, dim).record(LogSoftmax { dim: dim as isize }, &[self], &[Save::Output])
     }
 }

@@ -1,7 +1,9 @@
 //! Values at the edge: infinities, NaN, signed zeros, overflow, saturation.
 
 use crate::steady_tier;
-use ganvil::{DType, Reduction, Tensor};
+use ganvil::autograd::grad;
+use ganvil::backend::trace;
+use ganvil::{DType, Device, Reduction, Tensor};
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -248,4 +250,23 @@ fn half_types_are_rounded_once() {
 fn a_tracked_target_is_a_constant_where_nothing_is_recorded() {
     let (p, t) = (Tensor::new(&[0.5], &[1]), Tensor::new(&[1.0], &[1]).requires_grad());
     assert_eq!(ganvil::no_grad(|| p.bce(&t, ganvil::Reduction::Mean)).item(), 2f64.ln());
+}
+
+/// One primitive reads both tensors for the value and one for the gradient; with recording on there are more.
+#[test]
+fn a_reduced_loss_is_one_kernel_and_so_is_its_gradient() {
+    let x = Tensor::from([[0.25f32, 0.5], [0.75, 0.125]]).requires_grad();
+    let t = Tensor::from([[0.0f32, 1.0], [1.0, 0.5]]);
+    for loss in [Tensor::bce, Tensor::bce_with_logits, Tensor::mse, Tensor::l1] {
+        for reduction in [Reduction::Mean, Reduction::Sum] {
+            let kernels = |create_graph| {
+                let seed = Tensor::ones(&[], DType::F32, Device::Cpu);
+                let (_, calls) =
+                    trace::record(|| grad(&[&loss(&x, &t, reduction)], &[&x], &[seed], create_graph));
+                calls.iter().map(|c| c.kernel).collect::<Vec<_>>()
+            };
+            assert_eq!(kernels(false), ["loss", "loss_grad"]);
+            assert!(!kernels(true).contains(&"loss_grad"));
+        }
+    }
 }

@@ -68,6 +68,12 @@ pub(super) fn dense<T: Element>(x: View<'_>) -> &[T] {
     &x.slice()[x.layout.dense_range()]
 }
 
+/// The elements of a dense operand, in whatever order they lie.
+pub(super) fn in_memory<T: Element>(x: View<'_>) -> &[T] {
+    debug_assert!(x.layout.is_dense());
+    &x.slice()[x.layout.dense_range()]
+}
+
 /// The size of the last dimension.
 pub(super) fn row_length(x: View) -> usize {
     *x.layout.shape().last().expect("rows are the last dimension")

@@ -1,10 +1,11 @@
 //! The elementwise functions, one expression each; `map` has the loops.
 
 use super::float::Float;
+use super::loss::{self, PairLoss};
 use super::map::{Map1, Map2, map1, map2};
 use super::vmath::Math;
 use crate::Layout;
-use crate::backend::{Binary, Compare, Unary};
+use crate::backend::{Binary, Compare, Loss, Unary};
 
 /// Defines elementwise functions of one value, each a type that the loop is compiled for, and the function that
 /// picks the one a [`Unary`] names. Constants are rounded once, to the type that is computed in.
@@ -105,15 +106,10 @@ binary! {
     // A comparison with NaN is false, and only NaN differs from itself.
     Binary::Maximum => Maximum() |a, b, FMA| if a > b || a.is_not_a_number() { a } else { b };
     Binary::Minimum => Minimum() |a, b, FMA| if a < b || a.is_not_a_number() { a } else { b };
-    Binary::Bce => Bce(floor = -100.0) |p, t, FMA| {
-        let at_least = |x: T| if x < floor { floor } else { x };
-        let one = T::ONE;
-        -(t * at_least(Math::log::<FMA>(p)) + (one - t) * at_least(Math::log1p::<FMA>(-p)))
-    };
-    Binary::BceWithLogits => BceWithLogits() |a, t, FMA| {
-        let positive = if a > Float::ZERO { a } else { Float::ZERO };
-        positive - a * t + Math::softplus::<FMA>(-Float::abs(a))
-    };
+    Binary::Loss(Loss::Bce) => Bce() |p, t, FMA| PairLoss::value::<FMA>(loss::Bce, p, t);
+    Binary::Loss(Loss::BceWithLogits) => BceWithLogits() |p, t, FMA| PairLoss::value::<FMA>(loss::BceWithLogits, p, t);
+    Binary::Loss(Loss::SquaredError) => SquaredError() |p, t, FMA| PairLoss::value::<FMA>(loss::SquaredError, p, t);
+    Binary::Loss(Loss::AbsoluteError) => AbsoluteError() |p, t, FMA| PairLoss::value::<FMA>(loss::AbsoluteError, p, t);
     // A slope of 0 gives 0 whatever g is, infinite ones included.
     Binary::LeakyReluGrad(0.0) => ReluGrad() |g, y, FMA| if y > Float::ZERO { g } else { Float::ZERO };
     Binary::LeakyReluGrad(s) => LeakyReluGrad(slope = s) |g, y, FMA| if y > Float::ZERO { g } else { slope * g };

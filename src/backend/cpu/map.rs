@@ -19,8 +19,13 @@ pub(super) trait Map2<A, B, O>: Copy + Sync {
     fn call<const FMA: bool>(self, a: A, b: B) -> O;
 }
 
+/// An elementwise function of three operands.
+pub(super) trait Map3<T>: Copy + Sync {
+    fn call<const FMA: bool>(self, a: T, b: T, c: T) -> T;
+}
+
 /// Where each row of the loop starts in the operands, and how it goes on.
-struct Rows<const N: usize> {
+pub(super) struct Rows<const N: usize> {
     /// Shape of the loop, innermost last.
     shape: Dims,
     /// Strides of each operand along it.
@@ -33,8 +38,30 @@ impl<const N: usize> Rows<N> {
         self.shape[self.shape.len() - 1]
     }
 
-    fn inner_stride(&self, i: usize) -> usize {
+    pub(super) fn inner_stride(&self, i: usize) -> usize {
         self.strides[i][self.shape.len() - 1]
+    }
+
+    /// Whether the operands are one row each, of neighbours.
+    pub(super) fn is_flat(&self) -> bool {
+        self.shape.len() == 1 && (0..N).all(|i| self.inner_stride(i) == 1)
+    }
+
+    /// Where the first row starts in each operand.
+    pub(super) fn starts(&self) -> [usize; N] {
+        self.offsets
+    }
+
+    /// Calls `f(positions, length)` for the stretches of rows that elements `first..first + len` of the loop are made of,
+    /// in order.
+    pub(super) fn stretches(&self, first: usize, len: usize, mut f: impl FnMut([usize; N], usize)) {
+        let n = self.inner();
+        let (row, mut skip, mut left) = (first / n, first % n, len);
+        self.each(row, (skip + len).div_ceil(n), |_, at| {
+            let step = (n - skip).min(left);
+            f(std::array::from_fn(|i| at[i] + skip * self.inner_stride(i)), step);
+            (skip, left) = (0, left - step);
+        });
     }
 
     /// Operand positions at the start of rows `first..first + count`.
@@ -67,7 +94,7 @@ impl<const N: usize> Rows<N> {
 }
 
 /// The loop over a dense result and its operands, and the result's flat range.
-fn rows<const N: usize, const M: usize>(
+pub(super) fn rows<const N: usize, const M: usize>(
     out: &Layout,
     operands: [&Layout; N],
 ) -> (Rows<N>, std::ops::Range<usize>) {
@@ -85,7 +112,7 @@ fn rows<const N: usize, const M: usize>(
 
 /// Elements of a row that are worked on at a time: operands that do not lie next to each other are first brought
 /// together in a block of this size, so that each function needs one vector loop only.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// `n` elements from `at` with a stride, as a slice: in place if the stride is 1, else brought together in `block`.
 #[inline]
@@ -231,6 +258,42 @@ fn drive2<T: Float>(
             let a = together(a.0, p, rows.inner_stride(0), n, &mut block_a);
             let b = together(b.0, q, rows.inner_stride(1), n, &mut block_b);
             kernel(a, b, &mut out[at..at + n]);
+        });
+    });
+}
+
+/// A function applied to triples from slices of one length.
+struct Flat3<'a, T, F> {
+    a: &'a [T],
+    b: &'a [T],
+    c: &'a [T],
+    out: &'a mut [T],
+    f: F,
+}
+
+impl<T: Copy, F: Map3<T>> Kernel for Flat3<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let triples = self.a.iter().zip(self.b).zip(self.c);
+        self.out.iter_mut().zip(triples).for_each(|(o, ((&a, &b), &c))| *o = self.f.call::<FMA>(a, b, c));
+    }
+}
+
+/// out = f(a, b, c) over a dense result.
+pub(super) fn map3<T: Float, F: Map3<T>>(f: F, x: [(&[T], &Layout); 3], out: &mut [T], ol: &Layout) {
+    if ol.numel() == 0 {
+        return;
+    }
+    let (rows, range) = rows::<3, 4>(ol, x.map(|x| x.1));
+    split(&rows, &mut out[range], &|rows, first, out| {
+        let mut block = [[T::default(); BLOCK]; 3];
+        blocks(rows, first, out.len(), |at, places, n| {
+            let [block_a, block_b, block_c] = &mut block;
+            let a = together(x[0].0, places[0], rows.inner_stride(0), n, block_a);
+            let b = together(x[1].0, places[1], rows.inner_stride(1), n, block_b);
+            let c = together(x[2].0, places[2], rows.inner_stride(2), n, block_c);
+            vectorize(Flat3 { a, b, c, out: &mut out[at..at + n], f });
         });
     });
 }

@@ -5,10 +5,14 @@
 
 mod access;
 mod conv;
+mod cross_entropy;
 mod elementwise;
 mod float;
 pub mod gemm;
+mod group_norm;
 mod index;
+mod lanes;
+mod loss;
 mod map;
 mod max_pool;
 mod norm;
@@ -18,6 +22,7 @@ mod pool;
 mod random;
 mod reduce;
 pub mod simd;
+mod softmax;
 mod squares;
 mod update;
 mod upfirdn;
@@ -27,12 +32,14 @@ mod widen;
 pub use conv::{ConvMode, conv_mode, set_conv_mode};
 pub use pool::Buffer;
 
+use super::lines::Lines;
 use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
-use access::{Word, channels, dense, dense_out, images, pixels, row_length, slice_mut, words_mut};
+use access::{Word, channels, dense, dense_out, images, in_memory, pixels, row_length, slice_mut, words_mut};
 use norm::Affine;
+use std::borrow::Cow;
 use widen::{in_float, in_float_accumulating};
 
 /// The CPU's kernels.
@@ -155,6 +162,24 @@ impl Backend for Cpu {
         });
     }
 
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss", p.layout.shape());
+        in_float([p, t], out, |[p, t], out| {
+            dispatch!(p.storage.dtype(), full, T => {
+                dense_out::<T>(out)[0] = loss::sum::<T>(f, p.parts(), t.parts(), scale)
+            })
+        });
+    }
+
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+        in_float([g, p, t], out, |[g, p, t], out| {
+            dispatch!(p.storage.dtype(), full, T => {
+                loss::gradient::<T>(f, g.parts(), p.parts(), t.parts(), scale, slice_mut(out.storage), out.layout)
+            })
+        });
+    }
+
     fn argmax(&self, x: View, out: ViewMut) {
         note("argmax", x.layout.shape());
         dispatch!(x.storage.dtype(), all, T => order::argmax::<T>(dense(x), row_length(x), dense_out(out)))
@@ -174,6 +199,39 @@ impl Backend for Cpu {
             out,
             |[x], out| dispatch!(x.storage.dtype(), full, T => order::cumsum::<T>(dense(x), row_length(x), dense_out(out))),
         );
+    }
+
+    fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut) {
+        note("softmax", x.layout.shape());
+        let lines = Lines::of(x.layout, dim);
+        dispatch!(x.storage.dtype(), full, T => softmax::softmax::<T>(log, lines, in_memory(x), dense_out(out)))
+    }
+
+    fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut) {
+        note("softmax_grad", y.layout.shape());
+        let lines = Lines::of(y.layout, dim);
+        dispatch!(y.storage.dtype(), full, T => {
+            softmax::gradient::<T>(log, lines, in_memory(g), in_memory(y), dense_out(out))
+        })
+    }
+
+    fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> Result<(), BadIndex> {
+        note("cross_entropy", x.layout.shape());
+        let lines = Lines::of(x.layout, 1);
+        index::check(class.slice(), class.layout, lines.length)?;
+        dispatch!(x.storage.dtype(), full, T => {
+            cross_entropy::forward::<T>(lines, in_memory(x), dense(class), dense_out(loss), dense_out(stats))
+        });
+        Ok(())
+    }
+
+    fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut) {
+        note("cross_entropy_grad", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let g = if g.layout.is_contiguous() { dense(g) } else { &g.slice()[g.layout.offset()..][..1] };
+            let known = cross_entropy::Known { g, class: dense(class), stats: dense(stats) };
+            cross_entropy::gradient::<T>(Lines::of(x.layout, 1), in_memory(x), known, dense_out(out))
+        })
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
@@ -214,7 +272,14 @@ impl Backend for Cpu {
         })
     }
 
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn index_select(
+        &self,
+        _: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_select", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
@@ -223,7 +288,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn index_add(
+        &self,
+        _: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("index_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {
@@ -234,7 +306,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> Result<(), BadIndex> {
+    fn gather(
+        &self,
+        _: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("gather", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
@@ -243,7 +322,14 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> Result<(), BadIndex> {
+    fn scatter_add(
+        &self,
+        _: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> Result<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {
@@ -282,6 +368,40 @@ impl Backend for Cpu {
             let p = Affine { mean: &mean, rstd: &rstd, weight: &weight };
             let (dx, dw, db) = (dense_out(out.x), dense_out(out.weight), dense_out(out.bias));
             norm::gradient::<T>(shape, g, x, p, dx, dw, db)
+        })
+    }
+
+    fn group_norm(
+        &self,
+        shape: Groups,
+        eps: f64,
+        x: View,
+        [weight, bias]: [Option<View>; 2],
+        out: ViewMut,
+        stats: ViewMut,
+    ) {
+        note("group_norm", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let (weight, bias) = (or_all(weight, shape.channels(), 1.0), or_all(bias, shape.channels(), 0.0));
+            let affine = group_norm::Affine { weight: &weight, bias: &bias };
+            group_norm::forward::<T>(shape, eps, in_memory(x), affine, dense_out(out), dense_out(stats))
+        })
+    }
+
+    fn group_norm_grad(
+        &self,
+        shape: Groups,
+        g: View,
+        x: View,
+        stats: View,
+        weight: Option<View>,
+        out: GroupNormGrads,
+    ) {
+        note("group_norm_grad", x.layout.shape());
+        dispatch!(x.storage.dtype(), full, T => {
+            let weight = or_all(weight, shape.channels(), 1.0);
+            let (dx, affine) = (dense_out(out.x), out.affine.map(|a| a.map(dense_out::<T>)));
+            group_norm::gradient::<T>(shape, [in_memory(g), in_memory(x)], dense(stats), &weight, dx, affine)
         })
     }
 
@@ -325,6 +445,11 @@ impl Backend for Cpu {
         let Some(dtype) = rows.first().map(|r| r.param.dtype()) else { return };
         dispatch!(dtype, full, T => update::rows::<T>(rule, rows))
     }
+}
+
+/// A contiguous operand, or `n` times a number where there is none.
+fn or_all<T: Element>(x: Option<View<'_>>, n: usize, value: f64) -> Cow<'_, [T]> {
+    x.map_or_else(|| Cow::Owned(vec![<T as Element>::from_f64(value); n]), |x| Cow::Borrowed(dense(x)))
 }
 
 fn copy_words<T: Word>(x: View, out: ViewMut) {

@@ -68,6 +68,38 @@ pub(crate) fn split<T: Send>(
     }
 }
 
+/// What is done with a piece of two results, which starts with some unit.
+type Both<'a, T> = dyn Fn(usize, &mut [T], &mut [T]) + Sync + 'a;
+
+/// [`split`] of two results at once: `beside` has `of_unit` elements for each unit of `out`, of which the last may be
+/// incomplete.
+pub(crate) fn split_beside<T: Send>(
+    out: &mut [T],
+    unit: usize,
+    beside: &mut [T],
+    of_unit: usize,
+    pieces: usize,
+    f: &Both<T>,
+) {
+    /// Both parts of a piece, from its first unit on.
+    type Piece<'a, T> = (usize, &'a mut [T], &'a mut [T]);
+    fn go<T: Send>((first, out, beside): Piece<T>, [unit, of_unit]: [usize; 2], pieces: usize, f: &Both<T>) {
+        let units = beside.len() / of_unit;
+        if pieces <= 1 || units <= 1 {
+            return f(first, out, beside);
+        }
+        let left = pieces / 2;
+        let mid = units * left / pieces;
+        let (a, b) = out.split_at_mut(mid * unit);
+        let (x, y) = beside.split_at_mut(mid * of_unit);
+        let sizes = [unit, of_unit];
+        join(|| go((first, a, x), sizes, left, f), || go((first + mid, b, y), sizes, pieces - left, f));
+    }
+    if !out.is_empty() {
+        go((0, out, beside), [unit, of_unit], pieces, f);
+    }
+}
+
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;

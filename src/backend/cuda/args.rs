@@ -132,6 +132,51 @@ pub(super) struct Channels {
     pub outer: u32,
 }
 
+/// Lines whose neighbours lie side by side: kernels/rows.cuh.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Columns {
+    pub inner: Divisor,
+    pub n: u32,
+    pub count: u32,
+}
+
+/// Groups of elements that are normalised together: kernels/group_norm.cu, as the next two.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Groups {
+    pub n: u32,
+    pub count: u32,
+    pub groups: Divisor,
+    pub piece: Divisor,
+    pub jump: u32,
+    pub sample: u32,
+    pub inner: Divisor,
+    pub members: u32,
+    pub quads: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Lanes {
+    pub tiles: Divisor,
+    pub channels: u32,
+    pub positions: u32,
+    pub members: u32,
+    pub width: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Sums {
+    pub rows: u32,
+    pub channels: u32,
+    pub length: u32,
+    pub positions: Divisor,
+    pub members: Divisor,
+    pub inner: Divisor,
+}
+
 /// A GEMM operand as lines with a depth.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -311,12 +356,13 @@ by_value!(
     Function,
     Part,
     Channels,
+    Columns,
     Gemm,
     Conv,
     Window,
     Resampling
 );
-by_value!(Steps, Draw, Table, Sgd, Adam, RmsProp);
+by_value!(Groups, Lanes, Sums, Steps, Draw, Table, Sgd, Adam, RmsProp);
 
 #[cfg(test)]
 mod tests {

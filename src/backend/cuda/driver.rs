@@ -15,6 +15,11 @@ const OLDEST: (i32, i32) = (7, 0);
 const PTX_VERSION: &str = "7.0";
 const OLDEST_CUDA: &str = "11.0";
 
+/// Ops with indices that have a note of their own for invalid ones.
+pub(super) const NOTES: usize = 16;
+/// Bytes of a note: BadIndex of kernels/common.cuh.
+pub(super) const NOTE: usize = 16;
+
 /// An open device.
 pub(super) struct Driver {
     pub device: Device,
@@ -25,8 +30,10 @@ pub(super) struct Driver {
     pub description: String,
     /// Whether allocation is ordered with the stream; then this is the pool.
     pub pool: Option<sys::CUmemoryPool>,
-    /// Where kernels note the first invalid index: BadIndex of kernels/common.cuh.
+    /// Where kernels note the first invalid index of each op: as many BadIndex of kernels/common.cuh as there are NOTES.
     pub bad_index: CudaSlice<u8>,
+    /// The ops whose notes these are.
+    pub noting: Mutex<Vec<&'static str>>,
     /// Whether it has been shut down.
     closed: AtomicBool,
     /// Functions of each module, loaded when the first of them is launched.
@@ -138,11 +145,11 @@ fn start(device: Device) -> Result<Driver, String> {
         memory >> 20,
         driver_version(),
     );
-    let bad_index = stream.alloc_zeros::<u8>(16).map_err(failed)?;
+    let bad_index = stream.alloc_zeros::<u8>(NOTES * NOTE).map_err(failed)?;
     let modules = MODULES.iter().map(|_| OnceLock::new()).collect();
-    let closed = AtomicBool::new(false);
+    let (closed, noting) = (AtomicBool::new(false), Mutex::default());
     crate::device::opened(close);
-    Ok(Driver { device, context, stream, description, pool, bad_index, closed, modules })
+    Ok(Driver { device, context, stream, description, pool, bad_index, noting, closed, modules })
 }
 
 /// The device's default pool, told to keep what is freed instead of giving it back at each synchronisation.

@@ -5,7 +5,7 @@ use super::args::{Function, Nest, narrow};
 use super::driver::Driver;
 use super::launch::{self, Grid, Kernel};
 use crate::DType;
-use crate::backend::{Binary, Compare, Unary, View, ViewMut};
+use crate::backend::{Binary, Compare, Loss, Unary, View, ViewMut};
 
 /// Elements that a thread of a dense kernel takes.
 const QUAD: usize = 4;
@@ -49,14 +49,16 @@ fn binary_function(f: Binary) -> Function {
         Binary::Div => function(3, [0.0; 3]),
         Binary::Maximum => function(4, [0.0; 3]),
         Binary::Minimum => function(5, [0.0; 3]),
-        Binary::Bce => function(6, [0.0; 3]),
-        Binary::BceWithLogits => function(7, [0.0; 3]),
-        Binary::LeakyReluGrad(0.0) => function(8, [0.0; 3]),
-        Binary::LeakyReluGrad(slope) => function(9, [slope, 0.0, 0.0]),
-        Binary::ClampGrad { lo, hi } => function(10, [lo, hi, 0.0]),
-        Binary::AbsGrad => function(11, [0.0; 3]),
-        Binary::TanhGrad => function(12, [0.0; 3]),
-        Binary::SigmoidGrad => function(13, [0.0; 3]),
+        Binary::Loss(Loss::Bce) => function(6, [0.0; 3]),
+        Binary::Loss(Loss::BceWithLogits) => function(7, [0.0; 3]),
+        Binary::Loss(Loss::SquaredError) => function(8, [0.0; 3]),
+        Binary::Loss(Loss::AbsoluteError) => function(9, [0.0; 3]),
+        Binary::LeakyReluGrad(0.0) => function(10, [0.0; 3]),
+        Binary::LeakyReluGrad(slope) => function(11, [slope, 0.0, 0.0]),
+        Binary::ClampGrad { lo, hi } => function(12, [lo, hi, 0.0]),
+        Binary::AbsGrad => function(13, [0.0; 3]),
+        Binary::TanhGrad => function(14, [0.0; 3]),
+        Binary::SigmoidGrad => function(15, [0.0; 3]),
     }
 }
 

@@ -1,26 +1,27 @@
 //! Selecting, gathering and scattering along a dimension.
 
-use super::BLOCK;
 use super::args::{Divisor, Nest, Ptr, Steps, narrow};
 use super::copy::by_size;
 use super::driver::Driver;
 use super::launch::{self, Grid, Kernel};
+use super::{BLOCK, Cuda, scatter};
 use crate::Layout;
 use crate::backend::{View, ViewMut};
-use cudarc::driver::DevicePtr;
+
+/// Indices that a thread for each column goes through as fast as they are sorted: each is a read, an addition and a write
+/// that wait for one another, some 0.4 us, and a sort takes seven launches or more.
+const FEW: usize = 64;
+/// Columns of a scatter_add from which on such threads fill a large GPU. They move 20 bytes a term, and the sort, which
+/// has all columns' terms to sort, some 30 and 20 for each 8 bits of the places' number.
+const MANY: usize = 8192;
 
 /// A shape around a dimension: what is before it, itself, what is behind it.
-fn around(shape: &[usize], dim: usize) -> (usize, usize, usize) {
+pub(super) fn around(shape: &[usize], dim: usize) -> (usize, usize, usize) {
     (shape[..dim].iter().product(), shape[dim], shape[dim + 1..].iter().product())
 }
 
-/// Where kernels note an index that is none.
-fn note_place(d: &Driver) -> Ptr {
-    Ptr(d.bad_index.device_ptr(&d.stream).0)
-}
-
 /// out = the entries of dimension `dim` of the contiguous x listed in `index`.
-pub(super) fn index_select(d: &Driver, x: View, dim: usize, index: View, out: ViewMut) {
+pub(super) fn index_select(d: &Driver, x: View, dim: usize, index: View, out: ViewMut, bad: Ptr) {
     let ((_, size, inner), count) = (around(x.layout.shape(), dim), index.layout.numel());
     let kernels =
         [Kernel::IndexSelectB1, Kernel::IndexSelectB2, Kernel::IndexSelectB4, Kernel::IndexSelectB8];
@@ -36,7 +37,7 @@ pub(super) fn index_select(d: &Driver, x: View, dim: usize, index: View, out: Vi
         Divisor::new(count),
         Divisor::new(inner),
         narrow(index.layout.strides()[0]),
-        note_place(d),
+        bad,
         narrow(n),
     );
 }
@@ -48,7 +49,7 @@ fn without(l: &Layout, shape: &[usize], dim: usize) -> Layout {
 }
 
 /// `out[.., j, ..] = x[.., index[.., j, ..], ..]`.
-pub(super) fn gather(d: &Driver, x: View, dim: usize, index: View, out: ViewMut) {
+pub(super) fn gather(d: &Driver, x: View, dim: usize, index: View, out: ViewMut, bad: Ptr) {
     let mut strides = x.layout.strides().to_vec();
     let step = std::mem::replace(&mut strides[dim], 0);
     let base = Layout::strided(index.layout.shape(), &strides, 0);
@@ -64,13 +65,17 @@ pub(super) fn gather(d: &Driver, x: View, dim: usize, index: View, out: ViewMut)
         Nest::of([out.layout, index.layout, &base]),
         narrow(x.layout.shape()[dim]),
         narrow(step),
-        note_place(d),
+        bad,
         narrow(n),
     );
 }
 
 /// acc += the contiguous src at the entries of dimension `dim` listed in `index`.
-pub(super) fn index_add(d: &Driver, src: View, dim: usize, index: View, acc: ViewMut) {
+pub(super) fn index_add(cuda: &Cuda, src: View, dim: usize, index: View, acc: ViewMut, bad: Ptr) {
+    if index.layout.numel() > FEW {
+        return scatter::index_add(cuda, src, dim, index, acc, bad);
+    }
+    let d = cuda.driver();
     let (outer, size, inner) = around(acc.layout.shape(), dim);
     let columns = outer * inner;
     launch::index_add(
@@ -84,17 +89,21 @@ pub(super) fn index_add(d: &Driver, src: View, dim: usize, index: View, acc: Vie
         narrow(index.layout.numel()),
         Divisor::new(inner),
         narrow(index.layout.strides()[0]),
-        note_place(d),
+        bad,
         narrow(columns),
     );
 }
 
 /// `acc[.., index[.., j, ..], ..] += src[.., j, ..]`.
-pub(super) fn scatter_add(d: &Driver, src: View, dim: usize, index: View, acc: ViewMut) {
+pub(super) fn scatter_add(cuda: &Cuda, src: View, dim: usize, index: View, acc: ViewMut, bad: Ptr) {
     // Columns are as many as the index has; acc may be larger.
     let shape = index.layout.shape();
     let columns = [acc.layout, src.layout, index.layout].map(|l| without(l, shape, dim));
     let n = columns[0].numel();
+    if shape[dim] > FEW && (1..MANY).contains(&n) {
+        return scatter::scatter_add(cuda, src, dim, index, acc, bad);
+    }
+    let d = cuda.driver();
     let step = |l: &Layout| narrow(l.strides()[dim]);
     launch::scatter_add(
         d,
@@ -107,7 +116,7 @@ pub(super) fn scatter_add(d: &Driver, src: View, dim: usize, index: View, acc: V
         Steps { acc: step(acc.layout), src: step(src.layout), index: step(index.layout) },
         narrow(acc.layout.shape()[dim]),
         narrow(shape[dim]),
-        note_place(d),
+        bad,
         narrow(n),
     );
 }

@@ -90,12 +90,37 @@ launchers! {
         SelectU8B1, SelectU8B2, SelectU8B4, SelectU8B8, SelectI64B1, SelectI64B2, SelectI64B4, SelectI64B8,
     } (cond: Ptr, a: Ptr, b: Ptr, out: Ptr, nest: Nest<4>, n: u32);
     reduce { SumRows, SumColumns, MaxRows, MaxColumns } (x: Ptr, out: Ptr, kept: Nest<2>, terms: Nest<1>, part: Part);
+    loss_dense { LossDense } (f: u32, p: Ptr, t: Ptr, out: Ptr, length: u32, scale: f32, n: u32);
+    loss_strided { LossStridedF32, LossStridedF16, LossStridedBf16 }
+        (f: u32, p: Ptr, t: Ptr, out: Ptr, nest: Nest<2>, length: u32, scale: f32, n: u32);
+    loss_total { LossTotal } (partial: Ptr, out: Ptr, scale: f32, n: u32);
+    loss_grad_dense { LossGradDense } (f: u32, g: Ptr, p: Ptr, t: Ptr, out: Ptr, each: u32, scale: f32, n: u32);
+    loss_grad_strided { LossGradStridedF32, LossGradStridedF16, LossGradStridedBf16 }
+        (f: u32, g: Ptr, p: Ptr, t: Ptr, out: Ptr, nest: Nest<4>, scale: f32, n: u32);
     squares_partial { SquaresPartial } (x: Ptr, partial: Ptr, n: u32);
     squares_total { SquaresTotal } (partial: Ptr, out: Ptr, n: u32);
     argmax { ArgmaxF32, ArgmaxF16, ArgmaxBf16, ArgmaxI64, ArgmaxU8 } (x: Ptr, out: Ptr, length: u32);
     argsort { ArgsortF32, ArgsortF16, ArgsortBf16, ArgsortI64, ArgsortU8 }
         (x: Ptr, out: Ptr, length: u32, descending: u32);
     cumsum { CumsumF32 } (x: Ptr, out: Ptr, length: u32);
+    softmax { SoftmaxWarp128, SoftmaxWarp1024, SoftmaxBlock4096, SoftmaxBlock8192, SoftmaxLong }
+        (x: Ptr, out: Ptr, n: u32, rows: u32, log: u32);
+    softmax_grad {
+        SoftmaxGradWarp128, SoftmaxGradWarp1024, SoftmaxGradBlock4096, SoftmaxGradBlock8192, SoftmaxGradLong,
+    } (g: Ptr, y: Ptr, out: Ptr, n: u32, rows: u32, log: u32);
+    softmax_columns { SoftmaxColumns128, SoftmaxColumns } (x: Ptr, out: Ptr, shape: Columns, log: u32);
+    softmax_grad_columns { SoftmaxGradColumns128, SoftmaxGradColumns }
+        (g: Ptr, y: Ptr, out: Ptr, shape: Columns, log: u32);
+    cross_entropy {
+        CrossEntropyWarp128, CrossEntropyWarp1024, CrossEntropyBlock4096, CrossEntropyBlock8192, CrossEntropyLong,
+    } (x: Ptr, class: Ptr, loss: Ptr, stats: Ptr, n: u32, rows: u32, bad: Ptr);
+    cross_entropy_columns { CrossEntropyColumns }
+        (x: Ptr, class: Ptr, loss: Ptr, stats: Ptr, shape: Columns, bad: Ptr);
+    cross_entropy_grad_rows { CrossEntropyGradRows }
+        (g: Ptr, x: Ptr, class: Ptr, stats: Ptr, out: Ptr, n: Divisor, step: u32, total: u32);
+    cross_entropy_grad_columns { CrossEntropyGradColumns } (
+        g: Ptr, x: Ptr, class: Ptr, stats: Ptr, out: Ptr, n: Divisor, inner: Divisor, step: u32, total: u32,
+    );
     gemm {
         GemmNaive, GemmShared, GemmRegister, GemmKk128, GemmKl128, GemmLk128, GemmLl128, GemmKk64, GemmKl64, GemmLk64,
         GemmLl64,
@@ -115,6 +140,26 @@ launchers! {
     scatter_add { ScatterAddF32 } (
         src: Ptr, index: Ptr, acc: Ptr, columns: Nest<3>, steps: Steps, size: u32, count: u32, bad: Ptr, n: u32,
     );
+    scatter_row_keys { ScatterRowKeys }
+        (index: Ptr, keys: Ptr, order: Ptr, step: u32, size: u32, bad: Ptr, n: u32);
+    scatter_value_keys { ScatterValueKeys } (
+        index: Ptr, src: Ptr, keys: Ptr, values: Ptr, nest: Nest<3>, step: u32, size: u32, places: u32, bad: Ptr, n: u32,
+    );
+    radix_count { RadixCount } (keys: Ptr, counts: Ptr, shift: u32, blocks: u32, n: u32);
+    radix_scan { RadixScan } (counts: Ptr, totals: Ptr, blocks: u32);
+    radix_scatter { RadixScatter } (
+        keys: Ptr, payload: Ptr, counts: Ptr, totals: Ptr, keys_out: Ptr, payload_out: Ptr, shift: u32, blocks: u32, n: u32,
+    );
+    segment_rows { SegmentRows } (
+        keys: Ptr, order: Ptr, src: Ptr, acc: Ptr, first: Ptr, next: Ptr, size: u32, count: u32, inner: Divisor,
+        columns: Divisor, n: u32,
+    );
+    segment_rows_long { SegmentRowsLong } (
+        keys: Ptr, first: Ptr, next: Ptr, acc: Ptr, size: u32, count: u32, inner: Divisor, columns: u32, strips: Divisor,
+    );
+    segment_values { SegmentValues }
+        (keys: Ptr, values: Ptr, acc: Ptr, first: Ptr, next: Ptr, places: u32, n: u32);
+    segment_values_long { SegmentValuesLong } (keys: Ptr, first: Ptr, next: Ptr, acc: Ptr, places: u32, n: u32);
     bn_sums {
         BnSumColumns, BnSumPlanes, BnDeviationColumns, BnDeviationPlanes, BnGradientColumns, BnGradientPlanes,
     } (x: Ptr, g: Ptr, mean: Ptr, rstd: Ptr, partial: Ptr, shape: Channels, length: u32);
@@ -124,6 +169,17 @@ launchers! {
     bn_input_grad { BnInputGrad } (
         g: Ptr, x: Ptr, mean: Ptr, rstd: Ptr, weight: Ptr, dw: Ptr, db: Ptr, dx: Ptr, shape: Channels, scale: f32, n: u32,
     );
+    group_norm { GroupNormWarp128, GroupNormWarp1024, GroupNormBlock4096, GroupNormBlock8192, GroupNormLong }
+        (x: Ptr, weight: Ptr, bias: Ptr, out: Ptr, stats: Ptr, shape: Groups, eps: f32);
+    group_norm_grad {
+        GroupNormGradWarp128, GroupNormGradWarp1024, GroupNormGradBlock4096, GroupNormGradBlock8192, GroupNormGradLong,
+    } (g: Ptr, x: Ptr, stats: Ptr, weight: Ptr, dx: Ptr, shape: Groups);
+    group_norm_lanes { GroupNormLanes }
+        (x: Ptr, weight: Ptr, bias: Ptr, out: Ptr, stats: Ptr, shape: Lanes, eps: f32);
+    group_norm_grad_lanes { GroupNormGradLanes }
+        (g: Ptr, x: Ptr, stats: Ptr, weight: Ptr, dx: Ptr, shape: Lanes);
+    group_norm_sums { GroupNormSumsColumns, GroupNormSumsPlanes }
+        (g: Ptr, x: Ptr, stats: Ptr, partial: Ptr, shape: Sums);
     upfirdn { Upfirdn2dF32 } (x: Ptr, filter: Ptr, out: Ptr, p: Resampling, n: u32);
     argmax_pool { ArgmaxPool2dF32 } (x: Ptr, out: Ptr, window: Window, n: u32);
     random { RandomF32 } (draw: Draw, k0: u32, k1: u32, call: u64, out: Ptr, n: u32);

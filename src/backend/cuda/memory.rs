@@ -1,7 +1,7 @@
 //! Device memory: stream-ordered allocation, copies to and from the host.
 
 use super::args::{Ptr, narrow};
-use super::driver::{Driver, driver};
+use super::driver::{Driver, NOTE, NOTES, driver};
 use crate::backend::{Memory, PoolStats, Storage, View, ViewMut};
 use crate::{DType, Device};
 use cudarc::driver::{CudaSlice, DevicePtr, result};
@@ -177,24 +177,42 @@ pub(super) fn download(x: &Storage, first: usize, bytes: &mut [u8]) {
 impl Driver {
     /// Panics if a kernel met an index that is none, since the last time this was asked.
     pub(super) fn report_bad_index(&self) {
-        let mut note = [0u8; 16];
-        self.check("copy to the host", self.stream.memcpy_dtoh(&self.bad_index, &mut note));
+        let mut notes = [0u8; NOTES * NOTE];
+        self.check("copy to the host", self.stream.memcpy_dtoh(&self.bad_index, &mut notes));
         self.check("wait for the device", self.stream.synchronize());
-        let word = |at: usize| u32::from_ne_bytes(note[at..at + 4].try_into().expect("four bytes"));
-        if word(0) == 0 {
+        if notes.iter().all(|&byte| byte == 0) {
             return;
         }
         let (at, _guard) = self.bad_index.device_ptr(&self.stream);
-        // SAFETY: the 16 bytes of the note, which no kernel is writing: the stream has been waited for.
-        let cleared = unsafe { result::memset_d8_async(at, 0, note.len(), self.stream.cu_stream()) };
-        self.check("clear the note", cleared);
-        let index = i64::from_ne_bytes(note[8..16].try_into().expect("eight bytes"));
-        panic!(
-            "index {index} is out of range for a dimension of {} entries, in an index_select, gather, index_add, \
-             scatter_add or embedding on {} since the device was last waited for",
-            word(4),
-            self.device
-        );
+        // SAFETY: the bytes of the notes, which no kernel is writing: the stream has been waited for.
+        let cleared = unsafe { result::memset_d8_async(at, 0, notes.len(), self.stream.cu_stream()) };
+        self.check("clear the notes", cleared);
+        let names = self.noting.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let found: Vec<String> = names
+            .iter()
+            .zip(notes.chunks_exact(NOTE))
+            .filter(|(_, note)| note[..4] != [0; 4])
+            .map(|(op, note)| {
+                let size = u32::from_ne_bytes(note[4..8].try_into().expect("four bytes"));
+                let index = i64::from_ne_bytes(note[8..16].try_into().expect("eight bytes"));
+                format!("{op}: index {index} is out of range for a dimension of {size} entries")
+            })
+            .collect();
+        panic!("{} (found on {} since it was last waited for)", found.join("; "), self.device);
+    }
+
+    /// Where kernels that run for an op note an index that is none.
+    pub(super) fn note_place(&self, op: &'static str) -> Ptr {
+        let mut names = self.noting.lock().unwrap_or_else(|e| e.into_inner());
+        let place = names.iter().position(|name| *name == op).unwrap_or_else(|| {
+            // The last note is for all those that found none of their own.
+            if names.len() < NOTES {
+                let last = names.len() + 1 == NOTES;
+                names.push(if last { "an op with indices" } else { op });
+            }
+            names.len() - 1
+        });
+        Ptr(self.bad_index.device_ptr(&self.stream).0 + (place * NOTE) as u64)
     }
 
     /// Waits after every launch if GANVIL_CUDA_SYNC is set, so that a failure names its kernel.

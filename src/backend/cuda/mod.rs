@@ -10,12 +10,16 @@ mod copy;
 mod driver;
 mod elementwise;
 mod gemm;
+mod group_norm;
 mod image;
 mod index;
 pub(crate) mod launch;
+mod loss;
 mod memory;
 mod norm;
 mod reduce;
+mod rows;
+mod scatter;
 mod update;
 
 pub use gemm::Rung;
@@ -230,6 +234,16 @@ impl Backend for Cuda {
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::reduce(self, f, x, over, out)));
     }
 
+    fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss", p.layout.shape());
+        self.narrowed(out, false, |out| loss::sum(self, f, p, t, scale, out));
+    }
+
+    fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
+        note("loss_grad", out.layout.shape());
+        loss::gradient(self.driver(), f, [g, p, t], scale, out);
+    }
+
     fn argmax(&self, x: View, out: ViewMut) {
         note("argmax", x.layout.shape());
         reduce::argmax(self.driver(), x, out);
@@ -243,6 +257,27 @@ impl Backend for Cuda {
     fn cumsum(&self, x: View, out: ViewMut) {
         note("cumsum", x.layout.shape());
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::cumsum(self.driver(), x, out)));
+    }
+
+    fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut) {
+        note("softmax", x.layout.shape());
+        rows::softmax(self, log, x, dim, out);
+    }
+
+    fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut) {
+        note("softmax_grad", y.layout.shape());
+        rows::softmax_grad(self, log, g, y, dim, out);
+    }
+
+    fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> StdResult<(), BadIndex> {
+        note("cross_entropy", x.layout.shape());
+        rows::cross_entropy(self, x, class, loss, stats);
+        Ok(())
+    }
+
+    fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut) {
+        note("cross_entropy_grad", x.layout.shape());
+        rows::cross_entropy_grad(self, g, x, class, stats, out);
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
@@ -281,32 +316,64 @@ impl Backend for Cuda {
 
     // An index that is none is met by the kernel, long after these have returned; what waits for the device next tells.
 
-    fn index_select(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
+    fn index_select(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("index_select", out.layout.shape());
-        self.contiguous(x, |x| index::index_select(self.driver(), x, dim, index, out));
+        let d = self.driver();
+        self.contiguous(x, |x| index::index_select(d, x, dim, index, out, d.note_place(op)));
         Ok(())
     }
 
-    fn index_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
+    fn index_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("index_add", acc.layout.shape());
+        let bad = self.driver().note_place(op);
         self.widened(src, |src| {
             self.contiguous(src, |src| {
-                self.narrowed(acc, true, |acc| index::index_add(self.driver(), src, dim, index, acc));
+                self.narrowed(acc, true, |acc| index::index_add(self, src, dim, index, acc, bad));
             });
         });
         Ok(())
     }
 
-    fn gather(&self, x: View, dim: usize, index: View, out: ViewMut) -> StdResult<(), BadIndex> {
+    fn gather(
+        &self,
+        op: &'static str,
+        x: View,
+        dim: usize,
+        index: View,
+        out: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("gather", out.layout.shape());
-        index::gather(self.driver(), x, dim, index, out);
+        let d = self.driver();
+        index::gather(d, x, dim, index, out, d.note_place(op));
         Ok(())
     }
 
-    fn scatter_add(&self, src: View, dim: usize, index: View, acc: ViewMut) -> StdResult<(), BadIndex> {
+    fn scatter_add(
+        &self,
+        op: &'static str,
+        src: View,
+        dim: usize,
+        index: View,
+        acc: ViewMut,
+    ) -> StdResult<(), BadIndex> {
         note("scatter_add", acc.layout.shape());
+        let bad = self.driver().note_place(op);
         self.widened(src, |src| {
-            self.narrowed(acc, true, |acc| index::scatter_add(self.driver(), src, dim, index, acc));
+            self.narrowed(acc, true, |acc| index::scatter_add(self, src, dim, index, acc, bad));
         });
         Ok(())
     }
@@ -338,6 +405,32 @@ impl Backend for Cuda {
                 });
             });
         });
+    }
+
+    fn group_norm(
+        &self,
+        shape: Groups,
+        eps: f64,
+        x: View,
+        affine: [Option<View>; 2],
+        out: ViewMut,
+        stats: ViewMut,
+    ) {
+        note("group_norm", x.layout.shape());
+        group_norm::forward(self, shape, eps, x, affine, out, stats);
+    }
+
+    fn group_norm_grad(
+        &self,
+        shape: Groups,
+        g: View,
+        x: View,
+        stats: View,
+        weight: Option<View>,
+        out: GroupNormGrads,
+    ) {
+        note("group_norm_grad", x.layout.shape());
+        group_norm::gradient(self, shape, [g, x, stats], weight, out);
     }
 
     fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut) {

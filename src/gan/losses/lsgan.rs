@@ -16,7 +16,7 @@
 //! ```
 
 use super::{AdversarialLoss, Output};
-use crate::Tensor;
+use crate::{Reduction, Tensor};
 
 /// See the [module's docs](self).
 pub struct Lsgan;
@@ -27,12 +27,12 @@ impl AdversarialLoss for Lsgan {
     }
 
     fn discriminator(&self, real: &Tensor, fake: &Tensor, real_label: f64) -> Tensor {
-        let on_real = real.add_scalar(-real_label).square().mean_all();
-        on_real.add(&fake.square().mean_all())
+        let on_real = real.mse(&real.full_like(real_label), Reduction::Mean);
+        on_real.add(&fake.mse(&fake.zeros_like(), Reduction::Mean))
     }
 
     fn generator(&self, fake: &Tensor, _: Option<&Tensor>) -> Tensor {
-        fake.add_scalar(-1.0).square().mean_all()
+        fake.mse(&fake.ones_like(), Reduction::Mean)
     }
 
     fn equilibrium(&self) -> (f64, Option<f64>) {

@@ -5,7 +5,7 @@ use crate::row::{ALL, Accuracy, Row, float, index, row};
 use ganvil::Tensor;
 
 /// Shape, dimension, number of indices.
-const SELECTS: [(&[usize], isize, usize); 9] = [
+const SELECTS: [(&[usize], isize, usize); 11] = [
     (&[5], 0, 7),
     (&[4, 3], 0, 6),
     (&[4, 3], 1, 2),
@@ -15,10 +15,13 @@ const SELECTS: [(&[usize], isize, usize); 9] = [
     (&[0, 3], 1, 2),
     (&[1, 1], 0, 5),
     (&[2, 3, 2, 2], 1, 3),
+    // More than a GPU goes through one by one, and more at a place than it adds in one piece.
+    (&[7, 5], 0, 100),
+    (&[2, 3, 33], 1, 200),
 ];
 
 /// Shape, dimension, the index's shape.
-const GATHERS: [(&[usize], isize, &[usize]); 8] = [
+const GATHERS: [(&[usize], isize, &[usize]); 10] = [
     (&[5], 0, &[7]),
     (&[4, 3], 0, &[6, 3]),
     (&[4, 3], 1, &[2, 5]),
@@ -27,6 +30,8 @@ const GATHERS: [(&[usize], isize, &[usize]); 8] = [
     (&[2, 3], 0, &[0, 3]),
     (&[0, 3], 1, &[0, 2]),
     (&[2, 3, 2, 2], 1, &[2, 2, 2, 2]),
+    (&[6, 4], 0, &[150, 3]),
+    (&[2, 3], 1, &[2, 300]),
 ];
 
 fn resolve(shape: &[usize], dim: isize) -> usize {

@@ -30,7 +30,7 @@ fn normalised(x: &Nd, weight: &Nd, bias: &Nd, mean: &Nd, var: &Nd) -> Nd {
 }
 
 /// Shape and how many leading dimensions hold groups of elements that share a mean and a variance.
-const LAYERS: [(&[usize], usize); 7] = [
+const LAYERS: [(&[usize], usize); 13] = [
     (&[5], 0),
     (&[4, 6], 1),
     (&[2, 3, 4], 1),
@@ -38,10 +38,16 @@ const LAYERS: [(&[usize], usize); 7] = [
     (&[2, 2, 3, 2], 2),
     (&[0, 4], 1),
     (&[37, 300], 1),
+    (&[2, 3, 4, 5], 1),
+    (&[9, 132], 1),
+    (&[2, 1026], 1),
+    (&[1, 4100], 1),
+    (&[1, 8201], 1),
+    (&[1, 8204], 1),
 ];
 
 /// Shape and number of groups.
-const GROUPS: [(&[usize], usize); 7] = [
+const GROUPS: [(&[usize], usize); 11] = [
     (&[3, 4], 2),
     (&[2, 4, 3], 2),
     (&[2, 4, 2, 2], 1),
@@ -49,6 +55,10 @@ const GROUPS: [(&[usize], usize); 7] = [
     (&[1, 6, 2, 1, 2], 3),
     (&[0, 4, 2], 2),
     (&[3, 8, 17, 19], 4),
+    (&[2, 64, 3, 5], 2),
+    (&[2, 39, 3, 5], 13),
+    (&[2, 8, 4, 6], 2),
+    (&[1, 32, 17, 16], 1),
 ];
 
 /// Each run of `n` neighbours in row-major order with its own mean and variance taken out.
@@ -73,7 +83,7 @@ fn within_samples() -> Vec<Row> {
             move |x| x[0].layer_norm(own, Some(&x[1]), Some(&x[2]), EPS),
             move |x| standardised(&x[0], n).zip(&x[1], |y, w| y * w).zip(&x[2], |y, b| y + b),
         );
-        rows.push(both.within(bound).dtypes(FULL).covers(&["Standardize"]));
+        rows.push(both.within(bound).dtypes(FULL).covers(&["SampleNorm"]));
         let plain = row(
             format!("layer_norm {own:?} alone"),
             vec![float(shape)],

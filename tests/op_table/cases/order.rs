@@ -54,6 +54,19 @@ fn running(v: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// Lines longer than what a kernel holds at a time, of sizes that quads divide and of others; and more neighbours than
+/// are done together.
+const LINES: [(&[usize], isize); 8] = [
+    (&[3, 130], 1),
+    (&[9, 132], 1),
+    (&[2, 1026], 1),
+    (&[1, 4100], 1),
+    (&[1, 8201], 1),
+    (&[2, 129, 70], 1),
+    (&[300, 3], 0),
+    (&[2, 40, 3], 1),
+];
+
 fn softmax(v: &[f64]) -> Vec<f64> {
     let sum: f64 = v.iter().map(|x| x.exp()).sum();
     v.iter().map(|x| x.exp() / sum).collect()
@@ -104,6 +117,8 @@ pub fn rows() -> Vec<Row> {
                 .within(Accuracy::Condition(line as f64 + 1.0))
                 .covers(&["Cumsum"]),
         );
+    }
+    for (shape, dim) in CASES.into_iter().chain(LINES) {
         let naive = move |x: &[Nd]| along(&x[0], dim, softmax);
         rows.push(
             row(format!("softmax {dim}"), vec![float(shape)], move |x| x[0].softmax(dim), naive)

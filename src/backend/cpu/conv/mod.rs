@@ -25,8 +25,9 @@ mod weight_grad;
 mod winograd;
 
 use super::gemm::{Kernels, Real, Run};
+use super::packed::Packed;
 use super::simd::tier;
-use crate::backend::ConvOptions;
+use crate::backend::{ConvOptions, View};
 use crate::layout::Layout;
 use correlate::{Correlation, Out, Source};
 use fold::Fold;
@@ -35,7 +36,7 @@ use pack::{Panels, Weights};
 use weight_grad::WeightGrad;
 use winograd::{Plan, Transformable};
 
-pub use winograd::{ConvMode, conv_mode, set_conv_mode};
+pub use winograd::{ConvMode, with_conv_mode};
 
 /// Columns below which the taps are made columns too: so few channels leave most of a vector empty.
 const THIN: usize = 4;
@@ -53,6 +54,8 @@ pub(super) struct Conv<'a> {
     /// kh, kw.
     pub kernel: [usize; 2],
     pub options: &'a ConvOptions,
+    /// Where copies of W are kept, and where W starts in its storage.
+    pub packed: Option<(&'a Packed, usize)>,
 }
 
 impl<'a> Conv<'a> {
@@ -60,7 +63,12 @@ impl<'a> Conv<'a> {
     pub fn of(x: &Layout, weight: &Layout, y: &Layout, options: &'a ConvOptions) -> Conv<'a> {
         let image = |l: &Layout| Image { c: l.shape()[1], h: l.shape()[2], w: l.shape()[3] };
         let kernel = [weight.shape()[2], weight.shape()[3]];
-        Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options }
+        Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options, packed: None }
+    }
+
+    /// The same with a place for copies of W.
+    pub fn keeping(self, weight: View<'a>) -> Conv<'a> {
+        Conv { packed: Some((weight.storage.packed(), weight.layout.offset())), ..self }
     }
 
     /// Panics unless x, W and y have the elements that the sizes say: what every pointer into them relies on.

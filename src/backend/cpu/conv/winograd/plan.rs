@@ -165,6 +165,11 @@ impl Plan {
         (direct > tiled + tiled / 8).then_some(plan)
     }
 
+    /// Elements of a group's weights.
+    pub fn weights(&self) -> usize {
+        self.o * self.c * self.axes[0].kernel * self.axes[1].kernel
+    }
+
     pub fn phases(&self) -> usize {
         self.axes[0].phases * self.axes[1].phases
     }

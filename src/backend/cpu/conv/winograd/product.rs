@@ -19,8 +19,10 @@ use crate::backend::cpu::Buffer;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
 use crate::backend::cpu::gemm::{Kernels, Tile, TileBias, cut, fork, wanted};
+use crate::backend::cpu::packed::Packed;
 use std::ops::Range;
 use std::ptr::null_mut;
+use std::sync::Arc;
 
 /// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
 const SPREAD: usize = 16;
@@ -37,6 +39,8 @@ pub struct Product<'a, T: 'static> {
     /// The group's first channel of the first image.
     pub out: Out<T>,
     pub out_image: Image,
+    /// Where the weights at the points are kept, and where the group's weights start in their storage.
+    pub packed: Option<(&'a Packed, usize)>,
 }
 
 // SAFETY: `src` is only read, and `out` is an `Out`.
@@ -70,7 +74,10 @@ impl<T: Transformable> Product<'_, T> {
             let along = parts.min(units);
             ((parts / along).clamp(1, self.count), along)
         };
-        let made = ahead.then(|| self.make());
+        let made = ahead.then(|| match self.packed {
+            Some((packed, first)) => packed.get_or_make(w.key(first), || self.make()),
+            None => Arc::new(self.make()),
+        });
         let at_most = self.count.div_ceil(across);
         let capacity = self.plan.block_tiles(at_most);
         let rows = self.plan.points() * capacity;

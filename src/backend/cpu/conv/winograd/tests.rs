@@ -24,7 +24,7 @@ impl Case {
         let [count, c, h, w] = self.x;
         let [oh, ow] = [size(h, self.kernel[0], &self.options, 0), size(w, self.kernel[1], &self.options, 1)];
         let (x, y) = (Image { h, w, c }, Image { h: oh, w: ow, c: self.o });
-        Conv { count, x, y, kernel: self.kernel, options: &self.options }
+        Conv { count, x, y, kernel: self.kernel, options: &self.options, packed: None }
     }
 
     fn weights(&self) -> usize {
@@ -82,6 +82,20 @@ fn slices<T, const N: usize>(all: &[Vec<T>; N]) -> [&[T]; N] {
     all.each_ref().map(|v| v.as_slice())
 }
 
+/// Panics unless all three directions give the direct sums.
+fn check(case: &Case) {
+    let (conv, (all, bias)) = (case.conv(), operands(case));
+    let want = direct(&conv, slices(&all), slices(&bias));
+    let got = tiled::<f64>(&conv, slices(&all), slices(&bias));
+    for ((what, want), got) in ["y", "dx", "dw"].into_iter().zip(want).zip(got) {
+        for (i, (a, b)) in want.iter().zip(&got).enumerate() {
+            let what =
+                || format!("{what} {i} of {:?} {:?} {} {:?}", case.x, case.kernel, case.o, case.options);
+            assert!((a - b).abs() < 1e-11, "{}: {a} and {b}", what());
+        }
+    }
+}
+
 #[test]
 fn tiles_give_the_direct_sums_in_f64() {
     let plain = ConvOptions::new();
@@ -101,15 +115,29 @@ fn tiles_give_the_direct_sums_in_f64() {
         case([1, 1, 50, 47], [2, 3], 1, plain),
         case([1, 3, 10, 10], [4, 4], 2, plain.stride(2)),
     ];
-    for case in cases {
-        let (conv, (all, bias)) = (case.conv(), operands(&case));
-        let want = direct(&conv, slices(&all), slices(&bias));
-        let got = tiled::<f64>(&conv, slices(&all), slices(&bias));
-        for ((what, want), got) in ["y", "dx", "dw"].into_iter().zip(want).zip(got) {
-            for (i, (a, b)) in want.iter().zip(&got).enumerate() {
-                let what = || format!("{what} {i} of {:?} {:?} {:?}", case.x, case.kernel, case.options);
-                assert!((a - b).abs() < 1e-11, "{}: {a} and {b}", what());
-            }
+    cases.iter().for_each(check);
+}
+
+#[test]
+fn any_sizes_give_the_direct_sums() {
+    let mut numbers = noise(20 * 400, 9).into_iter().map(|v| ((v + 1.0) * 5e5) as usize);
+    let mut below = |n: usize| numbers.next().expect("enough numbers") % n;
+    let mut done = 0;
+    while done < if cfg!(miri) { 2 } else { 60 } {
+        let options = ConvOptions {
+            stride: [1 + below(3), 1 + below(3)],
+            padding: [below(4), below(4)],
+            dilation: [1, 1],
+            groups: 1 + below(2),
+        };
+        let kernel = [1 + below(7), 1 + below(7)];
+        let x = [1 + below(4), options.groups * (1 + below(20)), 1 + below(20), 1 + below(20)];
+        let o = options.groups * (1 + below(40));
+        let fits = (0..2).all(|d| x[2 + d] + 2 * options.padding[d] >= kernel[d]);
+        let taps = |d: usize| kernel[d].div_ceil(options.stride[d]);
+        if fits && (0..2).all(|d| (2..=3).contains(&taps(d))) {
+            check(&case(x, kernel, o, options));
+            done += 1;
         }
     }
 }

@@ -11,15 +11,19 @@
 //! A chunk of channels in all phases is a block of about 256 terms, so that a block's weights come from one stretch of
 //! each output's weights.
 
-use super::plan::Plan;
+use super::plan::{Axis, Plan};
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Transforms};
 use crate::backend::cpu::gemm::Kernels;
+use crate::backend::cpu::packed::Key;
 use std::ops::Range;
 use std::ptr::null;
 
 /// Terms that a product sums before it returns to its result.
 const TERMS: usize = 256;
+
+/// Outputs whose weights the adjoint transforms one after the other.
+const TOGETHER: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
@@ -100,11 +104,20 @@ impl<T: Transformable> Weights<'_, T> {
         self.units() * self.block_len(self.k())
     }
 
+    /// What the whole of it is kept under: all that decides its elements, `first` being where the weights start.
+    pub fn key(&self, first: usize) -> Key {
+        let ([y, x], plan) = (&self.plan.axes, self.plan);
+        let of = |a: &Axis| [a.kernel, a.phases, a.points];
+        let ([y0, y1, y2], [x0, x1, x2]) = (of(y), of(x));
+        [1, self.direction as usize, self.kernels.lanes, first, plan.c, plan.o, y0, y1, y2, x0, x1, x2]
+    }
+
     /// Elements that [`Weights::fill`] needs for itself.
     pub fn scratch_len(&self) -> usize {
         let [y, x] = &self.plan.axes;
         let taps = y.kernel * x.kernel * self.kernels.lanes;
-        let channels = if self.direction == Direction::Forward { self.chunk().min(self.plan.c) } else { 1 };
+        let channels =
+            if self.direction == Direction::Forward { self.chunk().min(self.plan.c) } else { TOGETHER };
         channels * taps + MAX_TILE * self.kernels.lanes
     }
 
@@ -130,13 +143,23 @@ impl<T: Transformable> Weights<'_, T> {
                     }
                 }
                 Direction::Adjoint => {
-                    let block = &mut block[..taps * lanes];
-                    for (i, o) in terms.clone().enumerate() {
-                        self.transpose([o, first], taps, rows, taps, block);
+                    let size = taps * lanes;
+                    for first_term in (0..terms.len()).step_by(TOGETHER) {
+                        let count = TOGETHER.min(terms.len() - first_term);
+                        for (i, block) in block[..count * size].chunks_exact_mut(size).enumerate() {
+                            self.transpose([terms.start + first_term + i, first], taps, rows, taps, block);
+                        }
                         for f in 0..plan.phases() {
-                            let at = (f * plan.points() * terms.len() + i) * nr + v * lanes;
-                            let steps = Steps { count: 1, by: 0, to: 0 };
-                            self.points(f, block, &mut dst[at..], terms.len(), steps, buffer);
+                            let at = (f * plan.points() * terms.len() + first_term) * nr + v * lanes;
+                            let steps = Steps { count, by: size, to: nr };
+                            self.points(
+                                f,
+                                &block[..count * size],
+                                &mut dst[at..],
+                                terms.len(),
+                                steps,
+                                buffer,
+                            );
                         }
                     }
                 }

@@ -13,12 +13,6 @@ use std::hint::black_box;
 use std::time::Instant;
 
 #[derive(clap::Args)]
-#[command(after_help = "Prints a line for each kernel:\n  NAME | THREADS | MEDIAN_US | RATE | SHARE\n\
-    The share is of the multiply-adds of `ganvil bench peak`, or of the rate at which so many bytes are copied; above 100 % \
-    where an algorithm needs fewer operations than the definition, which are the ones counted.\n\n\
-    Examples:\n  \
-    ganvil bench conv --conv exact\n  \
-    ganvil bench gemm --threads 2 --json")]
 pub struct Args {
     /// Kernel threads
     #[arg(long, default_value_t = 1, value_name = "N")]

@@ -155,7 +155,7 @@ impl Plan {
     /// never by the batch.
     pub fn of(conv: &Conv) -> Option<Plan> {
         /// Operations that a transform spends on a point of a channel, in multiply-adds of the products.
-        const TRANSFORM: usize = 10;
+        const TRANSFORM: usize = 25;
         let plan = Plan::possible(conv)?;
         let [y, x] = &plan.axes;
         let points = y.all_points() * x.all_points();
@@ -190,9 +190,14 @@ impl Plan {
         y.all_points() * x.all_points() * self.phases() * self.c * self.o
     }
 
+    /// Tiles of an image.
+    pub fn image_tiles(&self) -> usize {
+        self.axes[0].tiles.len() * self.axes[1].tiles.len()
+    }
+
     /// Images of a block, where a block has whole ones.
     pub fn block_images(&self) -> usize {
-        (BLOCK_TILES / (self.axes[0].tiles.len() * self.axes[1].tiles.len())).max(1)
+        (BLOCK_TILES / self.image_tiles()).max(1)
     }
 
     /// The blocks of some images: at most `at_most` images each, or rows of one image's tiles where it has too many.

@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
 const SPREAD: usize = 16;
 
+/// Bytes of V and M of a block that has several images: with every thread's, less than the images of a wide network.
+const BLOCK_BYTES: usize = 6 << 20;
+
 /// A pass between images and the group's channels in them.
 pub struct Product<'a, T: 'static> {
     pub plan: &'a Plan,
@@ -78,11 +81,13 @@ impl<T: Transformable> Product<'_, T> {
             Some((packed, first)) => packed.get_or_make(w.key(first), || self.make()),
             None => Arc::new(self.make()),
         });
-        let at_most = self.count.div_ceil(across);
-        let capacity = self.plan.block_tiles(at_most);
-        let rows = self.plan.points() * capacity;
         let columns = if ahead { units.div_ceil(along) } else { 1 } * w.panels() * w.kernels.nr();
         let (ldv, ldm) = (w.k().next_multiple_of(16) + SPREAD, columns + SPREAD);
+        let tile = self.plan.points() * (ldv + ldm) * size_of::<T>();
+        let fitting = BLOCK_BYTES / (tile * self.plan.image_tiles());
+        let at_most = self.count.div_ceil(across).min(fitting.max(1));
+        let capacity = self.plan.block_tiles(at_most);
+        let rows = self.plan.points() * capacity;
         let longest = w.blocks().iter().map(Range::len).max().unwrap_or(0);
         let lens = [
             rows * ldv,

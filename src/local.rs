@@ -1,4 +1,5 @@
-//! What a thread has set for the computation it is in the middle of: whether ops are recorded, in which module it is.
+//! What a thread has set for the computation it is in the middle of: whether ops are recorded, in which module it is,
+//! how it convolves.
 //!
 //! While a kernel waits for a piece of its work, rayon has the thread take up whatever else the pool was given, be it
 //! another caller's training step. That must find nothing of what was set here.
@@ -9,6 +10,8 @@ use std::thread::LocalKey;
 thread_local! {
     /// Whether ops build a graph.
     pub(crate) static RECORDING: RefCell<bool> = const { RefCell::new(true) };
+    /// Whether convolutions on the CPU go by the sums of the definition alone.
+    pub(crate) static EXACT_CONVOLUTIONS: RefCell<bool> = const { RefCell::new(false) };
     /// The modules whose forward passes are running, outermost first.
     pub(crate) static MODULES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -27,5 +30,5 @@ pub(crate) fn with<T, R>(local: &'static LocalKey<RefCell<T>>, value: T, f: impl
 
 /// Runs `f` as on a thread that has just started.
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
-    with(&RECORDING, true, || with(&MODULES, Vec::new(), f))
+    with(&RECORDING, true, || with(&EXACT_CONVOLUTIONS, false, || with(&MODULES, Vec::new(), f)))
 }

@@ -26,6 +26,7 @@ pub struct Storage {
     dtype: DType,
     len: usize,
     memory: Memory,
+    packed: cpu::Packed,
 }
 
 /// The memory behind a [`Storage`], by device.
@@ -40,7 +41,7 @@ pub enum Memory {
 
 impl Storage {
     pub(crate) fn new(dtype: DType, len: usize, memory: Memory) -> Storage {
-        Storage { dtype, len, memory }
+        Storage { dtype, len, memory, packed: cpu::Packed::default() }
     }
 
     /// The type of the elements.
@@ -72,8 +73,14 @@ impl Storage {
         &self.memory
     }
 
+    /// Copies of the elements that the CPU's kernels have made for themselves.
+    pub(crate) fn packed(&self) -> &cpu::Packed {
+        &self.packed
+    }
+
     /// The device's memory, for writing.
     pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        self.packed.clear();
         &mut self.memory
     }
 }

@@ -5,6 +5,7 @@ use super::device::DeviceArg;
 use super::progress::Progress;
 use super::signals;
 use super::technique::TechniqueArgs;
+use crate::backend::cpu::ConvMode;
 use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{
     Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_training, zoo,
@@ -50,6 +51,9 @@ pub struct Args {
     /// Kernel threads; results do not depend on them [default: one per processor]
     #[arg(long, value_name = "N", help_heading = "Run")]
     threads: Option<usize>,
+    /// Convolutions on the CPU: fast (fewer multiplications, up to 2.9 times the rounding error) or exact [default: fast]
+    #[arg(long, value_name = "WAY", help_heading = "Run")]
+    conv: Option<ConvMode>,
     /// Seed of every random stream [default: 0]
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u64>,
@@ -149,6 +153,7 @@ impl Args {
         set(&mut c.seed, self.seed);
         set(&mut c.batch, self.batch);
         set(&mut c.steps, self.steps);
+        set(&mut c.conv, self.conv);
         set(&mut c.prior, self.prior);
         set(&mut c.init, self.init);
         set(&mut c.log_every, self.log_every);

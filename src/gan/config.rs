@@ -7,6 +7,7 @@ use super::prior::Prior;
 use super::regularisers::Balance;
 use super::step_config::StepConfig;
 use super::zoo;
+use crate::backend::cpu::ConvMode;
 use crate::data::{Dataset, ImageOptions};
 use crate::names::unknown;
 use crate::nn::Init;
@@ -63,6 +64,9 @@ pub struct TrainConfig {
     pub sample_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// How convolutions are computed on the CPU.
+    #[serde(default, skip_serializing_if = "ConvMode::is_fast")]
+    pub conv: ConvMode,
     /// How steps are played.
     pub step: StepConfig,
     /// D's optimiser.
@@ -97,6 +101,7 @@ impl Default for TrainConfig {
             log_every: 100,
             sample_every: 2_000,
             checkpoint_every: 5_000,
+            conv: ConvMode::default(),
             step: StepConfig::default(),
             optimizer_d: adam.into(),
             optimizer_g: adam.into(),

@@ -6,6 +6,7 @@ use super::config::TrainConfig;
 use super::network::Network;
 use super::prior::{Truncation, truncated_normal};
 use super::walk::{Round, slerp_or_lerp};
+use crate::backend::cpu::with_conv_mode;
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::misuse;
 use crate::nn::{Ctx, LayerSpec, Module, load_state_dict, to_device};
@@ -259,7 +260,9 @@ impl Sampler {
         for pass in 0..batches {
             let part = |t: &Tensor| t.narrow(0, pass * of_a_pass, of_a_pass).to_device(self.device);
             let labels = latents.labels.as_ref().map(part);
-            generate(&self.net, &part(&latents.z), labels.as_ref(), Ctx::train(&random));
+            with_conv_mode(self.config.conv, || {
+                generate(&self.net, &part(&latents.z), labels.as_ref(), Ctx::train(&random))
+            });
         }
         Ok(())
     }
@@ -283,12 +286,10 @@ impl Sampler {
         let mut images = Vec::with_capacity(n * self.shape.iter().product::<usize>());
         for start in (0..n).step_by(most) {
             let part = |t: &Tensor| t.narrow(0, start, most.min(n - start)).to_device(self.device);
-            images.extend(generate(
-                &self.net,
-                &part(&latents.z),
-                latents.labels.as_ref().map(part).as_ref(),
-                ctx,
-            ));
+            let labels = latents.labels.as_ref().map(part);
+            images.extend(with_conv_mode(self.config.conv, || {
+                generate(&self.net, &part(&latents.z), labels.as_ref(), ctx)
+            }));
         }
         images
     }

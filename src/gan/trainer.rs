@@ -9,6 +9,7 @@ use super::state::{self, Standing, visit};
 use super::step::{Gan, NotFinite, StepLosses};
 use crate::atomic::write_atomic;
 use crate::backend;
+use crate::backend::cpu::with_conv_mode;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Dataset, Fingerprint, Loader};
 use crate::nn::{Ctx, to_device};
@@ -141,7 +142,7 @@ impl Trainer {
         let rule_d = c.optimizer_d.lazy(c.step.lazy);
         self.gan.opt_d.rule = rule_d.with_lr(rule_d.lr() * c.schedule_d.factor(t));
         self.gan.opt_g.rule = c.optimizer_g.with_lr(c.optimizer_g.lr() * c.schedule_g.factor(t));
-        let losses = self.gan.step(&mut self.draws, probe)?;
+        let losses = with_conv_mode(c.conv, || self.gan.step(&mut self.draws, probe))?;
         self.steps += 1;
         Ok(losses)
     }
@@ -151,7 +152,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::step`].
     pub fn update_d(&mut self) -> Result<StepLosses, NotFinite> {
-        self.gan.update_d(0, &mut self.draws, &mut NoProbe)
+        with_conv_mode(self.config.conv, || self.gan.update_d(0, &mut self.draws, &mut NoProbe))
     }
 
     /// The first `n` images of the data set in [-1, 1].
@@ -196,7 +197,7 @@ impl Trainer {
 
     /// Samples in [-1, 1] for latent vectors, and their classes if G takes labels, in evaluation mode.
     pub fn sample(&self, z: &Tensor, labels: Option<&Tensor>) -> Vec<f32> {
-        generate(self.sampler(), z, labels, Ctx::eval())
+        with_conv_mode(self.config.conv, || generate(self.sampler(), z, labels, Ctx::eval()))
     }
 
     /// The name of the first tensor of the networks that holds a value that is not finite.

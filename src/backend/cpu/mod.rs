@@ -17,6 +17,7 @@ mod map;
 mod max_pool;
 mod norm;
 mod order;
+mod packed;
 mod par;
 mod pool;
 mod random;
@@ -29,6 +30,9 @@ mod upfirdn;
 pub(crate) mod vmath;
 mod widen;
 
+pub use conv::{ConvMode, with_conv_mode};
+pub use gemm::fma_chain;
+pub use packed::Packed;
 pub use pool::Buffer;
 
 use super::lines::Lines;
@@ -240,7 +244,7 @@ impl Backend for Cpu {
 
     fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
         note_conv("conv2d", out.layout.shape(), weight.layout.shape());
-        let conv = conv::Conv::of(x.layout, weight.layout, out.layout, options);
+        let conv = conv::Conv::of(x.layout, weight.layout, out.layout, options).keeping(weight);
         dispatch!(x.storage.dtype(), full, T => {
             let bias = bias.map(|b| dense::<T>(b));
             conv::forward::<T>(&conv, pixels(x), dense(weight), bias, dense_out(out))
@@ -256,7 +260,7 @@ impl Backend for Cpu {
         out: ViewMut,
     ) {
         note_conv("conv2d_input_grad", g.layout.shape(), weight.layout.shape());
-        let conv = conv::Conv::of(out.layout, weight.layout, g.layout, options);
+        let conv = conv::Conv::of(out.layout, weight.layout, g.layout, options).keeping(weight);
         dispatch!(g.storage.dtype(), full, T => {
             let bias = bias.map(|b| dense::<T>(b));
             conv::input_grad::<T>(&conv, pixels(g), dense(weight), bias, dense_out(out))

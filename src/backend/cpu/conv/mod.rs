@@ -22,16 +22,21 @@ mod pack;
 #[cfg(test)]
 mod tests;
 mod weight_grad;
+mod winograd;
 
 use super::gemm::{Kernels, Real, Run};
+use super::packed::Packed;
 use super::simd::tier;
-use crate::backend::ConvOptions;
+use crate::backend::{ConvOptions, View};
 use crate::layout::Layout;
 use correlate::{Correlation, Out, Source};
 use fold::Fold;
 use geometry::{Axis, Image, Padded, Phase, blocks, merged};
 use pack::{Panels, Weights};
 use weight_grad::WeightGrad;
+use winograd::{Plan, Transformable};
+
+pub use winograd::{ConvMode, with_conv_mode};
 
 /// Columns below which the taps are made columns too: so few channels leave most of a vector empty.
 const THIN: usize = 4;
@@ -49,6 +54,8 @@ pub(super) struct Conv<'a> {
     /// kh, kw.
     pub kernel: [usize; 2],
     pub options: &'a ConvOptions,
+    /// Where copies of W are kept, and where W starts in its storage.
+    pub packed: Option<(&'a Packed, usize)>,
 }
 
 impl<'a> Conv<'a> {
@@ -56,7 +63,12 @@ impl<'a> Conv<'a> {
     pub fn of(x: &Layout, weight: &Layout, y: &Layout, options: &'a ConvOptions) -> Conv<'a> {
         let image = |l: &Layout| Image { c: l.shape()[1], h: l.shape()[2], w: l.shape()[3] };
         let kernel = [weight.shape()[2], weight.shape()[3]];
-        Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options }
+        Conv { count: x.shape()[0], x: image(x), y: image(y), kernel, options, packed: None }
+    }
+
+    /// The same with a place for copies of W.
+    pub fn keeping(self, weight: View<'a>) -> Conv<'a> {
+        Conv { packed: Some((weight.storage.packed(), weight.layout.offset())), ..self }
     }
 
     /// Panics unless x, W and y have the elements that the sizes say: what every pointer into them relies on.
@@ -102,7 +114,19 @@ impl Conv<'_> {
 }
 
 /// y = x * W + bias.
-pub(super) fn forward<T: Real>(conv: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+pub(super) fn forward<T: Transformable>(conv: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+    forward_by(conv, winograd::plan::<T>(conv).as_ref(), x, w, bias, y);
+}
+
+/// The same by tiles or, without a plan, by the definition's sums.
+fn forward_by<T: Transformable>(
+    conv: &Conv,
+    plan: Option<&Plan>,
+    x: &[T],
+    w: &[T],
+    bias: Option<&[T]>,
+    y: &mut [T],
+) {
     conv.check(x, w, y);
     let kernels = T::kernels(tier());
     let [c, o] = conv.channels();
@@ -112,6 +136,11 @@ pub(super) fn forward<T: Real>(conv: &Conv, x: &[T], w: &[T], bias: Option<&[T]>
         let bias = bias.map(|b| &b[group * o..][..o]);
         // SAFETY: the group's first channel of the first pixel.
         let out = Out(unsafe { out.add(group * o) });
+        if let Some(plan) = plan {
+            // SAFETY: y has its images, and this is its only user.
+            unsafe { winograd::forward(conv, plan, x, w, group, bias, out) };
+            continue;
+        }
         match conv.reversed() {
             Some((padding, _)) if o < THIN && conv.taps() > 1 => {
                 let source = unpadded(conv.count, x, conv.x, group * c, c);
@@ -168,7 +197,19 @@ fn correlate<T: Real>(
 }
 
 /// x = g * W^T + bias, the adjoint of the forward pass: g is of y's size.
-pub(super) fn input_grad<T: Real>(conv: &Conv, g: &[T], w: &[T], bias: Option<&[T]>, x: &mut [T]) {
+pub(super) fn input_grad<T: Transformable>(conv: &Conv, g: &[T], w: &[T], bias: Option<&[T]>, x: &mut [T]) {
+    input_grad_by(conv, winograd::plan::<T>(conv).as_ref(), g, w, bias, x);
+}
+
+/// The same by tiles or, without a plan, by the definition's sums.
+fn input_grad_by<T: Transformable>(
+    conv: &Conv,
+    plan: Option<&Plan>,
+    g: &[T],
+    w: &[T],
+    bias: Option<&[T]>,
+    x: &mut [T],
+) {
     conv.check(x, w, g);
     let kernels = T::kernels(tier());
     let [c, o] = conv.channels();
@@ -179,6 +220,11 @@ pub(super) fn input_grad<T: Real>(conv: &Conv, g: &[T], w: &[T], bias: Option<&[
         let bias = bias.map(|b| &b[group * c..][..c]);
         // SAFETY: the group's first channel of the first pixel.
         let out = Out(unsafe { out.add(group * c) });
+        if let Some(plan) = plan {
+            // SAFETY: x has its images, and this is its only user.
+            unsafe { winograd::input_grad(conv, plan, g, w, group, bias, out) };
+            continue;
+        }
         // Phases compute every tap for every pixel they reach, though it may lie in the padding.
         let [sh, sw] = conv.options.stride;
         let by_phases = conv.x.pixels() * conv.taps();
@@ -298,11 +344,20 @@ fn by_phase<T: Real>(
 }
 
 /// dW of y = x * W for the upstream gradient g, in PyTorch's order.
-pub(super) fn weight_grad<T: Real>(conv: &Conv, x: &[T], g: &[T], dw: &mut [T]) {
+pub(super) fn weight_grad<T: Transformable>(conv: &Conv, x: &[T], g: &[T], dw: &mut [T]) {
+    weight_grad_by(conv, winograd::plan::<T>(conv).as_ref(), x, g, dw);
+}
+
+/// The same by tiles or, without a plan, by the definition's sums.
+fn weight_grad_by<T: Transformable>(conv: &Conv, plan: Option<&Plan>, x: &[T], g: &[T], dw: &mut [T]) {
     conv.check(x, dw, g);
     let kernels = T::kernels(tier());
     let ([c, o], taps) = (conv.channels(), conv.taps());
     for (group, dw) in dw.chunks_exact_mut(o * c * taps).enumerate() {
+        if let Some(plan) = plan {
+            winograd::weight_grad(conv, plan, x, g, group, dw);
+            continue;
+        }
         match conv.reversed() {
             // With few channels of y the roles are exchanged, so that x's fill the vectors.
             Some((_, options)) if o < THIN && c >= THIN => {

@@ -34,7 +34,7 @@ fn all_directions_are_contractions_of_one_form() {
             (x + 2 * options.padding[d] - options.dilation[d] * (kernel[d] - 1) - 1) / options.stride[d] + 1
         };
         let (x, y) = (Image { h, w, c }, Image { h: size(0, h), w: size(1, w), c: o });
-        let conv = Conv { count: n, x, y, kernel, options: &options };
+        let conv = Conv { count: n, x, y, kernel, options: &options, packed: None };
         let (xs, ys) = (whole(n * x.len(), 1), whole(n * y.len(), 2));
         let ws = whole(o * c / options.groups * kernel[0] * kernel[1], 3);
         let (mut to_y, mut to_x, mut to_w) = (vec![7.0; ys.len()], vec![7.0; xs.len()], vec![7.0; ws.len()]);

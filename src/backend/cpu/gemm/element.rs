@@ -32,6 +32,8 @@ pub trait Real:
 {
     /// 0
     const ZERO: Self;
+    /// The nearest value.
+    fn of(x: f64) -> Self;
     /// A tier's kernels.
     fn kernels(tier: Tier) -> &'static Kernels<Self>;
 }
@@ -56,6 +58,10 @@ macro_rules! real {
 
         impl Real for $t {
             const ZERO: $t = 0.0;
+            #[inline(always)]
+            fn of(x: f64) -> $t {
+                x as $t
+            }
             fn kernels(tier: Tier) -> &'static Kernels<$t> {
                 match tier {
                     #[cfg(target_arch = "x86_64")]

@@ -21,6 +21,7 @@ mod element;
 mod kernel;
 mod pack;
 mod patch;
+mod peak;
 mod portable;
 mod share;
 mod threads;
@@ -30,8 +31,10 @@ mod tests;
 
 pub use batch::BatchDim;
 pub use element::{GemmElement, Real};
-pub(super) use kernel::Kernels;
+pub(super) use kernel::{Kernels, Tile, TileBias, Vector};
 pub(super) use patch::{PatchTile, Run};
+pub use peak::fma_chain;
+pub(super) use portable::Lanes;
 pub(super) use threads::{cut, fork, wanted};
 
 use crate::backend::cpu::Buffer;

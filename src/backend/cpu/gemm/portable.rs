@@ -8,7 +8,7 @@ use super::patch::{PatchTile, patch};
 
 /// N lanes, 16 bytes in all.
 #[derive(Clone, Copy)]
-struct Lanes<A, const N: usize>([A; N]);
+pub struct Lanes<A, const N: usize>([A; N]);
 
 impl<A: Real, const N: usize> Vector for Lanes<A, N> {
     type Elem = A;

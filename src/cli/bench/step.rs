@@ -1,29 +1,16 @@
-//! `ganvil bench`.
+//! `ganvil bench step`: whole training steps.
 
-use super::device::DeviceArg;
+use super::super::device::DeviceArg;
+use crate::backend::cpu::ConvMode;
 use crate::data::{Dataset, Images, Split, locate};
 use crate::gan::{NoProbe, NotFinite, StepConfig, StepLosses, TrainConfig, Trainer, zoo};
 use crate::report::peak_memory_mb;
 use crate::rng::Stream;
 use crate::{Error, Generator, Result};
-use clap::Subcommand;
 use rand::Rng;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  ganvil bench step mlp2-64 --threads 2")]
-pub struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Subcommand)]
-enum What {
-    /// Whole training steps
-    Step(StepArgs),
-}
 
 #[derive(clap::Args)]
 #[command(
@@ -33,7 +20,7 @@ enum What {
     ganvil bench step mlp0-64\n  \
     ganvil bench step dcgan28-64 --threads 2 --seconds 10"
 )]
-struct StepArgs {
+pub struct Args {
     /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, dcgan64-BATCH (on noise of 3 x 64 x 64), or
     /// wgangp28-BATCH (an update of WGAN-GP's critic: dcgan28's networks, D without normalisation); all without moving
     /// average
@@ -43,6 +30,9 @@ struct StepArgs {
     threads: usize,
     #[command(flatten)]
     device: DeviceArg,
+    /// Convolutions: fast or exact
+    #[arg(long, value_name = "WAY", default_value = "fast")]
+    conv: ConvMode,
     /// How long to measure
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
@@ -53,12 +43,6 @@ struct StepArgs {
 
 /// Steps before the clock starts.
 const WARM_UP: usize = 10;
-
-pub fn run(args: Args) -> Result<()> {
-    match args.what {
-        What::Step(args) => step(args),
-    }
-}
 
 /// The settings of a workload such as `mlp0-64`, and whether its steps are updates of D alone.
 fn workload(name: &str) -> Result<(TrainConfig, bool)> {
@@ -101,9 +85,10 @@ fn noise() -> Dataset {
     Dataset { images, labels: None, classes: Vec::new(), name: "noise".into() }
 }
 
-fn step(args: StepArgs) -> Result<()> {
-    let (config, critic_alone) = workload(&args.workload)?;
-    let threads = super::threads(Some(args.threads))?;
+pub fn run(args: Args) -> Result<()> {
+    let (mut config, critic_alone) = workload(&args.workload)?;
+    config.conv = args.conv;
+    let threads = super::super::threads(Some(args.threads))?;
     if !(args.seconds > 0.0 && args.seconds < 1e6) {
         let remedy = "a positive number of seconds".into();
         return Err(Error::Argument { what: "--seconds", value: args.seconds.to_string(), remedy });
@@ -117,7 +102,7 @@ fn step(args: StepArgs) -> Result<()> {
     let mut step = || if critic_alone { trainer.update_d() } else { trainer.step(&mut NoProbe) };
     let median = crate::threads(threads, || median_step(&mut step, Duration::from_secs_f64(args.seconds)))?;
     let rate = 1.0 / median;
-    super::print(&format!(
+    super::super::print(&format!(
         "{} {threads} ganvil-{} {rate:.2} {:.0} {:.0}\n",
         args.workload,
         trainer.tier(),

@@ -1,0 +1,297 @@
+//! Which tiles cover a result, whether they are worth it, and where a block of them stands in its matrices.
+
+use super::points::MAX_POINTS;
+use super::transform::MAX_TILE;
+use crate::backend::cpu::conv::Conv;
+use std::ops::Range;
+
+/// Tiles of a block: rows of the products. The block's matrices stay in the caches, and a panel of weights is read once
+/// for each.
+const BLOCK_TILES: usize = 128;
+
+/// One size of tile, somewhere along an axis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tile {
+    /// Its first output.
+    pub start: usize,
+    /// Its points, which are also the inputs that it sees in each phase.
+    pub points: usize,
+}
+
+/// One dimension. A window of k taps that moves by s is s windows that move by 1 over every s-th input, of k / s taps each,
+/// rounded up: the phases. All are taken to have the same number of taps, the missing ones being 0.
+#[derive(Debug)]
+pub struct Axis {
+    pub inputs: usize,
+    pub outputs: usize,
+    pub kernel: usize,
+    stride: usize,
+    padding: usize,
+    /// Of each phase: 2 or 3.
+    pub taps: usize,
+    pub phases: usize,
+    /// Of the largest tile.
+    pub points: usize,
+    /// They cover the outputs, perhaps more; larger ones first.
+    pub tiles: Vec<Tile>,
+}
+
+impl Axis {
+    fn new(inputs: usize, outputs: usize, kernel: usize, stride: usize, padding: usize) -> Option<Axis> {
+        let taps = kernel.div_ceil(stride.max(1));
+        if !(2..=3).contains(&taps) || outputs == 0 {
+            return None;
+        }
+        let mut start = 0;
+        let tiles: Vec<Tile> = cover(outputs, taps)
+            .into_iter()
+            .map(|m| {
+                let tile = Tile { start, points: m + taps - 1 };
+                start += m;
+                tile
+            })
+            .collect();
+        let points = tiles[0].points;
+        Some(Axis {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            taps,
+            phases: stride.min(kernel),
+            points,
+            tiles,
+        })
+    }
+
+    /// The input that line i of a tile sees in a phase, unless it lies in the padding.
+    pub fn input(&self, tile: Tile, phase: usize, i: usize) -> Option<usize> {
+        ((tile.start + i) * self.stride + phase).checked_sub(self.padding).filter(|&at| at < self.inputs)
+    }
+
+    /// The output that line i of a tile gives, unless it is beyond the last.
+    pub fn output(&self, tile: Tile, i: usize) -> Option<usize> {
+        Some(tile.start + i).filter(|&at| at < self.outputs)
+    }
+
+    /// Outputs of a tile.
+    pub fn outputs_of(&self, tile: Tile) -> usize {
+        tile.points - self.taps + 1
+    }
+
+    /// The inputs that a tile sees in all phases, as far as they are not padding.
+    pub fn inputs_of(&self, tile: Tile) -> Range<usize> {
+        let first = tile.start * self.stride;
+        let end = first + (tile.points - 1) * self.stride + self.phases;
+        first.saturating_sub(self.padding).min(self.inputs)..end.saturating_sub(self.padding).min(self.inputs)
+    }
+
+    /// The outputs that a tile gives, as far as there are any.
+    pub fn outputs_at(&self, tile: Tile) -> Range<usize> {
+        tile.start..(tile.start + self.outputs_of(tile)).min(self.outputs)
+    }
+
+    /// The tap of the window that tap t of a phase is.
+    pub fn tap(&self, phase: usize, t: usize) -> Option<usize> {
+        Some(phase + t * self.stride).filter(|&k| k < self.kernel)
+    }
+
+    /// The number among all points of a tile's point i: the last is infinity for every tile.
+    fn slot(&self, tile: Tile, i: usize) -> usize {
+        if i + 1 == tile.points { self.points - 1 } else { i }
+    }
+
+    /// Points of all tiles together.
+    fn all_points(&self) -> usize {
+        self.tiles.iter().map(|t| t.points).sum()
+    }
+}
+
+/// The outputs of tiles that cover `n` of them with the fewest points, larger tiles first. Of covers with as many points the
+/// one with more tiles of 3, which are more exact than 4 and cost less than 2.
+fn cover(n: usize, taps: usize) -> Vec<usize> {
+    let sizes = 2..=MAX_POINTS + 1 - taps;
+    // best[i]: points for i outputs, and the first tile.
+    let mut best = vec![(0, 0); n + 1];
+    for i in 1..=n {
+        let with = |m: usize| (best[i.saturating_sub(m)].0 + m + taps - 1, m);
+        best[i] = sizes.clone().map(with).min_by_key(|&(points, m)| (points, m.abs_diff(3))).expect("sizes");
+    }
+    let (mut all, mut left) = (Vec::new(), n);
+    while left > 0 {
+        all.push(best[left].1);
+        left = left.saturating_sub(best[left].1);
+    }
+    all.sort_unstable_by_key(|&m| std::cmp::Reverse(m));
+    all
+}
+
+/// How a convolution is computed by tiles.
+#[derive(Debug)]
+pub struct Plan {
+    pub axes: [Axis; 2],
+    /// Channels of x and of y in a group.
+    pub c: usize,
+    pub o: usize,
+}
+
+impl Plan {
+    /// None where windows are not of 2 or 3 taps a phase or have gaps.
+    pub fn possible(conv: &Conv) -> Option<Plan> {
+        let options = conv.options;
+        let axis = |d: usize, from: usize, to: usize| {
+            Axis::new(from, to, conv.kernel[d], options.stride[d], options.padding[d])
+        };
+        if options.dilation != [1, 1] || conv.count == 0 {
+            return None;
+        }
+        let [c, o] = conv.channels();
+        let axes = [axis(0, conv.x.h, conv.y.h)?, axis(1, conv.x.w, conv.y.w)?];
+        (c > 0 && o > 0).then_some(Plan { axes, c, o })
+    }
+
+    /// None where the direct sums cost less, transforms included. Decided by the sizes of a sample and by the weights',
+    /// never by the batch.
+    pub fn of(conv: &Conv) -> Option<Plan> {
+        /// Operations that a transform spends on a point of a channel, in multiply-adds of the products.
+        const TRANSFORM: usize = 25;
+        let plan = Plan::possible(conv)?;
+        let [y, x] = &plan.axes;
+        let points = y.all_points() * x.all_points();
+        let (c, o) = (plan.phases() * plan.c, plan.o);
+        let tiled = points * c * o + points * (c + o) * TRANSFORM;
+        let direct = y.outputs * x.outputs * y.kernel * x.kernel * plan.c * plan.o;
+        (direct > tiled + tiled / 8).then_some(plan)
+    }
+
+    /// Elements of a group's weights.
+    pub fn weights(&self) -> usize {
+        self.o * self.c * self.axes[0].kernel * self.axes[1].kernel
+    }
+
+    pub fn phases(&self) -> usize {
+        self.axes[0].phases * self.axes[1].phases
+    }
+
+    /// The phases along both axes.
+    pub fn phase(&self, f: usize) -> [usize; 2] {
+        [f / self.axes[1].phases, f % self.axes[1].phases]
+    }
+
+    /// Products at different points.
+    pub fn points(&self) -> usize {
+        self.axes[0].points * self.axes[1].points
+    }
+
+    /// Multiply-adds of an image's products.
+    pub fn work(&self) -> usize {
+        let [y, x] = &self.axes;
+        y.all_points() * x.all_points() * self.phases() * self.c * self.o
+    }
+
+    /// Tiles of an image.
+    pub fn image_tiles(&self) -> usize {
+        self.axes[0].tiles.len() * self.axes[1].tiles.len()
+    }
+
+    /// Images of a block, where a block has whole ones.
+    pub fn block_images(&self) -> usize {
+        (BLOCK_TILES / self.image_tiles()).max(1)
+    }
+
+    /// The blocks of some images: at most `at_most` images each, or rows of one image's tiles where it has too many.
+    pub fn blocks(
+        &self,
+        images: Range<usize>,
+        at_most: usize,
+    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let (rows, across) = (self.axes[0].tiles.len(), self.axes[1].tiles.len());
+        let step = self.block_images().min(at_most.max(1));
+        let strip = if step > 1 { rows } else { (BLOCK_TILES / across).clamp(1, rows) };
+        let end = images.end;
+        images.step_by(step).flat_map(move |first| {
+            let images = first..(first + step).min(end);
+            (0..rows).step_by(strip).map(move |y| (images.clone(), y..(y + strip).min(rows)))
+        })
+    }
+
+    /// The most tiles that a block has.
+    pub fn block_tiles(&self, at_most: usize) -> usize {
+        let (rows, across) = (self.axes[0].tiles.len(), self.axes[1].tiles.len());
+        let step = self.block_images().min(at_most.max(1));
+        if step > 1 { step * rows * across } else { (BLOCK_TILES / across).clamp(1, rows) * across }
+    }
+}
+
+/// A tile of a block.
+#[derive(Clone, Copy)]
+pub struct Placed {
+    pub image: usize,
+    pub y: Tile,
+    pub x: Tile,
+    /// For its points by row and column: the row among those of all points' matrices.
+    pub rows: [usize; MAX_TILE],
+}
+
+impl Placed {
+    /// As many as it has points.
+    pub fn rows(&self) -> &[usize] {
+        &self.rows[..self.y.points * self.x.points]
+    }
+}
+
+/// The tiles of a block and their places. The matrix of a point has a row for each tile that has the point, and room for
+/// `capacity` of them.
+pub struct Block {
+    pub tiles: Vec<Placed>,
+    /// Rows of each point's matrix.
+    pub rows: [usize; MAX_TILE],
+    pub capacity: usize,
+}
+
+impl Block {
+    /// For `images` images and some of the tiles along the first axis.
+    pub fn new(plan: &Plan, images: usize, strip: Range<usize>, capacity: usize) -> Block {
+        let [y, x] = &plan.axes;
+        let mut block = Block { tiles: Vec::new(), rows: [0; MAX_TILE], capacity };
+        let at = |image: usize, ty: &Tile, tx: &Tile| Placed { image, y: *ty, x: *tx, rows: [0; MAX_TILE] };
+        // Image by image, so that neighbours find each other's lines in the cache.
+        for image in 0..images {
+            for ty in &y.tiles[strip.clone()] {
+                block.tiles.extend(x.tiles.iter().map(|tx| at(image, ty, tx)));
+            }
+        }
+        for tile in &mut block.tiles {
+            for (i, row) in tile.rows[..tile.y.points * tile.x.points].iter_mut().enumerate() {
+                let slot = y.slot(tile.y, i / tile.x.points) * x.points + x.slot(tile.x, i % tile.x.points);
+                *row = slot * capacity + block.rows[slot];
+                block.rows[slot] += 1;
+            }
+        }
+        block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_with_the_fewest_points() {
+        for (n, taps, want) in [
+            (7, 2, vec![4, 3]),
+            (14, 2, vec![4, 4, 3, 3]),
+            (16, 2, vec![4; 4]),
+            (5, 2, vec![3, 2]),
+            (1, 2, vec![2]),
+            (8, 3, vec![3, 3, 2]),
+            (4, 3, vec![2, 2]),
+        ] {
+            assert_eq!(cover(n, taps), want, "{n} outputs of {taps} taps");
+        }
+        for (n, taps) in (1..60).flat_map(|n| [(n, 2), (n, 3)]) {
+            assert!(cover(n, taps).iter().sum::<usize>() >= n);
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! The forward pass and the input gradient: transform, multiply at every point, transform back.
+//!
+//! ```text
+//! images or panels, cut among threads
+//!   block of tiles                 their lines of x (forward) or of y (adjoint), at the points: V [point][tile][k]
+//!     point                        M [point][tile][n] = V U, a product of its own
+//!   block of tiles                 M back: outputs of y, or lines of x that neighbours add up
+//! ```
+//!
+//! Everything between the transforms belongs to one thread. Where the weights at the points would be larger than the
+//! images, each part makes the panels that it multiplies by just before it does, in a scratch that stays in its cache;
+//! parts are panels then. Blocks of terms are the same either way, and so are the sums.
+
+use super::plan::{Block, Placed, Plan};
+use super::tiers::Transformable;
+use super::transform::{Add, MAX_TILE, Passes, Transforms};
+use super::weights::{Direction, Weights};
+use crate::backend::cpu::Buffer;
+use crate::backend::cpu::conv::correlate::{Out, scratch};
+use crate::backend::cpu::conv::geometry::Image;
+use crate::backend::cpu::gemm::{Kernels, Tile, TileBias, cut, fork, wanted};
+use crate::backend::cpu::packed::Packed;
+use std::ops::Range;
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+/// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
+const SPREAD: usize = 16;
+
+/// Bytes of V and M of a block that has several images: with every thread's, less than the images of a wide network.
+const BLOCK_BYTES: usize = 6 << 20;
+
+/// A pass between images and the group's channels in them.
+pub struct Product<'a, T: 'static> {
+    pub plan: &'a Plan,
+    pub weights: Weights<'a, T>,
+    pub count: usize,
+    /// What is read, from the group's first channel of the first image on.
+    pub src: *const T,
+    pub src_image: Image,
+    pub bias: Option<&'a [T]>,
+    /// The group's first channel of the first image.
+    pub out: Out<T>,
+    pub out_image: Image,
+    /// Where the weights at the points are kept, and where the group's weights start in their storage.
+    pub packed: Option<(&'a Packed, usize)>,
+}
+
+// SAFETY: `src` is only read, and `out` is an `Out`.
+unsafe impl<T: Sync> Sync for Product<'_, T> {}
+
+/// The scratch of a part.
+struct Scratch<'a, T> {
+    v: &'a mut [T],
+    m: &'a mut [T],
+    /// A unit's block of weights, where they are not made beforehand.
+    u: &'a mut [T],
+    make: &'a mut [T],
+    /// Between the passes of a transform.
+    buffer: &'a mut [T],
+}
+
+impl<T: Transformable> Product<'_, T> {
+    /// # Safety
+    /// `src` and `out` have `count` images of their sizes, with the group's channels from there on; nobody else
+    /// accesses those of `out`.
+    pub unsafe fn run(&self) {
+        let w = &self.weights;
+        let parts = wanted(self.count.saturating_mul(self.plan.work()));
+        let images = self.count.saturating_mul(self.src_image.len().max(self.out_image.len()));
+        let ahead = w.len() <= images;
+        let units = w.units();
+        let (across, along) = if ahead {
+            let across = parts.min(self.count);
+            (across, (parts / across).clamp(1, units))
+        } else {
+            let along = parts.min(units);
+            ((parts / along).clamp(1, self.count), along)
+        };
+        let made = ahead.then(|| match self.packed {
+            Some((packed, first)) => packed.get_or_make(w.key(first), || self.make()),
+            None => Arc::new(self.make()),
+        });
+        let columns = if ahead { units.div_ceil(along) } else { 1 } * w.panels() * w.kernels.nr();
+        let (ldv, ldm) = (w.k().next_multiple_of(16) + SPREAD, columns + SPREAD);
+        let tile = self.plan.points() * (ldv + ldm) * size_of::<T>();
+        let fitting = BLOCK_BYTES / (tile * self.plan.image_tiles());
+        let at_most = self.count.div_ceil(across).min(fitting.max(1));
+        let capacity = self.plan.block_tiles(at_most);
+        let rows = self.plan.points() * capacity;
+        let longest = w.blocks().iter().map(Range::len).max().unwrap_or(0);
+        let lens = [
+            rows * ldv,
+            rows * ldm,
+            if ahead { 0 } else { w.block_len(longest) },
+            if ahead { 0 } else { w.scratch_len().next_multiple_of(16) },
+            MAX_TILE * w.kernels.lanes,
+        ];
+        let (mut buffer, len) = scratch::<T>(across * along, lens.iter().sum());
+        fork(0..across * along, buffer.as_mut_slice(), len, &|part, all| {
+            let mut rest = all;
+            let [v, m, u, make, buffer] = lens.map(|len| {
+                let (first, others) = std::mem::take(&mut rest).split_at_mut(len);
+                rest = others;
+                first
+            });
+            let images = cut(self.count, across, part / along);
+            let units = cut(units, along, part % along);
+            let mut part = Part {
+                all: self,
+                made: made.as_ref().map(|b| b.as_slice()),
+                scratch: Scratch { v, m, u, make, buffer },
+                ldv,
+                ldm,
+            };
+            // SAFETY: the caller's promise; parts have different images or units.
+            unsafe { part.run(images, units, at_most, capacity) };
+        });
+    }
+
+    /// All weights at the points.
+    fn make(&self) -> Buffer {
+        let w = &self.weights;
+        let mut made = Buffer::of(T::DTYPE, w.len());
+        let to = Out(made.as_mut_slice::<T>().as_mut_ptr());
+        let blocks = w.blocks();
+        let items = w.units() * blocks.len();
+        // As long as a few multiply-adds for each element.
+        let parts = wanted(w.len() * 4).min(items);
+        let (mut own, len) = scratch::<T>(parts, w.scratch_len());
+        fork(0..parts, own.as_mut_slice(), len, &|part, own| {
+            for item in cut(items, parts, part) {
+                let (unit, terms) = (item / blocks.len(), &blocks[item % blocks.len()]);
+                let at = unit * w.block_len(w.k()) + w.block_len(terms.start);
+                // SAFETY: items have different blocks, of this length, inside the buffer.
+                let dst =
+                    unsafe { std::slice::from_raw_parts_mut(to.get().add(at), w.block_len(terms.len())) };
+                w.fill(unit, terms, dst, own);
+            }
+        });
+        made
+    }
+}
+
+/// Some images and units, on this thread.
+struct Part<'a, T: 'static> {
+    all: &'a Product<'a, T>,
+    made: Option<&'a [T]>,
+    scratch: Scratch<'a, T>,
+    ldv: usize,
+    ldm: usize,
+}
+
+impl<T: Transformable> Part<'_, T> {
+    /// # Safety
+    /// As [`Product::run`], for these images and the channels of these units.
+    unsafe fn run(&mut self, images: Range<usize>, units: Range<usize>, at_most: usize, capacity: usize) {
+        let (plan, w) = (self.all.plan, &self.all.weights);
+        let (mut last, mut block) = ((0, 0..0), None);
+        for (images, strip) in plan.blocks(images, at_most) {
+            let of = (images.len(), strip.clone());
+            if of != last {
+                block = Some(Block::new(plan, images.len(), strip.clone(), capacity));
+                last = of;
+            }
+            let block = block.as_ref().expect("just made");
+            // SAFETY: the caller's promise; tiles name lines of images and rows of V and M.
+            unsafe {
+                if w.direction == Direction::Adjoint && strip.start == 0 {
+                    self.clear(images.clone(), &units);
+                }
+                for tile in &block.tiles {
+                    let image = images.start + tile.image;
+                    if tile.x.start == 0 {
+                        let lines = match w.direction {
+                            Direction::Forward => plan.axes[0].inputs_of(tile.y),
+                            Direction::Adjoint => plan.axes[0].outputs_at(tile.y),
+                        };
+                        touch(self.all.src, self.all.src_image, image, lines);
+                    }
+                    match w.direction {
+                        Direction::Forward => self.gather(tile, image),
+                        Direction::Adjoint => self.spread(tile, image),
+                    }
+                }
+                // Made beforehand, all units follow each other in M; otherwise one after the other is done.
+                let step = if self.made.is_some() { units.len().max(1) } else { 1 };
+                for first in units.clone().step_by(step) {
+                    let units = first..(first + step).min(units.end);
+                    self.multiply(block, &units);
+                    for tile in &block.tiles {
+                        let image = images.start + tile.image;
+                        match w.direction {
+                            Direction::Forward => self.read(tile, image, &units),
+                            Direction::Adjoint => self.scatter(tile, image, &units),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn transforms(&self) -> &'static Transforms<T> {
+        self.all.weights.transforms
+    }
+
+    /// The channels of the result that a unit has.
+    fn channels(&self, unit: usize) -> Range<usize> {
+        let w = &self.all.weights;
+        unit * w.kernels.nr()..((unit + 1) * w.kernels.nr()).min(w.channels())
+    }
+
+    /// Where the points of a tile lie in a matrix with rows of `ld` elements.
+    #[inline(always)]
+    fn places(tile: &Placed, base: *mut T, ld: usize) -> [*mut T; MAX_TILE] {
+        let mut places = [null_mut(); MAX_TILE];
+        places.iter_mut().zip(tile.rows()).for_each(|(to, row)| *to = base.wrapping_add(row * ld));
+        places
+    }
+
+    /// V of a tile of x: B^T d B in every phase.
+    ///
+    /// # Safety
+    /// `src` has the image.
+    unsafe fn gather(&mut self, tile: &Placed, image: usize) {
+        let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.src_image);
+        let Transforms { gather, .. } = self.transforms();
+        let passes = [gather[tile.y.points - 3], gather[tile.x.points - 3]];
+        let to = Self::places(tile, self.scratch.v.as_mut_ptr(), self.ldv);
+        // SAFETY: the caller's promise.
+        let src = unsafe { self.all.src.add(image * x.len()) }.cast_mut();
+        let (count, chunk) = (tile.rows().len(), w.chunk());
+        for f in 0..plan.phases() {
+            let [py, px] = plan.phase(f);
+            let line =
+                |i: usize, j: usize| plan.axes[0].input(tile.y, py, i).zip(plan.axes[1].input(tile.x, px, j));
+            let from = pixels(src, x, [tile.y.points, tile.x.points], line);
+            for c in (0..plan.c).step_by(chunk) {
+                let width = chunk.min(plan.c - c);
+                let moves = Moves { from: c, to: c * plan.phases() + f * width, n: width };
+                // SAFETY: pixels have `c` channels from the group's first on, rows of V `k` elements.
+                unsafe { self.apply(passes, &from[..count], &to[..count], moves, Add::Nothing) };
+            }
+        }
+    }
+
+    /// V of a tile of y: A y A^T.
+    ///
+    /// # Safety
+    /// `src` has the image.
+    unsafe fn spread(&mut self, tile: &Placed, image: usize) {
+        let (plan, y) = (self.all.plan, self.all.src_image);
+        let ([ay, ax], Transforms { spread, .. }) = (&plan.axes, self.transforms());
+        let passes = [spread[ay.taps - 2][tile.y.points - 3], spread[ax.taps - 2][tile.x.points - 3]];
+        let to = Self::places(tile, self.scratch.v.as_mut_ptr(), self.ldv);
+        // SAFETY: the caller's promise.
+        let src = unsafe { self.all.src.add(image * y.len()) }.cast_mut();
+        let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
+        let from = pixels(src, y, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
+        let moves = Moves { from: 0, to: 0, n: plan.o };
+        // SAFETY: pixels have `o` channels from the group's first on, rows of V `k` elements.
+        unsafe {
+            self.apply(passes, &from[..size[0] * size[1]], &to[..tile.rows().len()], moves, Add::Nothing)
+        };
+    }
+
+    /// The outputs of a tile: A^T m A + bias.
+    ///
+    /// # Safety
+    /// `out` has the image; these units of it are this thread's.
+    unsafe fn read(&mut self, tile: &Placed, image: usize, units: &Range<usize>) {
+        let (plan, y) = (self.all.plan, self.all.out_image);
+        let ([ay, ax], Transforms { read, .. }) = (&plan.axes, self.transforms());
+        let passes = [read[ay.taps - 2][tile.y.points - 3], read[ax.taps - 2][tile.x.points - 3]];
+        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm);
+        // SAFETY: the caller's promise.
+        let out = unsafe { self.all.out.get().add(image * y.len()) };
+        let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
+        let to = pixels(out, y, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
+        let channels = self.channels(units.start).start..self.channels(units.end - 1).end;
+        let moves = Moves { from: 0, to: channels.start, n: channels.len() };
+        let add = self.all.bias.map_or(Add::Nothing, |b| Add::Values(b[channels].as_ptr()));
+        // SAFETY: rows of M have the units' columns, pixels the group's channels.
+        unsafe { self.apply(passes, &from[..tile.rows().len()], &to[..size[0] * size[1]], moves, add) };
+    }
+
+    /// What a tile adds to x: B m B^T in every phase.
+    ///
+    /// # Safety
+    /// `out` has the image; these units of it are this thread's.
+    unsafe fn scatter(&mut self, tile: &Placed, image: usize, units: &Range<usize>) {
+        let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.out_image);
+        let Transforms { scatter, .. } = self.transforms();
+        let passes = [scatter[tile.y.points - 3], scatter[tile.x.points - 3]];
+        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm);
+        // SAFETY: the caller's promise.
+        let out = unsafe { self.all.out.get().add(image * x.len()) };
+        let count = tile.rows().len();
+        for f in 0..plan.phases() {
+            let [py, px] = plan.phase(f);
+            let line =
+                |i: usize, j: usize| plan.axes[0].input(tile.y, py, i).zip(plan.axes[1].input(tile.x, px, j));
+            let to = pixels(out, x, [tile.y.points, tile.x.points], line);
+            for unit in units.clone() {
+                let column = ((unit - units.start) * w.panels() + f) * w.kernels.nr();
+                let channels = self.channels(unit);
+                let moves = Moves { from: column, to: channels.start, n: channels.len() };
+                // SAFETY: rows of M have the units' columns, pixels the group's channels.
+                unsafe { self.apply(passes, &from[..count], &to[..count], moves, Add::There) };
+            }
+        }
+    }
+
+    /// A transform for all channels.
+    ///
+    /// # Safety
+    /// Behind each pointer that is not null are the channels that `moves` names, those of `to` for this thread alone;
+    /// `add` names as many values as there are channels, if any.
+    unsafe fn apply(
+        &mut self,
+        [columns, rows]: [Passes<T>; 2],
+        from: &[*mut T],
+        to: &[*mut T],
+        moves: Moves,
+        add: Add<T>,
+    ) {
+        let (lanes, buffer) = (self.all.weights.kernels.lanes, self.scratch.buffer.as_mut_ptr());
+        for c in (0..moves.n).step_by(lanes) {
+            let n = lanes.min(moves.n - c);
+            // SAFETY: the caller's promise; the buffer has a vector for each point of the largest tile, and tables of
+            // transforms are handed out for tiers the machine has.
+            unsafe {
+                let add = match add {
+                    Add::Values(v) => Add::Values(v.add(c)),
+                    other => other,
+                };
+                (columns.columns)(reading(from), moves.from + c, n, buffer);
+                (rows.rows)(buffer, to, moves.to + c, n, add);
+            }
+        }
+    }
+
+    /// M = V U for some units.
+    fn multiply(&mut self, block: &Block, units: &Range<usize>) {
+        let all = self.all;
+        let w = &all.weights;
+        let (nr, terms) = (w.kernels.nr(), w.blocks());
+        let blocks = terms.len();
+        let points = all.plan.points();
+        match self.made {
+            Some(made) => {
+                for (p, b) in (0..points).flat_map(|p| (0..blocks).map(move |b| (p, b))) {
+                    for unit in units.clone() {
+                        let u = &made[unit * w.block_len(w.k()) + w.block_len(terms[b].start)..];
+                        let column = (unit - units.start) * w.panels() * nr;
+                        self.point(block, p, &terms[b], column, &u[..w.block_len(terms[b].len())]);
+                    }
+                }
+            }
+            None => {
+                let u = std::mem::take(&mut self.scratch.u);
+                for (unit, terms) in units.clone().flat_map(|unit| terms.iter().map(move |t| (unit, t))) {
+                    w.fill(unit, terms, u, self.scratch.make);
+                    let column = (unit - units.start) * w.panels() * nr;
+                    for p in 0..points {
+                        self.point(block, p, terms, column, &u[..w.block_len(terms.len())]);
+                    }
+                }
+                self.scratch.u = u;
+            }
+        }
+    }
+
+    /// One point's product for one unit and one block of terms.
+    fn point(&mut self, block: &Block, p: usize, terms: &Range<usize>, column: usize, u: &[T]) {
+        let w = &self.all.weights;
+        let (nr, points) = (w.kernels.nr(), self.all.plan.points());
+        let (rows, first) = (block.rows[p], p * block.capacity);
+        assert!(self.scratch.v.len() >= (first + rows) * self.ldv && self.ldv >= terms.end);
+        assert!(self.scratch.m.len() >= (first + rows) * self.ldm && self.ldm >= column + w.panels() * nr);
+        for panel in 0..w.panels() {
+            let at = Matrices {
+                a: self.scratch.v[first * self.ldv + terms.start..].as_ptr(),
+                ars: self.ldv,
+                aks: 1,
+                b: u[(panel * points + p) * terms.len() * nr..][..terms.len() * nr].as_ptr(),
+                ldb: nr,
+                c: self.scratch.m[first * self.ldm + column + panel * nr..].as_mut_ptr(),
+                ldc: self.ldm,
+            };
+            // SAFETY: V and M have these rows, as just checked; the panel has as many rows as there are terms.
+            unsafe { at.multiply(w.kernels, rows, terms.len(), terms.start > 0) };
+        }
+    }
+
+    /// Writes the bias, or 0, to some units' channels of images.
+    ///
+    /// # Safety
+    /// `out` has the images; these units of them are this thread's.
+    unsafe fn clear(&mut self, images: Range<usize>, units: &Range<usize>) {
+        let image = self.all.out_image;
+        let channels = self.channels(units.start).start..self.channels(units.end - 1).end;
+        for pixel in images.start * image.pixels()..images.end * image.pixels() {
+            // SAFETY: the caller's promise.
+            let to = unsafe {
+                let first = self.all.out.get().add(pixel * image.c + channels.start);
+                std::slice::from_raw_parts_mut(first, channels.len())
+            };
+            match self.all.bias {
+                Some(bias) => to.copy_from_slice(&bias[channels.clone()]),
+                None => to.fill(T::ZERO),
+            }
+        }
+    }
+}
+
+/// Reads a word of each cache line of some of an image's rows, one after the other as the hardware expects it: tiles read
+/// them in an order that nothing foresees.
+///
+/// # Safety
+/// `src` has the image, or all of it but its first channels.
+pub unsafe fn touch<T: Copy>(src: *const T, image: Image, number: usize, rows: Range<usize>) {
+    let at = |row: usize| number * image.len() + row * image.w * image.c;
+    for i in (at(rows.start)..at(rows.end).saturating_sub(image.c - 1)).step_by(64 / size_of::<T>()) {
+        // SAFETY: at least a pixel before the end of the rows, so inside the image by the caller's promise.
+        unsafe { std::ptr::read_volatile(src.add(i)) };
+    }
+}
+
+/// The same pointers, to read from.
+pub fn reading<T>(pointers: &[*mut T]) -> &[*const T] {
+    // SAFETY: the two kinds of pointers are laid out alike.
+    unsafe { std::slice::from_raw_parts(pointers.as_ptr().cast(), pointers.len()) }
+}
+
+/// Where a transform reads and writes, behind the pointers, and how many channels it is for.
+struct Moves {
+    from: usize,
+    to: usize,
+    n: usize,
+}
+
+/// Pointers to the pixels of a tile, row by row; null where `at` says that there is none.
+#[inline(always)]
+pub fn pixels<T>(
+    base: *mut T,
+    image: Image,
+    [rows, columns]: [usize; 2],
+    at: impl Fn(usize, usize) -> Option<(usize, usize)>,
+) -> [*mut T; MAX_TILE] {
+    let mut all = [null_mut(); MAX_TILE];
+    for (i, to) in all[..rows * columns].iter_mut().enumerate() {
+        if let Some((y, x)) = at(i / columns, i % columns) {
+            *to = base.wrapping_add((y * image.w + x) * image.c);
+        }
+    }
+    all
+}
+
+/// A product of the widest tile's columns: A(i, k) is `a[i * ars + k * aks]`.
+pub struct Matrices<T> {
+    pub a: *const T,
+    pub ars: usize,
+    pub aks: usize,
+    pub b: *const T,
+    pub ldb: usize,
+    pub c: *mut T,
+    pub ldc: usize,
+}
+
+impl<T: Transformable> Matrices<T> {
+    /// C = [C +] A B for so many rows and terms.
+    ///
+    /// # Safety
+    /// All named elements are valid, those of C for this thread alone; the machine has the kernels' tier.
+    pub unsafe fn multiply(&self, kernels: &Kernels<T>, rows: usize, terms: usize, accumulate: bool) {
+        for i in (0..rows).step_by(kernels.mr) {
+            let tile = Tile {
+                k: terms,
+                // SAFETY: row i is one of A's.
+                a: unsafe { self.a.add(i * self.ars) },
+                ars: self.ars,
+                aks: self.aks,
+                b: self.b,
+                ldb: self.ldb,
+                // SAFETY: row i is one of C's.
+                c: unsafe { self.c.add(i * self.ldc) },
+                ldc: self.ldc,
+                cols: kernels.nr(),
+                accumulate,
+                bias: TileBias::None,
+            };
+            // SAFETY: the caller's promise.
+            unsafe { (kernels.tiles[1][(rows - i).min(kernels.mr) - 1])(&tile) };
+        }
+    }
+}

@@ -221,7 +221,12 @@ pub fn norm(b: &mut Bench) -> Result<()> {
             [x.detach().requires_grad(), weight.detach().requires_grad(), bias.detach().requires_grad()];
         b.row(&format!("batch_norm and its gradients {shape:?}"), Work::Bytes(32 * n), || {
             let y = leaves[0].batch_norm(&leaves[1], &leaves[2], 1e-5).y;
-            drop(black_box(crate::autograd::grad(&[&y], &leaves.each_ref(), &[g.clone()], false)));
+            drop(black_box(crate::autograd::grad(
+                &[&y],
+                &leaves.each_ref(),
+                std::slice::from_ref(&g),
+                false,
+            )));
         })?;
         b.row(&format!("group_norm of 8 {shape:?}"), Work::Bytes(8 * n), || {
             drop(black_box(x.group_norm(8, Some(&weight), Some(&bias), 1e-5)));

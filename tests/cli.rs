@@ -2,6 +2,7 @@
 
 use common::{Scratch, fails, program, run, text};
 use ganvil::gan::latest_checkpoint;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -11,6 +12,39 @@ fn short_run(dir: &str, more: &[&str]) -> Output {
     let mut args = vec!["train", "--steps", "25", "--log-every", "10", "--threads", "2", "--out", dir];
     args.extend(more);
     run(&args)
+}
+
+#[test]
+fn convolutions_are_exact_on_request() {
+    let tmp = Scratch::new("conv");
+    let [exact, fast] = ["exact", "fast"].map(|way| {
+        let dir = tmp.path(way);
+        let of =
+            ["train", "dcgan28-small", "--steps", "2", "--batch", "16", "--log-every", "1", "--conv", way];
+        let out = run(&[&of[..], &["--out", &dir]].concat());
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let config = std::fs::read_to_string(tmp.0.join(way).join("config.toml")).unwrap();
+        assert_eq!(config.contains("conv = \"exact\""), way == "exact", "{config}");
+        let log = std::fs::read_to_string(tmp.0.join(way).join("log.jsonl")).unwrap();
+        let losses: Vec<f64> = log
+            .lines()
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["d_loss"].as_f64().unwrap())
+            .collect();
+        // The file says how it was made, so that its bytes differ in any case.
+        let path = latest_checkpoint(&tmp.0.join(way)).unwrap();
+        let weights = ganvil::checkpoint::load(&path).unwrap().tensors;
+        let weights: BTreeMap<String, Vec<f64>> =
+            weights.into_iter().map(|(name, t)| (name, t.to_f64_vec())).collect();
+        (losses, weights)
+    });
+    assert_eq!(exact.0.len(), 2);
+    assert!(
+        exact.0.iter().zip(&fast.0).all(|(a, b)| (a - b).abs() <= 1e-4 * a.abs()),
+        "{:?} and {:?}",
+        exact.0,
+        fast.0
+    );
+    assert!(exact.1.keys().eq(fast.1.keys()) && exact.1 != fast.1, "both ways took the same sums");
 }
 
 #[test]
@@ -233,6 +267,8 @@ fn usage_errors_exit_with_2_and_suggest() {
         (&["train", "mpl"], &["invalid recipe 'mpl'", "did you mean 'mlp'?", "mlp, mlp-a"]),
         (&["train", "--sede", "1"], &["unexpected argument '--sede'", "--seed"]),
         (&["trian"], &["unrecognized subcommand 'trian'", "train"]),
+        (&["train", "--conv", "exakt"], &["way of convolving 'exakt'", "did you mean 'exact'?"]),
+        (&["bench", "conv", "--conv", "quick"], &["way of convolving 'quick'", "exact, fast"]),
         (&["train", "--device", "cuda"], &["cuda", "cpu"]),
         (&["train", "--device", "meta"], &["invalid device 'meta'", "use cpu"]),
         (&["train", "--prior", "gaussian"], &["invalid prior 'gaussian'", "normal, uniform, sphere"]),

@@ -27,8 +27,8 @@ use std::sync::Arc;
 /// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
 const SPREAD: usize = 16;
 
-/// Bytes of V and M of a block that has several images: with every thread's, less than the images of a wide network.
-const BLOCK_BYTES: usize = 6 << 20;
+/// Bytes of a part's scratch, if a block has several images: with every thread's, less than the images of a wide network.
+const PART_BYTES: usize = 7 << 20;
 
 /// A pass between images and the group's channels in them.
 pub struct Product<'a, T: 'static> {
@@ -83,16 +83,17 @@ impl<T: Transformable> Product<'_, T> {
         });
         let columns = if ahead { units.div_ceil(along) } else { 1 } * w.panels() * w.kernels.nr();
         let (ldv, ldm) = (w.k().next_multiple_of(16) + SPREAD, columns + SPREAD);
-        let tile = self.plan.points() * (ldv + ldm) * size_of::<T>();
-        let fitting = BLOCK_BYTES / (tile * self.plan.image_tiles());
+        let longest = w.blocks().iter().map(Range::len).max().unwrap_or(0);
+        let u = if ahead { 0 } else { w.block_len(longest) };
+        let image = self.plan.image_tiles() * self.plan.points() * (ldv + ldm);
+        let fitting = (PART_BYTES / size_of::<T>()).saturating_sub(u) / image;
         let at_most = self.count.div_ceil(across).min(fitting.max(1));
         let capacity = self.plan.block_tiles(at_most);
         let rows = self.plan.points() * capacity;
-        let longest = w.blocks().iter().map(Range::len).max().unwrap_or(0);
         let lens = [
             rows * ldv,
             rows * ldm,
-            if ahead { 0 } else { w.block_len(longest) },
+            u,
             if ahead { 0 } else { w.scratch_len().next_multiple_of(16) },
             MAX_TILE * w.kernels.lanes,
         ];

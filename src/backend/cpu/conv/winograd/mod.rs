@@ -17,6 +17,7 @@
 mod plan;
 mod points;
 mod product;
+mod reach;
 #[cfg(test)]
 mod tests;
 mod tiers;

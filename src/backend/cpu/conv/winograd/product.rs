@@ -12,16 +12,16 @@
 //! parts are panels then. Blocks of terms are the same either way, and so are the sums.
 
 use super::plan::{Block, Placed, Plan};
+use super::reach::{Matrices, pixels, places, reading, touch};
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Passes, Transforms};
 use super::weights::{Direction, Weights};
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
-use crate::backend::cpu::gemm::{Kernels, Tile, TileBias, cut, fork, wanted};
+use crate::backend::cpu::gemm::{cut, fork, wanted};
 use crate::backend::cpu::packed::Packed;
 use std::ops::Range;
-use std::ptr::null_mut;
 use std::sync::Arc;
 
 /// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
@@ -211,14 +211,6 @@ impl<T: Transformable> Part<'_, T> {
         unit * w.kernels.nr()..((unit + 1) * w.kernels.nr()).min(w.channels())
     }
 
-    /// Where the points of a tile lie in a matrix with rows of `ld` elements.
-    #[inline(always)]
-    fn places(tile: &Placed, base: *mut T, ld: usize) -> [*mut T; MAX_TILE] {
-        let mut places = [null_mut(); MAX_TILE];
-        places.iter_mut().zip(tile.rows()).for_each(|(to, row)| *to = base.wrapping_add(row * ld));
-        places
-    }
-
     /// V of a tile of x: B^T d B in every phase.
     ///
     /// # Safety
@@ -227,7 +219,7 @@ impl<T: Transformable> Part<'_, T> {
         let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.src_image);
         let Transforms { gather, .. } = self.transforms();
         let passes = [gather[tile.y.points - 3], gather[tile.x.points - 3]];
-        let to = Self::places(tile, self.scratch.v.as_mut_ptr(), self.ldv);
+        let to = places(tile, self.scratch.v, self.ldv);
         // SAFETY: the caller's promise.
         let src = unsafe { self.all.src.add(image * x.len()) }.cast_mut();
         let (count, chunk) = (tile.rows().len(), w.chunk());
@@ -253,7 +245,7 @@ impl<T: Transformable> Part<'_, T> {
         let (plan, y) = (self.all.plan, self.all.src_image);
         let ([ay, ax], Transforms { spread, .. }) = (&plan.axes, self.transforms());
         let passes = [spread[ay.taps - 2][tile.y.points - 3], spread[ax.taps - 2][tile.x.points - 3]];
-        let to = Self::places(tile, self.scratch.v.as_mut_ptr(), self.ldv);
+        let to = places(tile, self.scratch.v, self.ldv);
         // SAFETY: the caller's promise.
         let src = unsafe { self.all.src.add(image * y.len()) }.cast_mut();
         let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
@@ -273,7 +265,7 @@ impl<T: Transformable> Part<'_, T> {
         let (plan, y) = (self.all.plan, self.all.out_image);
         let ([ay, ax], Transforms { read, .. }) = (&plan.axes, self.transforms());
         let passes = [read[ay.taps - 2][tile.y.points - 3], read[ax.taps - 2][tile.x.points - 3]];
-        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm);
+        let from = places(tile, self.scratch.m, self.ldm);
         // SAFETY: the caller's promise.
         let out = unsafe { self.all.out.get().add(image * y.len()) };
         let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
@@ -293,7 +285,7 @@ impl<T: Transformable> Part<'_, T> {
         let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.out_image);
         let Transforms { scatter, .. } = self.transforms();
         let passes = [scatter[tile.y.points - 3], scatter[tile.x.points - 3]];
-        let from = Self::places(tile, self.scratch.m.as_mut_ptr(), self.ldm);
+        let from = places(tile, self.scratch.m, self.ldm);
         // SAFETY: the caller's promise.
         let out = unsafe { self.all.out.get().add(image * x.len()) };
         let count = tile.rows().len();
@@ -415,84 +407,9 @@ impl<T: Transformable> Part<'_, T> {
     }
 }
 
-/// Reads a word of each cache line of some of an image's rows, one after the other as the hardware expects it: tiles read
-/// them in an order that nothing foresees.
-///
-/// # Safety
-/// `src` has the image, or all of it but its first channels.
-pub unsafe fn touch<T: Copy>(src: *const T, image: Image, number: usize, rows: Range<usize>) {
-    let at = |row: usize| number * image.len() + row * image.w * image.c;
-    for i in (at(rows.start)..at(rows.end).saturating_sub(image.c - 1)).step_by(64 / size_of::<T>()) {
-        // SAFETY: at least a pixel before the end of the rows, so inside the image by the caller's promise.
-        unsafe { std::ptr::read_volatile(src.add(i)) };
-    }
-}
-
-/// The same pointers, to read from.
-pub fn reading<T>(pointers: &[*mut T]) -> &[*const T] {
-    // SAFETY: the two kinds of pointers are laid out alike.
-    unsafe { std::slice::from_raw_parts(pointers.as_ptr().cast(), pointers.len()) }
-}
-
 /// Where a transform reads and writes, behind the pointers, and how many channels it is for.
 struct Moves {
     from: usize,
     to: usize,
     n: usize,
-}
-
-/// Pointers to the pixels of a tile, row by row; null where `at` says that there is none.
-#[inline(always)]
-pub fn pixels<T>(
-    base: *mut T,
-    image: Image,
-    [rows, columns]: [usize; 2],
-    at: impl Fn(usize, usize) -> Option<(usize, usize)>,
-) -> [*mut T; MAX_TILE] {
-    let mut all = [null_mut(); MAX_TILE];
-    for (i, to) in all[..rows * columns].iter_mut().enumerate() {
-        if let Some((y, x)) = at(i / columns, i % columns) {
-            *to = base.wrapping_add((y * image.w + x) * image.c);
-        }
-    }
-    all
-}
-
-/// A product of the widest tile's columns: A(i, k) is `a[i * ars + k * aks]`.
-pub struct Matrices<T> {
-    pub a: *const T,
-    pub ars: usize,
-    pub aks: usize,
-    pub b: *const T,
-    pub ldb: usize,
-    pub c: *mut T,
-    pub ldc: usize,
-}
-
-impl<T: Transformable> Matrices<T> {
-    /// C = [C +] A B for so many rows and terms.
-    ///
-    /// # Safety
-    /// All named elements are valid, those of C for this thread alone; the machine has the kernels' tier.
-    pub unsafe fn multiply(&self, kernels: &Kernels<T>, rows: usize, terms: usize, accumulate: bool) {
-        for i in (0..rows).step_by(kernels.mr) {
-            let tile = Tile {
-                k: terms,
-                // SAFETY: row i is one of A's.
-                a: unsafe { self.a.add(i * self.ars) },
-                ars: self.ars,
-                aks: self.aks,
-                b: self.b,
-                ldb: self.ldb,
-                // SAFETY: row i is one of C's.
-                c: unsafe { self.c.add(i * self.ldc) },
-                ldc: self.ldc,
-                cols: kernels.nr(),
-                accumulate,
-                bias: TileBias::None,
-            };
-            // SAFETY: the caller's promise.
-            unsafe { (kernels.tiles[1][(rows - i).min(kernels.mr) - 1])(&tile) };
-        }
-    }
 }

@@ -11,7 +11,7 @@
 //! and blocks are added up in order.
 
 use super::plan::{Block, Placed, Plan};
-use super::product::{Matrices, pixels, reading, touch};
+use super::reach::{Matrices, pixels, places, reading, touch};
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Passes, Transforms};
 use crate::backend::cpu::Buffer;
@@ -280,13 +280,4 @@ impl<T: Transformable> Part<'_, T> {
             }
         }
     }
-}
-
-/// Where the points of a tile lie in a matrix with rows of `ld` elements.
-#[inline(always)]
-fn places<T>(tile: &Placed, matrix: &mut [T], ld: usize) -> [*mut T; MAX_TILE] {
-    let mut places = [null_mut(); MAX_TILE];
-    let base = matrix.as_mut_ptr();
-    places.iter_mut().zip(tile.rows()).for_each(|(to, row)| *to = base.wrapping_add(row * ld));
-    places
 }

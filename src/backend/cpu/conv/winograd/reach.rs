@@ -1,0 +1,94 @@
+//! How transforms and products reach what they work on: a tile's pixels in an image, its points in the matrices, and the
+//! matrices as the microkernel takes them.
+
+use super::plan::Placed;
+use super::tiers::Transformable;
+use super::transform::MAX_TILE;
+use crate::backend::cpu::conv::geometry::Image;
+use crate::backend::cpu::gemm::{Kernels, Tile, TileBias};
+use std::ops::Range;
+use std::ptr::null_mut;
+
+/// Reads a word of each cache line of some of an image's rows, one after the other as the hardware expects it: tiles read
+/// them in an order that nothing foresees.
+///
+/// # Safety
+/// `src` has the image, or all of it but its first channels.
+pub unsafe fn touch<T: Copy>(src: *const T, image: Image, number: usize, rows: Range<usize>) {
+    let at = |row: usize| number * image.len() + row * image.w * image.c;
+    for i in (at(rows.start)..at(rows.end).saturating_sub(image.c - 1)).step_by(64 / size_of::<T>()) {
+        // SAFETY: at least a pixel before the end of the rows, so inside the image by the caller's promise.
+        unsafe { std::ptr::read_volatile(src.add(i)) };
+    }
+}
+
+/// The same pointers, to read from.
+pub fn reading<T>(pointers: &[*mut T]) -> &[*const T] {
+    // SAFETY: the two kinds of pointers are laid out alike.
+    unsafe { std::slice::from_raw_parts(pointers.as_ptr().cast(), pointers.len()) }
+}
+
+/// Where the points of a tile lie in a matrix with rows of `ld` elements.
+#[inline(always)]
+pub fn places<T>(tile: &Placed, matrix: &mut [T], ld: usize) -> [*mut T; MAX_TILE] {
+    let mut places = [null_mut(); MAX_TILE];
+    let base = matrix.as_mut_ptr();
+    places.iter_mut().zip(tile.rows()).for_each(|(to, row)| *to = base.wrapping_add(row * ld));
+    places
+}
+
+/// Pointers to the pixels of a tile, row by row; null where `at` says that there is none.
+#[inline(always)]
+pub fn pixels<T>(
+    base: *mut T,
+    image: Image,
+    [rows, columns]: [usize; 2],
+    at: impl Fn(usize, usize) -> Option<(usize, usize)>,
+) -> [*mut T; MAX_TILE] {
+    let mut all = [null_mut(); MAX_TILE];
+    for (i, to) in all[..rows * columns].iter_mut().enumerate() {
+        if let Some((y, x)) = at(i / columns, i % columns) {
+            *to = base.wrapping_add((y * image.w + x) * image.c);
+        }
+    }
+    all
+}
+
+/// A product of the widest tile's columns: A(i, k) is `a[i * ars + k * aks]`.
+pub struct Matrices<T> {
+    pub a: *const T,
+    pub ars: usize,
+    pub aks: usize,
+    pub b: *const T,
+    pub ldb: usize,
+    pub c: *mut T,
+    pub ldc: usize,
+}
+
+impl<T: Transformable> Matrices<T> {
+    /// C = [C +] A B for so many rows and terms.
+    ///
+    /// # Safety
+    /// All named elements are valid, those of C for this thread alone; the machine has the kernels' tier.
+    pub unsafe fn multiply(&self, kernels: &Kernels<T>, rows: usize, terms: usize, accumulate: bool) {
+        for i in (0..rows).step_by(kernels.mr) {
+            let tile = Tile {
+                k: terms,
+                // SAFETY: row i is one of A's.
+                a: unsafe { self.a.add(i * self.ars) },
+                ars: self.ars,
+                aks: self.aks,
+                b: self.b,
+                ldb: self.ldb,
+                // SAFETY: row i is one of C's.
+                c: unsafe { self.c.add(i * self.ldc) },
+                ldc: self.ldc,
+                cols: kernels.nr(),
+                accumulate,
+                bias: TileBias::None,
+            };
+            // SAFETY: the caller's promise.
+            unsafe { (kernels.tiles[1][(rows - i).min(kernels.mr) - 1])(&tile) };
+        }
+    }
+}

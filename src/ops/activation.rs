@@ -68,7 +68,10 @@ impl Op for LeakyRelu {
     }
     /// dy/dx = 1 where x > 0, else slope
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
-        one(g.masked_grad(c.saved(0), Binary::LeakyReluGrad(self.slope)))
+        let y = c.saved(0);
+        // What goes on to the layer below had best lie as that layer's results do.
+        let g = if y.layout().is_dense() { &g.in_layout(y.layout().like()) } else { g };
+        one(g.masked_grad(y, Binary::LeakyReluGrad(self.slope)))
     }
 }
 

@@ -129,7 +129,12 @@ impl Tensor {
                 self.shape()
             );
         }
-        let x = if self.is_rows_or_planes() { self.clone() } else { self.contiguous() };
+        // Channels side by side are vectors, and what convolutions want; a plane of 7 x 7 fills none.
+        let x = match self.rank() {
+            4 => self.to_channels_last(),
+            _ if self.is_rows_or_planes() => self.clone(),
+            _ => self.contiguous(),
+        };
         let per_channel = Layout::contiguous(&[channels]);
         let b = x.backend();
         let (mut mean, mut var) = (b.alloc(x.dtype(), channels), b.alloc(x.dtype(), channels));

@@ -25,6 +25,7 @@ mod reduce;
 pub mod simd;
 mod softmax;
 mod squares;
+mod turn;
 mod update;
 mod upfirdn;
 pub(crate) mod vmath;
@@ -99,8 +100,8 @@ impl Backend for Cpu {
         match out.storage.dtype().size() {
             1 => copy_words::<u8>(x, out),
             2 => copy_words::<u16>(x, out),
-            4 => copy_words::<u32>(x, out),
-            _ => copy_words::<u64>(x, out),
+            4 => copy_turned::<u32, f32>(x, out),
+            _ => copy_turned::<u64, f64>(x, out),
         }
     }
 
@@ -455,6 +456,14 @@ fn or_all<T: Element>(x: Option<View<'_>>, n: usize, value: f64) -> Cow<'_, [T]>
     x.map_or_else(|| Cow::Owned(vec![<T as Element>::from_f64(value); n]), |x| Cow::Borrowed(dense(x)))
 }
 
+/// [`copy_words`], as vectors of floats of that size where the order of memory changes.
+fn copy_turned<T: Word, A: gemm::Real + bytemuck::Pod>(x: View, out: ViewMut) {
+    let to = bytemuck::cast_slice_mut::<T, A>(words_mut(out.storage));
+    if !turn::copy(bytemuck::cast_slice::<T, A>(x.words()), x.layout, to, out.layout) {
+        copy_words::<T>(x, out);
+    }
+}
+
 fn copy_words<T: Word>(x: View, out: ViewMut) {
     map::copy::<T, T>(x.words(), x.layout, words_mut(out.storage), out.layout, |x| x)
 }
@@ -486,11 +495,24 @@ fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewM
     let size = [lc.shape()[batch], lc.shape()[batch + 1], la.shape()[batch + 1]];
     let strides = |l: &Layout| (l.strides()[batch], l.strides()[batch + 1]);
     let ((ars, acs), (brs, bcs), (crs, ccs)) = (strides(la), strides(lb), strides(lc));
+    let mut right = gemm::MatRef { data: &b.slice::<T>()[lb.offset()..], rs: brs, cs: bcs };
+    // A linear layer's weight lies transposed. Few rows of A do not pay for turning it each time, and it is multiplied by
+    // several batches between two updates.
+    let [m, n, k] = size;
+    let worth = batch == 0 && m <= gemm::DIRECT_B_ROWS && n > 1 && k > 1 && brs == 1 && bcs > 1;
+    let turned = (worth && gemm::is_acc::<T>()).then(|| {
+        let key = [2, lb.offset(), k, n, bcs, 0, 0, 0, 0, 0, 0, 0];
+        b.storage.packed().get_or_make(key, || gemm::turned(right, k, n))
+    });
+    if let Some(turned) = &turned {
+        let turned = turned.as_slice::<T>();
+        right = gemm::MatRef { data: turned, rs: turned.len() / k, cs: 1 };
+    }
     gemm::gemm_batch(
         &dims,
         size,
         gemm::MatRef { data: &a.slice::<T>()[la.offset()..], rs: ars, cs: acs },
-        gemm::MatRef { data: &b.slice::<T>()[lb.offset()..], rs: brs, cs: bcs },
+        right,
         bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
         gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
     );

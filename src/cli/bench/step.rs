@@ -65,6 +65,8 @@ fn workload(name: &str) -> Result<(TrainConfig, bool)> {
     let mut config = (zoo::recipe(recipe)?.config)();
     config.batch = batch.parse().map_err(|_| wrong())?;
     config.step.ema = None;
+    // Both networks learn from one batch of fakes, as in PyTorch's example of a DCGAN; `mlp` draws twice by its definition.
+    config.step.reuse_fakes = kind != "mlp2";
     let critic_alone = kind == "wgangp28";
     if critic_alone {
         let paper = (zoo::recipe("wgan-gp")?.config)();

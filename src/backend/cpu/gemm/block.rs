@@ -38,7 +38,7 @@ impl Blocking {
 }
 
 /// Rows up to which B is not packed if its rows can be read as they lie.
-const DIRECT_B_ROWS: usize = 128;
+pub const DIRECT_B_ROWS: usize = 128;
 
 /// Columns staged at a time when C is not written directly.
 const STAGED_COLS: usize = 512;

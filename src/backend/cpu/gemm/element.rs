@@ -22,7 +22,7 @@ pub trait GemmElement: Element {
 
 /// Whether T is its own accumulator, so that kernels may read and write it where it lies.
 #[inline(always)]
-pub(super) fn is_acc<T: GemmElement>() -> bool {
+pub fn is_acc<T: GemmElement>() -> bool {
     TypeId::of::<T>() == TypeId::of::<T::Acc>()
 }
 

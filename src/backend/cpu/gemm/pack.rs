@@ -3,6 +3,10 @@
 use super::MatRef;
 use super::element::{GemmElement, Real, is_acc};
 use super::kernel::Kernels;
+use crate::Element;
+use crate::backend::cpu::Buffer;
+use crate::backend::cpu::par;
+use crate::backend::cpu::simd::tier;
 
 /// Floats between the rows of a packed block of A beyond its length: with power-of-two strides the rows of a tile
 /// would fall into the same few sets of the cache.
@@ -89,6 +93,18 @@ pub(super) fn pack_b<T: GemmElement>(
             row[cols..].fill(T::Acc::ZERO);
         }
     }
+}
+
+/// B (k x n), whose columns lie side by side, with its rows side by side instead: 0 behind the
+/// n-th element, an odd number of cache lines of f32 in all.
+pub fn turned<T: GemmElement>(b: MatRef<T>, k: usize, n: usize) -> Buffer {
+    let (width, kernels) = ((n.div_ceil(PAD) | 1) * PAD, T::Acc::kernels(tier()));
+    let mut buffer = Buffer::of(<T::Acc as Element>::DTYPE, k * width);
+    let pieces = par::pieces(k * width, par::GRAIN);
+    par::split(buffer.as_mut_slice::<T::Acc>(), width, pieces, &|first, part| {
+        pack_b(b.from(first, 0), part.len() / width, n, width, kernels, part);
+    });
+    buffer
 }
 
 /// [`pack_b`] of columns that are contiguous along k, a vector of columns at a time.

@@ -15,6 +15,7 @@ mod indexed;
 mod log;
 mod pictures;
 mod plot;
+mod profile;
 mod render;
 mod scatter;
 pub mod tensorboard;
@@ -30,6 +31,7 @@ pub use history::History;
 pub use log::{RunLog, read as read_log};
 pub use pictures::save_pictures;
 pub use plot::{Axis, Line, Panel, Scale, encode_plot_png, encode_plot_svg, save_plot};
+pub use profile::{Cost, Profile};
 pub use scatter::{
     Cloud, ScatterPanel, encode_scatter_png, encode_scatter_svg, save_scatter, save_scatter_panels,
 };

@@ -134,6 +134,27 @@ fn bench_step_prints_one_line() {
 }
 
 #[test]
+fn bench_step_tells_how_long_the_first_step_takes() {
+    let began = std::time::Instant::now();
+    let out = run(&["bench", "step", "mlp0-16", "--threads", "1", "--first"]);
+    let outside = began.elapsed().as_secs_f64();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let stdout = text(&out.stdout);
+    let fields: Vec<&str> = stdout.split_whitespace().collect();
+    assert_eq!((stdout.lines().count(), fields.len()), (1, 7), "{stdout}");
+    assert_eq!(
+        (&fields[..2], fields[3], fields[5]),
+        (&["mlp0-16", "1"][..], "first_step_done_s", "peak_rss_mb")
+    );
+    let number = |i: usize| fields[i].parse::<f64>().unwrap();
+    // The system rounds both times that it is the difference of to a hundredth.
+    assert!(number(4) > 0.0 && number(4) <= outside + 0.02, "{stdout} of {outside}");
+    assert!(!cfg!(target_os = "linux") || number(6) > 1.0, "{stdout}");
+    let (code, err) = fails(&["bench", "step", "mlp0-16", "--first", "--seconds", "1"]);
+    assert!(code == 2 && err.contains("--first"), "{err}");
+}
+
+#[test]
 fn info_and_help() {
     let out = text(&run(&["info"]).stdout);
     for word in

@@ -23,7 +23,7 @@ mod ticks;
 
 pub use animation::save_gif;
 pub use comparison::{ComparedRun, save_comparison};
-pub use environment::{Environment, memory_mb, peak_memory_mb, processor};
+pub use environment::{Environment, memory_mb, peak_memory_mb, process_age, processor};
 pub use figures::{FigureFormat, LossFacts, RunFigures};
 pub(crate) use folder::run_folder;
 pub use grid::{GridStyle, encode_grid, grid_change, save_grid};

@@ -155,6 +155,21 @@ fn bench_step_tells_how_long_the_first_step_takes() {
 }
 
 #[test]
+fn bench_measures_gradients_by_themselves() {
+    let out = run(&["bench", "map", "--only", "bwd 64", "--json"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let rows: Vec<serde_json::Value> =
+        text(&out.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let names: Vec<&str> = rows.iter().map(|r| r["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bce bwd 64", "bce_with_logits bwd 64"]);
+    for row in rows {
+        // Two tensors of 64 numbers read and one written.
+        let (us, rate) = (row["us"].as_f64().unwrap(), row["rate"].as_f64().unwrap());
+        assert!(us > 0.0 && (rate - 3.0 * 4.0 * 64.0 * 1e-3 / us).abs() < 1e-9 * rate, "{row}");
+    }
+}
+
+#[test]
 fn info_and_help() {
     let out = text(&run(&["info"]).stdout);
     for word in

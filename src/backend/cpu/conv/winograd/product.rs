@@ -12,7 +12,7 @@
 //! parts are panels then. Blocks of terms are the same either way, and so are the sums.
 
 use super::plan::{Block, Placed, Plan};
-use super::reach::{Matrices, pixels, places, reading, touch};
+use super::reach::{Matrices, pixels, places, reading, spread_out, touch};
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Passes, Transforms};
 use super::weights::{Direction, Weights};
@@ -23,9 +23,6 @@ use crate::backend::cpu::gemm::{cut, fork, wanted};
 use crate::backend::cpu::packed::Packed;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Elements behind a row of V or M: rows a power of two apart would share a few sets of the cache.
-const SPREAD: usize = 16;
 
 /// Bytes of a part's scratch, if a block has several images: with every thread's, less than the images of a wide network.
 const PART_BYTES: usize = 7 << 20;
@@ -82,13 +79,13 @@ impl<T: Transformable> Product<'_, T> {
             None => Arc::new(self.make()),
         });
         let columns = if ahead { units.div_ceil(along) } else { 1 } * w.panels() * w.kernels.nr();
-        let (ldv, ldm) = (w.k().next_multiple_of(16) + SPREAD, columns + SPREAD);
+        let (ldv, ldm) = (spread_out(w.k()), spread_out(columns));
         let longest = w.blocks().iter().map(Range::len).max().unwrap_or(0);
         let u = if ahead { 0 } else { w.block_len(longest) };
         let image = self.plan.image_tiles() * self.plan.points() * (ldv + ldm);
         let fitting = (PART_BYTES / size_of::<T>()).saturating_sub(u) / image;
         let at_most = self.count.div_ceil(across).min(fitting.max(1));
-        let capacity = self.plan.block_tiles(at_most);
+        let capacity = self.plan.block_tiles(at_most) | 1;
         let rows = self.plan.points() * capacity;
         let lens = [
             rows * ldv,
@@ -132,7 +129,7 @@ impl<T: Transformable> Product<'_, T> {
         fork(0..parts, own.as_mut_slice(), len, &|part, own| {
             for item in cut(items, parts, part) {
                 let (unit, terms) = (item / blocks.len(), &blocks[item % blocks.len()]);
-                let at = unit * w.block_len(w.k()) + w.block_len(terms.start);
+                let at = unit * w.unit_len() + w.blocks_len(terms.start);
                 // SAFETY: items have different blocks, of this length, inside the buffer.
                 let dst =
                     unsafe { std::slice::from_raw_parts_mut(to.get().add(at), w.block_len(terms.len())) };
@@ -344,7 +341,7 @@ impl<T: Transformable> Part<'_, T> {
             Some(made) => {
                 for (p, b) in (0..points).flat_map(|p| (0..blocks).map(move |b| (p, b))) {
                     for unit in units.clone() {
-                        let u = &made[unit * w.block_len(w.k()) + w.block_len(terms[b].start)..];
+                        let u = &made[unit * w.unit_len() + w.blocks_len(terms[b].start)..];
                         let column = (unit - units.start) * w.panels() * nr;
                         self.point(block, p, &terms[b], column, &u[..w.block_len(terms[b].len())]);
                     }
@@ -376,7 +373,7 @@ impl<T: Transformable> Part<'_, T> {
                 a: self.scratch.v[first * self.ldv + terms.start..].as_ptr(),
                 ars: self.ldv,
                 aks: 1,
-                b: u[(panel * points + p) * terms.len() * nr..][..terms.len() * nr].as_ptr(),
+                b: u[(panel * points + p) * w.point_len(terms.len())..][..terms.len() * nr].as_ptr(),
                 ldb: nr,
                 c: self.scratch.m[first * self.ldm + column + panel * nr..].as_mut_ptr(),
                 ldc: self.ldm,

@@ -9,6 +9,9 @@ use crate::backend::cpu::gemm::{Kernels, Tile, TileBias};
 use std::ops::Range;
 use std::ptr::null_mut;
 
+/// Elements of f32 in a cache line.
+pub const LINE: usize = 16;
+
 /// Reads a word of each cache line of some of an image's rows, one after the other as the hardware expects it: tiles read
 /// them in an order that nothing foresees.
 ///
@@ -20,6 +23,13 @@ pub unsafe fn touch<T: Copy>(src: *const T, image: Image, number: usize, rows: R
         // SAFETY: at least a pixel before the end of the rows, so inside the image by the caller's promise.
         unsafe { std::ptr::read_volatile(src.add(i)) };
     }
+}
+
+/// Elements of a row that has at least so many: an odd number of cache lines of f32. A transform takes lines from as many
+/// rows as a tile has points; if those were a power of two apart, they would share a few sets of the cache. With an odd
+/// number of rows to a matrix, no two of 64 matrices begin in one set.
+pub fn spread_out(n: usize) -> usize {
+    (n.div_ceil(LINE) | 1) * LINE
 }
 
 /// The same pointers, to read from.

@@ -11,7 +11,7 @@
 //! and blocks are added up in order.
 
 use super::plan::{Block, Placed, Plan};
-use super::reach::{Matrices, pixels, places, reading, touch};
+use super::reach::{Matrices, pixels, places, reading, spread_out, touch};
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Passes, Transforms};
 use crate::backend::cpu::Buffer;
@@ -24,8 +24,6 @@ use std::ptr::null_mut;
 
 /// Channels of a unit: D is 25 x 64 x 32 elements, 200 KiB.
 const UNIT: usize = 64;
-/// Elements behind a row of V or Z: rows a power of two apart would share a few sets of the cache.
-const SPREAD: usize = 16;
 
 /// One group's weight gradient.
 pub struct WeightSums<'a, T: 'static> {
@@ -67,11 +65,11 @@ impl<T: Transformable> WeightSums<'_, T> {
         let parts = wanted(self.count.saturating_mul(plan.work()));
         let across = parts.min(units);
         let along = (parts / across).clamp(1, panels);
-        let capacity = plan.block_tiles(self.count);
+        let capacity = plan.block_tiles(self.count) | 1;
         let rows = plan.points() * capacity;
-        let ldv = units.div_ceil(across) * UNIT.min(plan.c.next_multiple_of(16)) + SPREAD;
-        let ldz = panels.div_ceil(along) * nr + SPREAD;
-        let lens = [rows * ldv, rows * ldz, plan.points() * UNIT * nr, MAX_TILE * self.kernels.lanes];
+        let ldv = spread_out(units.div_ceil(across) * UNIT.min(plan.c.next_multiple_of(16)));
+        let ldz = spread_out(panels.div_ceil(along) * nr);
+        let lens = [rows * ldv, rows * ldz, plan.points() * spread_out(UNIT * nr), MAX_TILE * self.kernels.lanes];
         let (mut buffer, len) = scratch::<T>(across * along, lens.iter().sum());
         fork(0..across * along, buffer.as_mut_slice(), len, &|part, all| {
             let mut rest = all;
@@ -214,14 +212,14 @@ impl<T: Transformable> Part<'_, T> {
             let (rows, first) = (block.rows[p], p * block.capacity);
             assert!(self.v.len() >= (first + rows) * self.ldv && self.ldv >= at + columns);
             assert!(self.z.len() >= (first + rows) * self.ldz && self.ldz >= panel + nr);
-            assert!(self.d.len() >= (p + 1) * UNIT * nr && columns <= UNIT);
+            assert!(self.d.len() >= (p + 1) * spread_out(UNIT * nr) && columns <= UNIT);
             let product = Matrices {
                 a: self.v[first * self.ldv + at..].as_ptr(),
                 ars: 1,
                 aks: self.ldv,
                 b: self.z[first * self.ldz + panel..].as_ptr(),
                 ldb: self.ldz,
-                c: self.d[p * UNIT * nr..].as_mut_ptr(),
+                c: self.d[p * spread_out(UNIT * nr)..].as_mut_ptr(),
                 ldc: nr,
             };
             // SAFETY: V and Z have these rows and columns, D these places, as just checked.
@@ -239,7 +237,7 @@ impl<T: Transformable> Part<'_, T> {
         let passes = [fold[ay.taps - 2][ay.points - 3], fold[ax.taps - 2][ax.points - 3]];
         let [py, px] = all.plan.phase(unit.phase);
         let d = self.d.as_mut_ptr();
-        let from: [*mut T; MAX_TILE] = std::array::from_fn(|p| d.wrapping_add(p * UNIT * nr));
+        let from: [*mut T; MAX_TILE] = std::array::from_fn(|p| d.wrapping_add(p * spread_out(UNIT * nr)));
         let mut to = [null_mut(); 9];
         for (i, to) in to[..ay.taps * ax.taps].iter_mut().enumerate() {
             if let (Some(ky), Some(kx)) = (ay.tap(py, i / ax.taps), ax.tap(px, i % ax.taps)) {

@@ -5,13 +5,14 @@
 //! forward    [chunk of C][phase][channel]     O, in panels; a unit is one
 //! adjoint    O                                [panel's worth of C][phase][channel]; a unit is a panel for each phase
 //!
-//! U[unit][block of terms][panel of the unit][point][k][nr]
+//! U[unit][block of terms][panel of the unit][point][k][nr], with a cache line behind each point
 //! ```
 //!
 //! A chunk of channels in all phases is a block of about 256 terms, so that a block's weights come from one stretch of
 //! each output's weights.
 
 use super::plan::{Axis, Plan};
+use super::reach::spread_out;
 use super::tiers::Transformable;
 use super::transform::{Add, MAX_TILE, Transforms};
 use crate::backend::cpu::gemm::Kernels;
@@ -64,13 +65,17 @@ impl<T: Transformable> Weights<'_, T> {
         (TERMS / self.plan.phases() / 16).max(1) * 16
     }
 
-    /// The blocks of terms.
-    pub fn blocks(&self) -> Vec<Range<usize>> {
-        let k = self.k();
-        let step = match self.direction {
+    /// Terms of a block but the last.
+    fn step(&self) -> usize {
+        match self.direction {
             Direction::Forward => self.chunk() * self.plan.phases(),
             Direction::Adjoint => TERMS,
-        };
+        }
+    }
+
+    /// The blocks of terms.
+    pub fn blocks(&self) -> Vec<Range<usize>> {
+        let (k, step) = (self.k(), self.step());
         (0..k).step_by(step).map(|at| at..(at + step).min(k)).collect()
     }
 
@@ -96,12 +101,28 @@ impl<T: Transformable> Weights<'_, T> {
 
     /// Elements of a unit's block of so many terms.
     pub fn block_len(&self, terms: usize) -> usize {
-        self.panels() * self.plan.points() * terms * self.kernels.nr()
+        self.panels() * self.plan.points() * self.point_len(terms)
+    }
+
+    /// Elements from a point's panel of so many terms to the next point's.
+    pub fn point_len(&self, terms: usize) -> usize {
+        spread_out(terms * self.kernels.nr())
+    }
+
+    /// Elements of a unit's blocks of its first `terms` terms.
+    pub fn blocks_len(&self, terms: usize) -> usize {
+        let step = self.step();
+        terms / step * self.block_len(step) + if terms % step > 0 { self.block_len(terms % step) } else { 0 }
+    }
+
+    /// Elements of a unit.
+    pub fn unit_len(&self) -> usize {
+        self.blocks_len(self.k())
     }
 
     /// Elements of all of it.
     pub fn len(&self) -> usize {
-        self.units() * self.block_len(self.k())
+        self.units() * self.unit_len()
     }
 
     /// What the whole of it is kept under: all that decides its elements, `first` being where the weights start.
@@ -150,7 +171,7 @@ impl<T: Transformable> Weights<'_, T> {
                             self.transpose([terms.start + first_term + i, first], taps, rows, taps, block);
                         }
                         for f in 0..plan.phases() {
-                            let at = (f * plan.points() * terms.len() + first_term) * nr + v * lanes;
+                            let at = f * plan.points() * self.point_len(terms.len()) + first_term * nr + v * lanes;
                             let steps = Steps { count, by: size, to: nr };
                             self.points(
                                 f,
@@ -192,7 +213,7 @@ impl<T: Transformable> Weights<'_, T> {
         Steps { count, by, to }: Steps,
         buffer: &mut [T],
     ) {
-        let ([y, x], lanes, nr) = (&self.plan.axes, self.kernels.lanes, self.kernels.nr());
+        let ([y, x], lanes) = (&self.plan.axes, self.kernels.lanes);
         let [py, px] = self.plan.phase(f);
         let mut src = [null(); 9];
         for (i, src) in src[..y.taps * x.taps].iter_mut().enumerate() {
@@ -203,9 +224,10 @@ impl<T: Transformable> Weights<'_, T> {
         let points = self.plan.points();
         let last = count - 1;
         assert!(block.len() >= last * by + y.kernel * x.kernel * lanes && buffer.len() >= MAX_TILE * lanes);
-        assert!(dst.len() >= (points - 1) * terms * nr + last * to + lanes);
+        let apart = self.point_len(terms);
+        assert!(dst.len() >= (points - 1) * apart + last * to + lanes);
         let to_points: [*mut T; MAX_TILE] =
-            std::array::from_fn(|p| dst.as_mut_ptr().wrapping_add(p * terms * nr));
+            std::array::from_fn(|p| dst.as_mut_ptr().wrapping_add(p * apart));
         let columns = self.transforms.taps[y.taps - 2][y.points - 3].columns;
         let rows = self.transforms.taps[x.taps - 2][x.points - 3].rows;
         for i in 0..count {

@@ -32,7 +32,7 @@ pub struct Cost {
 ///
 /// ```
 /// use ganvil::backend::trace::{Call, Part, Span};
-/// use ganvil::report::Profile;
+/// use ganvil::report::{Cost, Profile};
 /// use std::time::Duration;
 /// let call = Call { kernel: "gemm", shape: vec![100, 100, 100], bytes: 120_000, module: "D.net.0".into() };
 /// let span = |part, name: &str, parent, us: [u64; 2], call| {
@@ -47,9 +47,11 @@ pub struct Cost {
 ///     ],
 ///     1,
 /// );
-/// let layer = &profile.layers[0];
-/// assert_eq!((&*layer.name, layer.seconds, layer.flops), ("D.net.0", 300e-6, 2_000_000));
-/// assert_eq!((profile.kernels[0].seconds, profile.kernels[1].name.as_str()), (250e-6, "outside of kernels"));
+/// let us = |c: &Cost| (c.seconds * 1e6).round();
+/// let (layer, gemm, rest) = (&profile.layers[0], &profile.kernels[0], &profile.kernels[1]);
+/// assert_eq!((&*layer.name, us(layer), layer.flops), ("D.net.0", 300.0, 2_000_000));
+/// assert_eq!((&*gemm.name, us(gemm)), ("gemm", 250.0));
+/// assert_eq!((&*rest.name, us(rest)), ("outside of kernels", 250.0));
 /// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile {

@@ -69,7 +69,8 @@ impl<T: Transformable> WeightSums<'_, T> {
         let rows = plan.points() * capacity;
         let ldv = spread_out(units.div_ceil(across) * UNIT.min(plan.c.next_multiple_of(16)));
         let ldz = spread_out(panels.div_ceil(along) * nr);
-        let lens = [rows * ldv, rows * ldz, plan.points() * spread_out(UNIT * nr), MAX_TILE * self.kernels.lanes];
+        let lens =
+            [rows * ldv, rows * ldz, plan.points() * spread_out(UNIT * nr), MAX_TILE * self.kernels.lanes];
         let (mut buffer, len) = scratch::<T>(across * along, lens.iter().sum());
         fork(0..across * along, buffer.as_mut_slice(), len, &|part, all| {
             let mut rest = all;

@@ -171,7 +171,8 @@ impl<T: Transformable> Weights<'_, T> {
                             self.transpose([terms.start + first_term + i, first], taps, rows, taps, block);
                         }
                         for f in 0..plan.phases() {
-                            let at = f * plan.points() * self.point_len(terms.len()) + first_term * nr + v * lanes;
+                            let at =
+                                f * plan.points() * self.point_len(terms.len()) + first_term * nr + v * lanes;
                             let steps = Steps { count, by: size, to: nr };
                             self.points(
                                 f,
@@ -226,8 +227,7 @@ impl<T: Transformable> Weights<'_, T> {
         assert!(block.len() >= last * by + y.kernel * x.kernel * lanes && buffer.len() >= MAX_TILE * lanes);
         let apart = self.point_len(terms);
         assert!(dst.len() >= (points - 1) * apart + last * to + lanes);
-        let to_points: [*mut T; MAX_TILE] =
-            std::array::from_fn(|p| dst.as_mut_ptr().wrapping_add(p * apart));
+        let to_points: [*mut T; MAX_TILE] = std::array::from_fn(|p| dst.as_mut_ptr().wrapping_add(p * apart));
         let columns = self.transforms.taps[y.taps - 2][y.points - 3].columns;
         let rows = self.transforms.taps[x.taps - 2][x.points - 3].rows;
         for i in 0..count {

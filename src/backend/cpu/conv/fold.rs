@@ -84,14 +84,19 @@ impl<T: Real> Fold<'_, T> {
         let (c, [kh, kw]) = (self.channels, self.taps);
         // Neighbouring taps are neighbours in the result too, unless the kernel is dilated.
         let (pieces, len) = if self.dilation[1] == 1 { (1, kw * c) } else { (kw, c) };
-        for (i, t) in t.chunks_exact(kh * kw * c).enumerate() {
-            let (iy, ix) = (i / self.source.image.w, i % self.source.image.w);
-            for (ky, t) in t.chunks_exact(kw * c).enumerate() {
-                let y = iy * self.stride[0] + ky * self.dilation[0];
-                for (kx, t) in t.chunks_exact(len).enumerate().take(pieces) {
-                    let x = ix * self.stride[1] + kx * self.dilation[1];
-                    let sum = &mut sum[(y * width + x) * c..][..len];
-                    sum.iter_mut().zip(t).for_each(|(s, &t)| *s = *s + t);
+        let add = runs::<T>(len);
+        // Pixels that are `turns` apart touch different sums: one need not wait for what the other has just written.
+        let turns = ((kw - 1) * self.dilation[1] + 1).div_ceil(self.stride[1].max(1));
+        let (pixel, step) = (kh * kw * c, self.stride[1] * c);
+        for (iy, t) in t.chunks_exact(self.source.image.w * pixel).enumerate() {
+            for ky in 0..kh {
+                let row = &mut sum[(iy * self.stride[0] + ky * self.dilation[0]) * width * c..][..width * c];
+                for piece in 0..pieces {
+                    let (from, to) = ((ky * kw + piece * kw / pieces) * c, piece * self.dilation[1] * c);
+                    for turn in 0..turns.min(self.source.image.w) {
+                        let t = Strided { all: &t[turn * pixel + from..], apart: turns * pixel };
+                        add(t, &mut row[turn * step + to..], turns * step, len);
+                    }
                 }
             }
         }
@@ -105,6 +110,12 @@ impl<T: Real> Fold<'_, T> {
         let c = self.channels;
         for y in 0..self.out_image.h {
             let row = &sum[((y + self.padding[0]) * width + self.padding[1]) * c..][..self.out_image.w * c];
+            if c == self.out_image.c && self.bias.is_none() {
+                // SAFETY: row y of the image.
+                let to = unsafe { std::slice::from_raw_parts_mut(out.add(y * row.len()), row.len()) };
+                to.copy_from_slice(row);
+                continue;
+            }
             for (x, pixel) in row.chunks_exact(c).enumerate() {
                 for (j, &s) in pixel.iter().enumerate() {
                     let s = self.bias.map_or(s, |b| s + b[j]);
@@ -114,4 +125,33 @@ impl<T: Real> Fold<'_, T> {
             }
         }
     }
+}
+
+/// Runs of a slice that begin `apart` elements from each other.
+struct Strided<'a, T> {
+    all: &'a [T],
+    apart: usize,
+}
+
+/// Adds runs of `len` elements to such that begin `apart` from each other.
+type AddRuns<T> = fn(runs: Strided<T>, to: &mut [T], apart: usize, len: usize);
+
+/// For runs of a length: short ones are known to the compiler, which makes vectors of them.
+fn runs<T: Real>(len: usize) -> AddRuns<T> {
+    fn add<T: Real, const N: usize>(runs: Strided<T>, to: &mut [T], apart: usize, len: usize) {
+        let n = if N > 0 { N } else { len };
+        for (run, to) in runs.all.chunks(runs.apart).zip(to.chunks_mut(apart)) {
+            let (Some(run), Some(to)) = (run.get(..n), to.get_mut(..n)) else { return };
+            to.iter_mut().zip(run).for_each(|(s, &t)| *s = *s + t);
+        }
+    }
+    macro_rules! lengths {
+        ($($n:literal)*) => {
+            match len {
+                $($n => add::<T, $n>,)*
+                _ => add::<T, 0>,
+            }
+        };
+    }
+    lengths!(1 2 3 4 5 6 7 8 9 10 12 15 16 18 20 21 24)
 }

@@ -171,21 +171,29 @@ pub(super) fn unpack<T: Real>(
     par::split(out, sn, par::pieces(k * n * taps, GRAIN), &|first, out| {
         let mut block = vec![T::ZERO; lanes * lanes];
         let count = out.len() / sn;
-        for j in (0..count).step_by(lanes) {
-            let cols = (count - j).min(lanes);
-            for i in 0..k {
-                for t in (0..taps).step_by(lanes) {
-                    let rows = (taps - t).min(lanes);
+        // Sums in the order in which they lie: they are as many as the weights and come from far.
+        for i in 0..k {
+            for t in (0..taps).step_by(lanes) {
+                let rows = (taps - t).min(lanes);
+                let at = &tap_at[t..t + rows];
+                // A whole vector of taps that follow each other goes straight to its place.
+                let run = rows == lanes && at.windows(2).all(|w| w[1] == w[0] + 1);
+                for j in (0..count).step_by(lanes) {
+                    let cols = (count - j).min(lanes);
                     let src = &sums[(t * k + i) * ld + first + j..];
+                    let out = &mut out[j * sn + i * sk..];
                     assert!(src.len() >= (rows - 1) * k * ld + cols);
-                    // SAFETY: `rows` runs of `cols` elements are in bounds, as just checked, and `cols` rows of `lanes`
-                    // elements in block. A table of kernels is handed out for tiers the machine has.
-                    unsafe {
-                        (kernels.transpose)(src.as_ptr(), k * ld, rows, cols, block.as_mut_ptr(), lanes)
-                    };
-                    for (col, block) in block.chunks_exact(lanes).enumerate().take(cols) {
-                        let out = &mut out[(j + col) * sn + i * sk..];
-                        block.iter().zip(&tap_at[t..t + rows]).for_each(|(&x, &at)| out[at] = x);
+                    assert!(!run || out.len() >= (cols - 1) * sn + at[0] + lanes);
+                    let (to, ldd) =
+                        if run { (out[at[0]..].as_mut_ptr(), sn) } else { (block.as_mut_ptr(), lanes) };
+                    // SAFETY: `rows` runs of `cols` elements are in bounds, and `cols` rows of `lanes` elements in `out`, as
+                    // just checked, or in `block`. A table of kernels is handed out for tiers the machine has.
+                    unsafe { (kernels.transpose)(src.as_ptr(), k * ld, rows, cols, to, ldd) };
+                    if !run {
+                        for (col, block) in block.chunks_exact(lanes).enumerate().take(cols) {
+                            let out = &mut out[col * sn..];
+                            block.iter().zip(at).for_each(|(&x, &at)| out[at] = x);
+                        }
                     }
                 }
             }

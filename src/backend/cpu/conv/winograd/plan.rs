@@ -1,8 +1,9 @@
 //! Which tiles cover a result, whether they are worth it, and where a block of them stands in its matrices.
 
 use super::points::MAX_POINTS;
-use super::transform::MAX_TILE;
+use super::transform::{Grid, Line, MAX_TILE, NOWHERE, Points};
 use crate::backend::cpu::conv::Conv;
+use crate::backend::cpu::conv::geometry::Image;
 use std::ops::Range;
 
 /// Tiles of a block: rows of the products. The block's matrices stay in the caches, and a panel of weights is read once
@@ -65,18 +66,25 @@ impl Axis {
         })
     }
 
-    /// The input that line i of a tile sees in a phase, unless it lies in the padding.
-    pub fn input(&self, tile: Tile, phase: usize, i: usize) -> Option<usize> {
-        ((tile.start + i) * self.stride + phase).checked_sub(self.padding).filter(|&at| at < self.inputs)
+    /// The inputs that a tile sees in a phase, `apart` elements from each other; none in the padding.
+    fn inputs_at(&self, tile: Tile, phase: usize, apart: usize) -> Line {
+        line(tile.points, apart, |i| {
+            ((tile.start + i) * self.stride + phase).checked_sub(self.padding).filter(|&at| at < self.inputs)
+        })
     }
 
-    /// The output that line i of a tile gives, unless it is beyond the last.
-    pub fn output(&self, tile: Tile, i: usize) -> Option<usize> {
-        Some(tile.start + i).filter(|&at| at < self.outputs)
+    /// The outputs that a tile gives, as far as there are any.
+    fn outputs_at(&self, tile: Tile, apart: usize) -> Line {
+        line(self.outputs_of(tile), apart, |i| Some(tile.start + i).filter(|&at| at < self.outputs))
     }
 
-    /// Outputs of a tile.
-    pub fn outputs_of(&self, tile: Tile) -> usize {
+    /// The taps of the window that a phase has.
+    pub fn taps_at(&self, phase: usize, apart: usize) -> Line {
+        line(self.taps, apart, |t| Some(phase + t * self.stride).filter(|&k| k < self.kernel))
+    }
+
+    /// Outputs of a tile, in the image or not.
+    fn outputs_of(&self, tile: Tile) -> usize {
         tile.points - self.taps + 1
     }
 
@@ -87,14 +95,9 @@ impl Axis {
         first.saturating_sub(self.padding).min(self.inputs)..end.saturating_sub(self.padding).min(self.inputs)
     }
 
-    /// The outputs that a tile gives, as far as there are any.
-    pub fn outputs_at(&self, tile: Tile) -> Range<usize> {
+    /// The outputs of a tile, as far as there are any.
+    pub fn outputs_in(&self, tile: Tile) -> Range<usize> {
         tile.start..(tile.start + self.outputs_of(tile)).min(self.outputs)
-    }
-
-    /// The tap of the window that tap t of a phase is.
-    pub fn tap(&self, phase: usize, t: usize) -> Option<usize> {
-        Some(phase + t * self.stride).filter(|&k| k < self.kernel)
     }
 
     /// The number among all points of a tile's point i: the last is infinity for every tile.
@@ -106,6 +109,11 @@ impl Axis {
     fn all_points(&self) -> usize {
         self.tiles.iter().map(|t| t.points).sum()
     }
+}
+
+/// So many lines at the places that `at` names.
+fn line(count: usize, apart: usize, at: impl Fn(usize) -> Option<usize>) -> Line {
+    std::array::from_fn(|i| if i < count { at(i).map_or(NOWHERE, |at| at * apart) } else { NOWHERE })
 }
 
 /// The outputs of tiles that cover `n` of them with the fewest points, larger tiles first. Of covers with as many points the
@@ -224,10 +232,51 @@ impl Plan {
     }
 }
 
+/// Where the lines of all tiles lie in the images on both sides, counted from an image's first element.
+pub struct Lines {
+    /// Of x: along each axis, for each tile and phase.
+    inputs: [Vec<Line>; 2],
+    /// Of y: along each axis, for each tile.
+    outputs: [Vec<Line>; 2],
+    phases: [usize; 2],
+}
+
+impl Lines {
+    pub fn new(plan: &Plan, x: Image, y: Image) -> Lines {
+        let apart = |image: Image| [image.w * image.c, image.c];
+        let along = |d: usize| {
+            let axis = &plan.axes[d];
+            let inputs = |&tile: &Tile| {
+                (0..axis.phases)
+                    .map(move |phase| axis.inputs_at(tile, phase, apart(x)[d]))
+                    .collect::<Vec<_>>()
+            };
+            let outputs = |&tile: &Tile| axis.outputs_at(tile, apart(y)[d]);
+            (axis.tiles.iter().flat_map(inputs).collect(), axis.tiles.iter().map(outputs).collect())
+        };
+        let ((y0, o0), (y1, o1)) = (along(0), along(1));
+        Lines { inputs: [y0, y1], outputs: [o0, o1], phases: [plan.axes[0].phases, plan.axes[1].phases] }
+    }
+
+    /// The inputs of a tile in a phase, behind a first element.
+    pub fn inputs<A>(&self, tile: &Placed, phase: [usize; 2], first: *mut A) -> Grid<'_, A> {
+        let of = |d: usize| &self.inputs[d][tile.number[d] * self.phases[d] + phase[d]];
+        Grid { first, rows: of(0), columns: of(1) }
+    }
+
+    /// The outputs of a tile, behind a first element.
+    pub fn outputs<A>(&self, tile: &Placed, first: *mut A) -> Grid<'_, A> {
+        let of = |d: usize| &self.outputs[d][tile.number[d]];
+        Grid { first, rows: of(0), columns: of(1) }
+    }
+}
+
 /// A tile of a block.
 #[derive(Clone, Copy)]
 pub struct Placed {
     pub image: usize,
+    /// Which of the tiles along each axis.
+    pub number: [usize; 2],
     pub y: Tile,
     pub x: Tile,
     /// For its points by row and column: the row among those of all points' matrices.
@@ -235,9 +284,9 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// As many as it has points.
-    pub fn rows(&self) -> &[usize] {
-        &self.rows[..self.y.points * self.x.points]
+    /// The tile's points in a matrix with rows of `ld` elements.
+    pub fn points<A>(&self, first: *mut A, ld: usize) -> Points<'_, A> {
+        Points { first, rows: &self.rows, across: self.x.points, ld }
     }
 }
 
@@ -255,11 +304,14 @@ impl Block {
     pub fn new(plan: &Plan, images: usize, strip: Range<usize>, capacity: usize) -> Block {
         let [y, x] = &plan.axes;
         let mut block = Block { tiles: Vec::new(), rows: [0; MAX_TILE], capacity };
-        let at = |image: usize, ty: &Tile, tx: &Tile| Placed { image, y: *ty, x: *tx, rows: [0; MAX_TILE] };
+        let at = |image: usize, ty: usize, tx: usize| {
+            let number = [ty, tx];
+            Placed { image, number, y: y.tiles[ty], x: x.tiles[tx], rows: [0; MAX_TILE] }
+        };
         // Image by image, so that neighbours find each other's lines in the cache.
         for image in 0..images {
-            for ty in &y.tiles[strip.clone()] {
-                block.tiles.extend(x.tiles.iter().map(|tx| at(image, ty, tx)));
+            for ty in strip.clone() {
+                block.tiles.extend((0..x.tiles.len()).map(|tx| at(image, ty, tx)));
             }
         }
         for tile in &mut block.tiles {

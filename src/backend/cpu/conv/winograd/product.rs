@@ -11,10 +11,10 @@
 //! images, each part makes the panels that it multiplies by just before it does, in a scratch that stays in its cache;
 //! parts are panels then. Blocks of terms are the same either way, and so are the sums.
 
-use super::plan::{Block, Placed, Plan};
-use super::reach::{Matrices, pixels, places, reading, spread_out, touch};
+use super::plan::{Block, Lines, Placed, Plan};
+use super::reach::{Matrices, spread_out, touch};
 use super::tiers::Transformable;
-use super::transform::{Add, MAX_TILE, Passes, Transforms};
+use super::transform::{Add, MAX_TILE};
 use super::weights::{Direction, Weights};
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
@@ -94,6 +94,10 @@ impl<T: Transformable> Product<'_, T> {
             if ahead { 0 } else { w.scratch_len().next_multiple_of(16) },
             MAX_TILE * w.kernels.lanes,
         ];
+        let lines = match w.direction {
+            Direction::Forward => Lines::new(self.plan, self.src_image, self.out_image),
+            Direction::Adjoint => Lines::new(self.plan, self.out_image, self.src_image),
+        };
         let (mut buffer, len) = scratch::<T>(across * along, lens.iter().sum());
         fork(0..across * along, buffer.as_mut_slice(), len, &|part, all| {
             let mut rest = all;
@@ -107,6 +111,7 @@ impl<T: Transformable> Product<'_, T> {
             let mut part = Part {
                 all: self,
                 made: made.as_ref().map(|b| b.as_slice()),
+                lines: &lines,
                 scratch: Scratch { v, m, u, make, buffer },
                 ldv,
                 ldm,
@@ -144,6 +149,7 @@ impl<T: Transformable> Product<'_, T> {
 struct Part<'a, T: 'static> {
     all: &'a Product<'a, T>,
     made: Option<&'a [T]>,
+    lines: &'a Lines,
     scratch: Scratch<'a, T>,
     ldv: usize,
     ldm: usize,
@@ -172,7 +178,7 @@ impl<T: Transformable> Part<'_, T> {
                     if tile.x.start == 0 {
                         let lines = match w.direction {
                             Direction::Forward => plan.axes[0].inputs_of(tile.y),
-                            Direction::Adjoint => plan.axes[0].outputs_at(tile.y),
+                            Direction::Adjoint => plan.axes[0].outputs_in(tile.y),
                         };
                         touch(self.all.src, self.all.src_image, image, lines);
                     }
@@ -198,10 +204,6 @@ impl<T: Transformable> Part<'_, T> {
         }
     }
 
-    fn transforms(&self) -> &'static Transforms<T> {
-        self.all.weights.transforms
-    }
-
     /// The channels of the result that a unit has.
     fn channels(&self, unit: usize) -> Range<usize> {
         let w = &self.all.weights;
@@ -213,23 +215,20 @@ impl<T: Transformable> Part<'_, T> {
     /// # Safety
     /// `src` has the image.
     unsafe fn gather(&mut self, tile: &Placed, image: usize) {
-        let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.src_image);
-        let Transforms { gather, .. } = self.transforms();
-        let passes = [gather[tile.y.points - 3], gather[tile.x.points - 3]];
-        let to = places(tile, self.scratch.v, self.ldv);
-        // SAFETY: the caller's promise.
-        let src = unsafe { self.all.src.add(image * x.len()) }.cast_mut();
-        let (count, chunk) = (tile.rows().len(), w.chunk());
+        let (plan, w, all) = (self.all.plan, &self.all.weights, self.all);
+        let gather = &w.transforms.gather;
+        let maps = [&gather[tile.y.points - 3], &gather[tile.x.points - 3]];
+        let (chunk, buffer) = (w.chunk(), self.scratch.buffer.as_mut_ptr());
         for f in 0..plan.phases() {
-            let [py, px] = plan.phase(f);
-            let line =
-                |i: usize, j: usize| plan.axes[0].input(tile.y, py, i).zip(plan.axes[1].input(tile.x, px, j));
-            let from = pixels(src, x, [tile.y.points, tile.x.points], line);
             for c in (0..plan.c).step_by(chunk) {
                 let width = chunk.min(plan.c - c);
-                let moves = Moves { from: c, to: c * plan.phases() + f * width, n: width };
-                // SAFETY: pixels have `c` channels from the group's first on, rows of V `k` elements.
-                unsafe { self.apply(passes, &from[..count], &to[..count], moves, Add::Nothing) };
+                // SAFETY: the image has `c` channels from the group's first on, rows of V `k` elements.
+                unsafe {
+                    let src = all.src.add(image * all.src_image.len() + c).cast_mut();
+                    let from = self.lines.inputs(tile, plan.phase(f), src);
+                    let to = self.scratch.v.as_mut_ptr().add(c * plan.phases() + f * width);
+                    w.transforms.inward(maps, from, tile.points(to, self.ldv), width, buffer);
+                }
             }
         }
     }
@@ -239,19 +238,16 @@ impl<T: Transformable> Part<'_, T> {
     /// # Safety
     /// `src` has the image.
     unsafe fn spread(&mut self, tile: &Placed, image: usize) {
-        let (plan, y) = (self.all.plan, self.all.src_image);
-        let ([ay, ax], Transforms { spread, .. }) = (&plan.axes, self.transforms());
-        let passes = [spread[ay.taps - 2][tile.y.points - 3], spread[ax.taps - 2][tile.x.points - 3]];
-        let to = places(tile, self.scratch.v, self.ldv);
-        // SAFETY: the caller's promise.
-        let src = unsafe { self.all.src.add(image * y.len()) }.cast_mut();
-        let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
-        let from = pixels(src, y, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
-        let moves = Moves { from: 0, to: 0, n: plan.o };
-        // SAFETY: pixels have `o` channels from the group's first on, rows of V `k` elements.
+        let (plan, w, all) = (self.all.plan, &self.all.weights, self.all);
+        let ([ay, ax], spread) = (&plan.axes, &w.transforms.spread);
+        let maps = [&spread[ay.taps - 2][tile.y.points - 3], &spread[ax.taps - 2][tile.x.points - 3]];
+        // SAFETY: the image has `o` channels from the group's first on, rows of V `k` elements.
         unsafe {
-            self.apply(passes, &from[..size[0] * size[1]], &to[..tile.rows().len()], moves, Add::Nothing)
-        };
+            let src = all.src.add(image * all.src_image.len()).cast_mut();
+            let to = tile.points(self.scratch.v.as_mut_ptr(), self.ldv);
+            let from = self.lines.outputs(tile, src);
+            w.transforms.inward(maps, from, to, plan.o, self.scratch.buffer.as_mut_ptr());
+        }
     }
 
     /// The outputs of a tile: A^T m A + bias.
@@ -259,19 +255,18 @@ impl<T: Transformable> Part<'_, T> {
     /// # Safety
     /// `out` has the image; these units of it are this thread's.
     unsafe fn read(&mut self, tile: &Placed, image: usize, units: &Range<usize>) {
-        let (plan, y) = (self.all.plan, self.all.out_image);
-        let ([ay, ax], Transforms { read, .. }) = (&plan.axes, self.transforms());
-        let passes = [read[ay.taps - 2][tile.y.points - 3], read[ax.taps - 2][tile.x.points - 3]];
-        let from = places(tile, self.scratch.m, self.ldm);
-        // SAFETY: the caller's promise.
-        let out = unsafe { self.all.out.get().add(image * y.len()) };
-        let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
-        let to = pixels(out, y, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
+        let (plan, w, all) = (self.all.plan, &self.all.weights, self.all);
+        let ([ay, ax], read) = (&plan.axes, &w.transforms.read);
+        let maps = [&read[ay.taps - 2][tile.y.points - 3], &read[ax.taps - 2][tile.x.points - 3]];
         let channels = self.channels(units.start).start..self.channels(units.end - 1).end;
-        let moves = Moves { from: 0, to: channels.start, n: channels.len() };
-        let add = self.all.bias.map_or(Add::Nothing, |b| Add::Values(b[channels].as_ptr()));
-        // SAFETY: rows of M have the units' columns, pixels the group's channels.
-        unsafe { self.apply(passes, &from[..tile.rows().len()], &to[..size[0] * size[1]], moves, add) };
+        let add = all.bias.map_or(Add::Nothing, |b| Add::Values(b[channels.clone()].as_ptr()));
+        // SAFETY: rows of M have the units' columns, the image the group's channels.
+        unsafe {
+            let out = all.out.get().add(image * all.out_image.len() + channels.start);
+            let from = tile.points(self.scratch.m.as_mut_ptr(), self.ldm);
+            let to = self.lines.outputs(tile, out);
+            w.transforms.outward(maps, from, to, channels.len(), self.scratch.buffer.as_mut_ptr(), add);
+        }
     }
 
     /// What a tile adds to x: B m B^T in every phase.
@@ -279,53 +274,21 @@ impl<T: Transformable> Part<'_, T> {
     /// # Safety
     /// `out` has the image; these units of it are this thread's.
     unsafe fn scatter(&mut self, tile: &Placed, image: usize, units: &Range<usize>) {
-        let (plan, w, x) = (self.all.plan, &self.all.weights, self.all.out_image);
-        let Transforms { scatter, .. } = self.transforms();
-        let passes = [scatter[tile.y.points - 3], scatter[tile.x.points - 3]];
-        let from = places(tile, self.scratch.m, self.ldm);
-        // SAFETY: the caller's promise.
-        let out = unsafe { self.all.out.get().add(image * x.len()) };
-        let count = tile.rows().len();
+        let (plan, w, all) = (self.all.plan, &self.all.weights, self.all);
+        let scatter = &w.transforms.scatter;
+        let maps = [&scatter[tile.y.points - 3], &scatter[tile.x.points - 3]];
+        let buffer = self.scratch.buffer.as_mut_ptr();
         for f in 0..plan.phases() {
-            let [py, px] = plan.phase(f);
-            let line =
-                |i: usize, j: usize| plan.axes[0].input(tile.y, py, i).zip(plan.axes[1].input(tile.x, px, j));
-            let to = pixels(out, x, [tile.y.points, tile.x.points], line);
             for unit in units.clone() {
                 let column = ((unit - units.start) * w.panels() + f) * w.kernels.nr();
                 let channels = self.channels(unit);
-                let moves = Moves { from: column, to: channels.start, n: channels.len() };
-                // SAFETY: rows of M have the units' columns, pixels the group's channels.
-                unsafe { self.apply(passes, &from[..count], &to[..count], moves, Add::There) };
-            }
-        }
-    }
-
-    /// A transform for all channels.
-    ///
-    /// # Safety
-    /// Behind each pointer that is not null are the channels that `moves` names, those of `to` for this thread alone;
-    /// `add` names as many values as there are channels, if any.
-    unsafe fn apply(
-        &mut self,
-        [columns, rows]: [Passes<T>; 2],
-        from: &[*mut T],
-        to: &[*mut T],
-        moves: Moves,
-        add: Add<T>,
-    ) {
-        let (lanes, buffer) = (self.all.weights.kernels.lanes, self.scratch.buffer.as_mut_ptr());
-        for c in (0..moves.n).step_by(lanes) {
-            let n = lanes.min(moves.n - c);
-            // SAFETY: the caller's promise; the buffer has a vector for each point of the largest tile, and tables of
-            // transforms are handed out for tiers the machine has.
-            unsafe {
-                let add = match add {
-                    Add::Values(v) => Add::Values(v.add(c)),
-                    other => other,
-                };
-                (columns.columns)(reading(from), moves.from + c, n, buffer);
-                (rows.rows)(buffer, to, moves.to + c, n, add);
+                // SAFETY: rows of M have the units' columns, the image the group's channels.
+                unsafe {
+                    let out = all.out.get().add(image * all.out_image.len() + channels.start);
+                    let from = tile.points(self.scratch.m.as_mut_ptr().add(column), self.ldm);
+                    let to = self.lines.inputs(tile, plan.phase(f), out);
+                    w.transforms.outward(maps, from, to, channels.len(), buffer, Add::There);
+                }
             }
         }
     }
@@ -402,11 +365,4 @@ impl<T: Transformable> Part<'_, T> {
             }
         }
     }
-}
-
-/// Where a transform reads and writes, behind the pointers, and how many channels it is for.
-struct Moves {
-    from: usize,
-    to: usize,
-    n: usize,
 }

@@ -1,13 +1,10 @@
 //! How transforms and products reach what they work on: a tile's pixels in an image, its points in the matrices, and the
 //! matrices as the microkernel takes them.
 
-use super::plan::Placed;
 use super::tiers::Transformable;
-use super::transform::MAX_TILE;
 use crate::backend::cpu::conv::geometry::Image;
 use crate::backend::cpu::gemm::{Kernels, Tile, TileBias};
 use std::ops::Range;
-use std::ptr::null_mut;
 
 /// Elements of f32 in a cache line.
 pub const LINE: usize = 16;
@@ -30,38 +27,6 @@ pub unsafe fn touch<T: Copy>(src: *const T, image: Image, number: usize, rows: R
 /// number of rows to a matrix, no two of 64 matrices begin in one set.
 pub fn spread_out(n: usize) -> usize {
     (n.div_ceil(LINE) | 1) * LINE
-}
-
-/// The same pointers, to read from.
-pub fn reading<T>(pointers: &[*mut T]) -> &[*const T] {
-    // SAFETY: the two kinds of pointers are laid out alike.
-    unsafe { std::slice::from_raw_parts(pointers.as_ptr().cast(), pointers.len()) }
-}
-
-/// Where the points of a tile lie in a matrix with rows of `ld` elements.
-#[inline(always)]
-pub fn places<T>(tile: &Placed, matrix: &mut [T], ld: usize) -> [*mut T; MAX_TILE] {
-    let mut places = [null_mut(); MAX_TILE];
-    let base = matrix.as_mut_ptr();
-    places.iter_mut().zip(tile.rows()).for_each(|(to, row)| *to = base.wrapping_add(row * ld));
-    places
-}
-
-/// Pointers to the pixels of a tile, row by row; null where `at` says that there is none.
-#[inline(always)]
-pub fn pixels<T>(
-    base: *mut T,
-    image: Image,
-    [rows, columns]: [usize; 2],
-    at: impl Fn(usize, usize) -> Option<(usize, usize)>,
-) -> [*mut T; MAX_TILE] {
-    let mut all = [null_mut(); MAX_TILE];
-    for (i, to) in all[..rows * columns].iter_mut().enumerate() {
-        if let Some((y, x)) = at(i / columns, i % columns) {
-            *to = base.wrapping_add((y * image.w + x) * image.c);
-        }
-    }
-    all
 }
 
 /// A product of the widest tile's columns: A(i, k) is `a[i * ars + k * aks]`.

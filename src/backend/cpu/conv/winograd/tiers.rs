@@ -1,7 +1,7 @@
 //! The transforms compiled for every tier.
 
 use super::points::{Fold, Gather, Map, Read, Scatter, Spread, Taps};
-use super::transform::{Add, Passes, Transforms};
+use super::transform::{Add, Grid, Inward, Outward, Points, Transforms, along, down};
 use crate::backend::cpu::gemm::{Real, Vector};
 use crate::backend::cpu::simd::Tier;
 
@@ -18,39 +18,59 @@ macro_rules! tier {
             use super::*;
 
             /// # Safety
-            /// As [`ColumnsFn`](super::super::transform::ColumnsFn).
+            /// As [`Inward`] says.
             $(#[$feature])*
-            unsafe fn columns<V: Vector, M: Map>(s: &[*const V::Elem], at: usize, n: usize, b: *mut V::Elem) {
+            unsafe fn in_down<V: Vector, M: Map>(f: Grid<V::Elem>, columns: usize, n: usize, b: *mut V::Elem) {
                 // SAFETY: passed on.
-                unsafe { super::super::transform::columns::<V, M>(s, at, n, b) }
+                unsafe { down::<V, M>(f, columns, n, b) }
             }
 
             /// # Safety
-            /// As [`RowsFn`](super::super::transform::RowsFn).
+            /// As [`Inward`] says.
             $(#[$feature])*
-            unsafe fn rows<V: Vector, M: Map>(
+            unsafe fn in_along<V: Vector, M: Map>(b: *const V::Elem, to: Points<V::Elem>, rows: usize, n: usize) {
+                // SAFETY: passed on.
+                unsafe { along::<V, M>(b, to, rows, n, Add::Nothing) }
+            }
+
+            /// # Safety
+            /// As [`Outward`] says.
+            $(#[$feature])*
+            unsafe fn out_down<V: Vector, M: Map>(f: Points<V::Elem>, columns: usize, n: usize, b: *mut V::Elem) {
+                // SAFETY: passed on.
+                unsafe { down::<V, M>(f, columns, n, b) }
+            }
+
+            /// # Safety
+            /// As [`Outward`] says.
+            $(#[$feature])*
+            unsafe fn out_along<V: Vector, M: Map>(
                 b: *const V::Elem,
-                d: &[*mut V::Elem],
-                at: usize,
+                to: Grid<V::Elem>,
+                rows: usize,
                 n: usize,
                 add: Add<V::Elem>,
             ) {
                 // SAFETY: passed on.
-                unsafe { super::super::transform::rows::<V, M>(b, d, at, n, add) }
+                unsafe { along::<V, M>(b, to, rows, n, add) }
             }
 
-            const fn passes<V: Vector, M: Map>() -> Passes<V::Elem> {
-                Passes { columns: columns::<V, M>, rows: rows::<V, M> }
+            const fn inward<V: Vector, M: Map>() -> Inward<V::Elem> {
+                Inward { operands: M::IN, results: M::OUT, down: in_down::<V, M>, along: in_along::<V, M> }
+            }
+            const fn outward<V: Vector, M: Map>() -> Outward<V::Elem> {
+                Outward { operands: M::IN, results: M::OUT, down: out_down::<V, M>, along: out_along::<V, M> }
             }
 
             const fn table<V: Vector>() -> Transforms<V::Elem> {
                 Transforms {
-                    gather: [passes::<V, Gather<3>>(), passes::<V, Gather<4>>(), passes::<V, Gather<5>>()],
-                    scatter: [passes::<V, Scatter<3>>(), passes::<V, Scatter<4>>(), passes::<V, Scatter<5>>()],
-                    read: by_taps!(V, Read),
-                    spread: by_taps!(V, Spread),
-                    taps: by_taps!(V, Taps),
-                    fold: by_taps!(V, Fold),
+                    lanes: V::LANES,
+                    gather: [inward::<V, Gather<3>>(), inward::<V, Gather<4>>(), inward::<V, Gather<5>>()],
+                    scatter: [outward::<V, Scatter<3>>(), outward::<V, Scatter<4>>(), outward::<V, Scatter<5>>()],
+                    read: by_taps!(outward, V, Read),
+                    spread: by_taps!(inward, V, Spread),
+                    taps: by_taps!(inward, V, Taps),
+                    fold: by_taps!(outward, V, Fold),
                 }
             }
 
@@ -62,10 +82,10 @@ macro_rules! tier {
 
 /// For windows of 2 and of 3 taps; the latter on 3 points has one output, which no plan asks for.
 macro_rules! by_taps {
-    ($v:ty, $m:ident) => {
+    ($kind:ident, $v:ty, $m:ident) => {
         [
-            [passes::<$v, $m<3, 2>>(), passes::<$v, $m<4, 2>>(), passes::<$v, $m<5, 2>>()],
-            [passes::<$v, $m<3, 3>>(), passes::<$v, $m<4, 3>>(), passes::<$v, $m<5, 3>>()],
+            [$kind::<$v, $m<3, 2>>(), $kind::<$v, $m<4, 2>>(), $kind::<$v, $m<5, 2>>()],
+            [$kind::<$v, $m<3, 3>>(), $kind::<$v, $m<4, 3>>(), $kind::<$v, $m<5, 3>>()],
         ]
     };
 }

@@ -1,5 +1,5 @@
-//! The transforms in two dimensions, over as many channels as a vector has lanes: one pass over columns into a buffer of a
-//! few kilobytes, one over rows out of it.
+//! The transforms in two dimensions, over as many channels as a vector has lanes: one pass down the columns into a buffer of a
+//! few kilobytes, one along the rows out of it.
 
 use super::points::{MAX_POINTS, Map};
 use crate::backend::cpu::gemm::{Real, Vector};
@@ -7,21 +7,60 @@ use crate::backend::cpu::gemm::{Real, Vector};
 /// Points of the largest tile, in both directions.
 pub const MAX_TILE: usize = MAX_POINTS * MAX_POINTS;
 
-/// The first pass: `src` has a row of pointers for each operand of the map and as many columns as it likes; where one is
-/// null, the operand is 0. Column c of result i goes to vector `i * columns + c` of `buffer`.
-///
-/// # Safety
-/// The machine has the tier's instructions; `n` (at most a vector's lanes) elements can be read at `at` behind each pointer
-/// that is not null, and `buffer` has a vector for each result.
-pub type ColumnsFn<A> = unsafe fn(src: &[*const A], at: usize, n: usize, buffer: *mut A);
+/// How far the lines of a tile lie from a first element, along one axis.
+pub type Line = [usize; MAX_POINTS];
 
-/// The second pass: `dst` has a row of pointers, one for each result of the map, for every row of operands in `buffer`;
-/// where one is null, the result is not wanted.
-///
-/// # Safety
-/// The machine has the tier's instructions; `n` elements can be written at `at` behind each pointer that is not null, which
-/// nobody else has, and read if they are added to; those that `add` names can be read.
-pub type RowsFn<A> = unsafe fn(buffer: *const A, dst: &[*mut A], at: usize, n: usize, add: Add<A>);
+/// In a [`Line`]: a line that there is not, being padding or beyond the last.
+pub const NOWHERE: usize = usize::MAX / 4;
+
+/// Pixels, or taps: the one of row i and column j lies `rows[i] + columns[j]` behind the first.
+pub struct Grid<'a, A> {
+    pub first: *mut A,
+    pub rows: &'a Line,
+    pub columns: &'a Line,
+}
+
+/// Points: the one of row i and column j of a tile with `across` columns is in row `rows[i * across + j]` of a matrix.
+pub struct Points<'a, A> {
+    pub first: *mut A,
+    pub rows: &'a [usize; MAX_TILE],
+    pub across: usize,
+    /// From one row to the next.
+    pub ld: usize,
+}
+
+/// Where a transform reads or writes.
+pub trait Places<A>: Copy {
+    /// The place of element (i, j), if there is one.
+    fn at(self, i: usize, j: usize) -> Option<*mut A>;
+}
+
+impl<A> Clone for Grid<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<A> Copy for Grid<'_, A> {}
+impl<A> Places<A> for Grid<'_, A> {
+    #[inline(always)]
+    fn at(self, i: usize, j: usize) -> Option<*mut A> {
+        let at = self.rows[i] + self.columns[j];
+        (at < NOWHERE).then(|| self.first.wrapping_add(at))
+    }
+}
+
+impl<A> Clone for Points<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<A> Copy for Points<'_, A> {}
+impl<A> Places<A> for Points<'_, A> {
+    #[inline(always)]
+    fn at(self, i: usize, j: usize) -> Option<*mut A> {
+        Some(self.first.wrapping_add(self.rows[i * self.across + j] * self.ld))
+    }
+}
 
 /// What is added to the results.
 #[derive(Clone, Copy)]
@@ -34,69 +73,140 @@ pub enum Add<A> {
     Values(*const A),
 }
 
-/// Both passes of a map.
-pub struct Passes<A: 'static> {
-    pub columns: ColumnsFn<A>,
-    pub rows: RowsFn<A>,
+/// The passes of a map to the points: down so many columns of a grid, where result i of column c goes to vector
+/// `i * columns + c` of a buffer, and along so many rows of that buffer. Both for `n` channels, at most a vector's lanes.
+///
+/// # Safety
+/// Of calling a pass: the machine has the tier's instructions, `n` elements can be read at each place of the grid or written
+/// at each of the points, which nobody else has, and the buffer has a vector for each result of the first pass.
+pub struct Inward<A: 'static> {
+    pub operands: usize,
+    pub results: usize,
+    pub down: unsafe fn(from: Grid<A>, columns: usize, n: usize, buffer: *mut A),
+    pub along: unsafe fn(buffer: *const A, to: Points<A>, rows: usize, n: usize),
 }
 
-impl<A> Clone for Passes<A> {
-    fn clone(&self) -> Self {
-        *self
-    }
+/// The passes of a map from the points, whose results are added to something.
+///
+/// # Safety
+/// As for [`Inward`], with points and grid exchanged; what is added to can be read too, and so can `n` values of `add`.
+pub struct Outward<A: 'static> {
+    pub operands: usize,
+    pub results: usize,
+    pub down: unsafe fn(from: Points<A>, columns: usize, n: usize, buffer: *mut A),
+    pub along: unsafe fn(buffer: *const A, to: Grid<A>, rows: usize, n: usize, add: Add<A>),
 }
-impl<A> Copy for Passes<A> {}
 
 /// A tier's transforms for tiles of 3, 4 and 5 points, and for such tiles of windows of 2 and 3 taps.
 pub struct Transforms<A: 'static> {
-    pub gather: [Passes<A>; 3],
-    pub scatter: [Passes<A>; 3],
-    pub read: [[Passes<A>; 3]; 2],
-    pub spread: [[Passes<A>; 3]; 2],
-    pub taps: [[Passes<A>; 3]; 2],
-    pub fold: [[Passes<A>; 3]; 2],
+    pub lanes: usize,
+    pub gather: [Inward<A>; 3],
+    pub scatter: [Outward<A>; 3],
+    pub read: [[Outward<A>; 3]; 2],
+    pub spread: [[Inward<A>; 3]; 2],
+    pub taps: [[Inward<A>; 3]; 2],
+    pub fold: [[Outward<A>; 3]; 2],
 }
 
-/// The body of every [`ColumnsFn`]. Lines are registers only where each index is a constant once loops are unrolled.
-///
-/// # Safety
-/// As [`ColumnsFn`].
-#[inline(always)]
-#[allow(clippy::needless_range_loop)]
-pub unsafe fn columns<V: Vector, M: Map>(src: &[*const V::Elem], at: usize, n: usize, buffer: *mut V::Elem) {
-    let count = src.len() / M::IN;
-    for c in 0..count {
-        // SAFETY: the caller's promise; results are numbered below OUT * count.
-        unsafe {
-            let mut d = [V::zero(); MAX_POINTS];
-            for j in 0..M::IN {
-                let p = src[j * count + c];
-                if !p.is_null() {
-                    d[j] = if n == V::LANES { V::load(p.add(at)) } else { V::load_first(p.add(at), n) };
-                }
+impl<A: Real> Transforms<A> {
+    /// Takes `n` channels of a grid to the points, by a map for each axis.
+    ///
+    /// # Safety
+    /// The machine has the tier; the channels of the grid can be read, those of the points written by this thread alone, and
+    /// the buffer has a vector for each point of the largest tile.
+    pub unsafe fn inward(
+        &self,
+        [y, x]: [&Inward<A>; 2],
+        from: Grid<A>,
+        to: Points<A>,
+        n: usize,
+        buffer: *mut A,
+    ) {
+        for c in (0..n).step_by(self.lanes) {
+            let n = self.lanes.min(n - c);
+            let from = Grid { first: from.first.wrapping_add(c), ..from };
+            let to = Points { first: to.first.wrapping_add(c), ..to };
+            // SAFETY: the caller's promise.
+            unsafe {
+                (y.down)(from, x.operands, n, buffer);
+                (x.along)(buffer, to, y.results, n);
             }
-            let y = line::<V, M>(d);
-            for i in 0..M::OUT {
-                y[i].store(buffer.add((i * count + c) * V::LANES));
+        }
+    }
+
+    /// Takes `n` channels from the points to a grid, by a map for each axis.
+    ///
+    /// # Safety
+    /// As [`Transforms::inward`], with points and grid exchanged; `add` names as many values as there are channels, if any.
+    pub unsafe fn outward(
+        &self,
+        [y, x]: [&Outward<A>; 2],
+        from: Points<A>,
+        to: Grid<A>,
+        n: usize,
+        buffer: *mut A,
+        add: Add<A>,
+    ) {
+        for c in (0..n).step_by(self.lanes) {
+            let n = self.lanes.min(n - c);
+            let from = Points { first: from.first.wrapping_add(c), ..from };
+            let to = Grid { first: to.first.wrapping_add(c), ..to };
+            let add = match add {
+                Add::Values(v) => Add::Values(v.wrapping_add(c)),
+                other => other,
+            };
+            // SAFETY: the caller's promise.
+            unsafe {
+                (y.down)(from, x.operands, n, buffer);
+                (x.along)(buffer, to, y.results, n, add);
             }
         }
     }
 }
 
-/// The body of every [`RowsFn`].
+/// The first pass of a map. Lines are registers only where each index is a constant once loops are unrolled.
 ///
 /// # Safety
-/// As [`RowsFn`].
+/// As [`Inward`] says.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-pub unsafe fn rows<V: Vector, M: Map>(
+pub unsafe fn down<V: Vector, M: Map>(
+    from: impl Places<V::Elem>,
+    columns: usize,
+    n: usize,
+    buffer: *mut V::Elem,
+) {
+    for c in 0..columns {
+        // SAFETY: the caller's promise; results are numbered below OUT * columns.
+        unsafe {
+            let mut d = [V::zero(); MAX_POINTS];
+            for j in 0..M::IN {
+                if let Some(p) = from.at(j, c) {
+                    d[j] = if n == V::LANES { V::load(p) } else { V::load_first(p, n) };
+                }
+            }
+            let y = line::<V, M>(d);
+            for i in 0..M::OUT {
+                y[i].store(buffer.add((i * columns + c) * V::LANES));
+            }
+        }
+    }
+}
+
+/// The second pass of a map.
+///
+/// # Safety
+/// As [`Inward`] and [`Outward`] say.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+pub unsafe fn along<V: Vector, M: Map>(
     buffer: *const V::Elem,
-    dst: &[*mut V::Elem],
-    at: usize,
+    to: impl Places<V::Elem>,
+    rows: usize,
     n: usize,
     add: Add<V::Elem>,
 ) {
-    for (r, dst) in dst.chunks_exact(M::OUT).enumerate() {
+    for r in 0..rows {
         // SAFETY: the caller's promise.
         unsafe {
             let mut d = [V::zero(); MAX_POINTS];
@@ -105,11 +215,7 @@ pub unsafe fn rows<V: Vector, M: Map>(
             }
             let y = line::<V, M>(d);
             for i in 0..M::OUT {
-                let p = dst[i];
-                if p.is_null() {
-                    continue;
-                }
-                let p = p.add(at);
+                let Some(p) = to.at(r, i) else { continue };
                 let load = |p: *const V::Elem| if n == V::LANES { V::load(p) } else { V::load_first(p, n) };
                 let y = match add {
                     Add::Nothing => y[i],

@@ -10,17 +10,16 @@
 //! A thread transforms what it multiplies: nothing is shared but dW's rows. A block's images depend on their sizes alone,
 //! and blocks are added up in order.
 
-use super::plan::{Block, Placed, Plan};
-use super::reach::{Matrices, pixels, places, reading, spread_out, touch};
+use super::plan::{Block, Lines, Placed, Plan};
+use super::reach::{Matrices, spread_out, touch};
 use super::tiers::Transformable;
-use super::transform::{Add, MAX_TILE, Passes, Transforms};
+use super::transform::{Add, Grid, MAX_TILE, Points, Transforms};
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
 use crate::backend::cpu::conv::pack::unpack;
 use crate::backend::cpu::gemm::{Kernels, cut, fork, wanted};
 use std::ops::Range;
-use std::ptr::null_mut;
 
 /// Channels of a unit: D is 25 x 64 x 32 elements, 200 KiB.
 const UNIT: usize = 64;
@@ -71,6 +70,7 @@ impl<T: Transformable> WeightSums<'_, T> {
         let ldz = spread_out(panels.div_ceil(along) * nr);
         let lens =
             [rows * ldv, rows * ldz, plan.points() * spread_out(UNIT * nr), MAX_TILE * self.kernels.lanes];
+        let lines = Lines::new(plan, self.x_image, self.y_image);
         let (mut buffer, len) = scratch::<T>(across * along, lens.iter().sum());
         fork(0..across * along, buffer.as_mut_slice(), len, &|part, all| {
             let mut rest = all;
@@ -88,7 +88,8 @@ impl<T: Transformable> WeightSums<'_, T> {
             let panels = cut(panels, along, part % along);
             // Columns beyond the last channel take part in products and are never looked at.
             z.fill(T::ZERO);
-            let mut part = Part { all: self, units: &all_units, panels, v, z, d, buffer, ldv, ldz, ld };
+            let mut part =
+                Part { all: self, units: &all_units, lines: &lines, panels, v, z, d, buffer, ldv, ldz, ld };
             // SAFETY: the caller's promise; the sums have a row of `ld` elements for each channel and tap, and parts
             // have different channels of a phase, which has taps of its own, or panels.
             unsafe { part.run(capacity, to) };
@@ -102,6 +103,7 @@ impl<T: Transformable> WeightSums<'_, T> {
 struct Part<'a, T: 'static> {
     all: &'a WeightSums<'a, T>,
     units: &'a [Unit],
+    lines: &'a Lines,
     panels: Range<usize>,
     v: &'a mut [T],
     z: &'a mut [T],
@@ -134,7 +136,7 @@ impl<T: Transformable> Part<'_, T> {
                     if tile.x.start == 0 {
                         let image = images.start + tile.image;
                         touch(all.x, all.x_image, image, all.plan.axes[0].inputs_of(tile.y));
-                        touch(all.y, all.y_image, image, all.plan.axes[0].outputs_at(tile.y));
+                        touch(all.y, all.y_image, image, all.plan.axes[0].outputs_in(tile.y));
                     }
                     self.gather(tile, images.start + tile.image);
                     self.spread(tile, images.start + tile.image);
@@ -164,21 +166,16 @@ impl<T: Transformable> Part<'_, T> {
     /// `x` has the image.
     unsafe fn gather(&mut self, tile: &Placed, image: usize) {
         let all = self.all;
-        let ([ay, ax], gather) = (&all.plan.axes, &all.transforms.gather);
-        let passes = [gather[tile.y.points - 3], gather[tile.x.points - 3]];
-        let to = places(tile, self.v, self.ldv);
-        // SAFETY: the caller's promise.
-        let src = unsafe { all.x.add(image * all.x_image.len()) }.cast_mut();
-        let count = tile.rows().len();
+        let gather = &all.transforms.gather;
+        let maps = [&gather[tile.y.points - 3], &gather[tile.x.points - 3]];
         for (i, unit) in self.units.iter().enumerate() {
-            let [py, px] = all.plan.phase(unit.phase);
-            let line = |i: usize, j: usize| ay.input(tile.y, py, i).zip(ax.input(tile.x, px, j));
-            let from = pixels(src, all.x_image, [tile.y.points, tile.x.points], line);
-            let at = [unit.channels.start, i * self.unit_width()];
-            // SAFETY: pixels have the unit's channels, rows of V its columns.
+            // SAFETY: the image has the unit's channels, rows of V its columns.
             unsafe {
-                self.apply(passes, &from[..count], &to[..count], at, unit.channels.len(), Add::Nothing)
-            };
+                let src = all.x.add(image * all.x_image.len() + unit.channels.start).cast_mut();
+                let from = self.lines.inputs(tile, all.plan.phase(unit.phase), src);
+                let to = tile.points(self.v.as_mut_ptr().add(i * self.unit_width()), self.ldv);
+                all.transforms.inward(maps, from, to, unit.channels.len(), self.buffer.as_mut_ptr());
+            }
         }
     }
 
@@ -189,19 +186,15 @@ impl<T: Transformable> Part<'_, T> {
     unsafe fn spread(&mut self, tile: &Placed, image: usize) {
         let all = self.all;
         let ([ay, ax], spread) = (&all.plan.axes, &all.transforms.spread);
-        let passes = [spread[ay.taps - 2][tile.y.points - 3], spread[ax.taps - 2][tile.x.points - 3]];
-        let to = places(tile, self.z, self.ldz);
-        // SAFETY: the caller's promise.
-        let src = unsafe { all.y.add(image * all.y_image.len()) }.cast_mut();
-        let size = [ay.outputs_of(tile.y), ax.outputs_of(tile.x)];
-        let from = pixels(src, all.y_image, size, |i, j| ay.output(tile.y, i).zip(ax.output(tile.x, j)));
+        let maps = [&spread[ay.taps - 2][tile.y.points - 3], &spread[ax.taps - 2][tile.x.points - 3]];
         let nr = all.kernels.nr();
         let first = self.panels.start * nr;
         let n = (self.panels.end * nr).min(all.plan.o) - first;
-        // SAFETY: pixels have the panels' channels, rows of Z their columns.
+        // SAFETY: the image has the panels' channels, rows of Z their columns.
         unsafe {
-            let (from, to) = (&from[..size[0] * size[1]], &to[..tile.rows().len()]);
-            self.apply(passes, from, to, [first, 0], n, Add::Nothing);
+            let from = self.lines.outputs(tile, all.y.add(image * all.y_image.len() + first).cast_mut());
+            let to = tile.points(self.z.as_mut_ptr(), self.ldz);
+            all.transforms.inward(maps, from, to, n, self.buffer.as_mut_ptr());
         }
     }
 
@@ -235,47 +228,21 @@ impl<T: Transformable> Part<'_, T> {
     unsafe fn fold(&mut self, unit: &Unit, panel: usize, sums: Out<T>, add: bool) {
         let all = self.all;
         let ([ay, ax], fold, nr) = (&all.plan.axes, &all.transforms.fold, all.kernels.nr());
-        let passes = [fold[ay.taps - 2][ay.points - 3], fold[ax.taps - 2][ax.points - 3]];
+        let maps = [&fold[ay.taps - 2][ay.points - 3], &fold[ax.taps - 2][ax.points - 3]];
         let [py, px] = all.plan.phase(unit.phase);
-        let d = self.d.as_mut_ptr();
-        let from: [*mut T; MAX_TILE] = std::array::from_fn(|p| d.wrapping_add(p * spread_out(UNIT * nr)));
-        let mut to = [null_mut(); 9];
-        for (i, to) in to[..ay.taps * ax.taps].iter_mut().enumerate() {
-            if let (Some(ky), Some(kx)) = (ay.tap(py, i / ax.taps), ax.tap(px, i % ax.taps)) {
-                let row = (ky * ax.kernel + kx) * all.plan.c + unit.channels.start;
-                *to = sums.get().wrapping_add(row * self.ld + panel * nr);
-            }
-        }
+        // From one tap of a channel to the next.
+        let apart = all.plan.c * self.ld;
+        let (rows, columns) = (ay.taps_at(py, ax.kernel * apart), ax.taps_at(px, apart));
+        let points: [usize; MAX_TILE] = std::array::from_fn(|p| p);
         let add = if add { Add::There } else { Add::Nothing };
         for c in 0..unit.channels.len() {
-            let (from, to) = (&from[..all.plan.points()], &to[..ay.taps * ax.taps]);
             // SAFETY: D has a row of `nr` elements for each channel, and so have the sums, by the caller's promise.
-            unsafe { self.apply(passes, from, to, [c * nr, c * self.ld], nr, add) };
-        }
-    }
-
-    /// A transform for `n` channels.
-    ///
-    /// # Safety
-    /// Behind each pointer that is not null are so many channels, from `at` on in `from` and in `to`; the latter are this
-    /// thread's alone.
-    unsafe fn apply(
-        &mut self,
-        [columns, rows]: [Passes<T>; 2],
-        from: &[*mut T],
-        to: &[*mut T],
-        at: [usize; 2],
-        n: usize,
-        add: Add<T>,
-    ) {
-        let (lanes, buffer) = (self.all.kernels.lanes, self.buffer.as_mut_ptr());
-        for c in (0..n).step_by(lanes) {
-            let n = lanes.min(n - c);
-            // SAFETY: the caller's promise; the buffer has a vector for each point of the largest tile, and tables of
-            // transforms are handed out for tiers the machine has.
             unsafe {
-                (columns.columns)(reading(from), at[0] + c, n, buffer);
-                (rows.rows)(buffer, to, at[1] + c, n, add);
+                let first = self.d.as_mut_ptr().add(c * nr);
+                let from = Points { first, rows: &points, across: ax.points, ld: spread_out(UNIT * nr) };
+                let first = sums.get().add((unit.channels.start + c) * self.ld + panel * nr);
+                let to = Grid { first, rows: &rows, columns: &columns };
+                all.transforms.outward(maps, from, to, nr, self.buffer.as_mut_ptr(), add);
             }
         }
     }

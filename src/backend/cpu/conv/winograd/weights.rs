@@ -14,11 +14,10 @@
 use super::plan::{Axis, Plan};
 use super::reach::spread_out;
 use super::tiers::Transformable;
-use super::transform::{Add, MAX_TILE, Transforms};
+use super::transform::{Grid, MAX_TILE, Points, Transforms};
 use crate::backend::cpu::gemm::Kernels;
 use crate::backend::cpu::packed::Key;
 use std::ops::Range;
-use std::ptr::null;
 
 /// Terms that a product sums before it returns to its result.
 const TERMS: usize = 256;
@@ -216,26 +215,23 @@ impl<T: Transformable> Weights<'_, T> {
     ) {
         let ([y, x], lanes) = (&self.plan.axes, self.kernels.lanes);
         let [py, px] = self.plan.phase(f);
-        let mut src = [null(); 9];
-        for (i, src) in src[..y.taps * x.taps].iter_mut().enumerate() {
-            if let (Some(ky), Some(kx)) = (y.tap(py, i / x.taps), x.tap(px, i % x.taps)) {
-                *src = block[(ky * x.kernel + kx) * lanes..].as_ptr();
-            }
-        }
+        let (taps_y, taps_x) = (y.taps_at(py, x.kernel * lanes), x.taps_at(px, lanes));
         let points = self.plan.points();
-        let last = count - 1;
+        let (last, apart) = (count - 1, self.point_len(terms));
         assert!(block.len() >= last * by + y.kernel * x.kernel * lanes && buffer.len() >= MAX_TILE * lanes);
-        let apart = self.point_len(terms);
         assert!(dst.len() >= (points - 1) * apart + last * to + lanes);
-        let to_points: [*mut T; MAX_TILE] = std::array::from_fn(|p| dst.as_mut_ptr().wrapping_add(p * apart));
-        let columns = self.transforms.taps[y.taps - 2][y.points - 3].columns;
-        let rows = self.transforms.taps[x.taps - 2][x.points - 3].rows;
+        let rows: [usize; MAX_TILE] = std::array::from_fn(|p| p);
+        let taps = &self.transforms.taps;
+        let maps = [&taps[y.taps - 2][y.points - 3], &taps[x.taps - 2][x.points - 3]];
         for i in 0..count {
             // SAFETY: a vector can be read behind each tap and written behind each point, as just checked; the tables of
             // transforms and kernels are of one tier, which the machine has.
             unsafe {
-                columns(&src[..y.taps * x.taps], i * by, lanes, buffer.as_mut_ptr());
-                rows(buffer.as_ptr(), &to_points[..points], i * to, lanes, Add::Nothing);
+                let first = block.as_ptr().add(i * by).cast_mut();
+                let from = Grid { first, rows: &taps_y, columns: &taps_x };
+                let first = dst.as_mut_ptr().add(i * to);
+                let to = Points { first, rows: &rows, across: x.points, ld: apart };
+                self.transforms.inward(maps, from, to, lanes, buffer.as_mut_ptr());
             }
         }
     }

@@ -210,6 +210,10 @@ fn corrected<W: Float>(mean: W, [sum, squares]: [W; 2], scale: W) -> [W; 2] {
 
 /// Mean and biased variance of every channel.
 pub(super) fn stats<W: Float>(shape: Channels, x: &[W], mean: &mut [W], var: &mut [W]) {
+    if shape.numel() == 0 {
+        // There is no mean of nothing.
+        return [mean, var].into_iter().for_each(|to| to.fill(W::ZERO / W::ZERO));
+    }
     let parts = Parts::of::<W>(shape, &|first, out| vectorize(Moments { shape, x: &x[first..], out }));
     let scale = W::ONE / W::c(shape.count() as f64);
     mean.fill(W::ZERO);
@@ -294,6 +298,9 @@ pub(super) fn gradient<W: Float>(
     db: &mut [W],
 ) {
     let Affine { mean, rstd, weight } = p;
+    if shape.numel() == 0 {
+        return [dw, db].into_iter().for_each(|to| to.fill(W::ZERO));
+    }
     let parts = Parts::of::<W>(shape, &|first, out| {
         vectorize(Products { shape, mean, x: &x[first..], g: &g[first..], out });
     });

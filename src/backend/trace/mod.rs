@@ -1,7 +1,7 @@
 //! Which kernels ran, with their shapes and times: what a profile and a test of pruning look at.
 //!
-//! A thread that watches has its calls go through [`Traced`], which notes each; one that does not reads a flag of its own
-//! and calls the device's kernels themselves.
+//! A thread that watches has its calls go through a backend that notes each and hands it on; one that does not reads a
+//! flag of its own and calls the device's kernels themselves.
 
 mod spans;
 mod traced;

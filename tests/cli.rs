@@ -134,6 +134,42 @@ fn bench_step_prints_one_line() {
 }
 
 #[test]
+fn bench_step_tells_how_long_the_first_step_takes() {
+    let began = std::time::Instant::now();
+    let out = run(&["bench", "step", "mlp0-16", "--threads", "1", "--first"]);
+    let outside = began.elapsed().as_secs_f64();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let stdout = text(&out.stdout);
+    let fields: Vec<&str> = stdout.split_whitespace().collect();
+    assert_eq!((stdout.lines().count(), fields.len()), (1, 7), "{stdout}");
+    assert_eq!(
+        (&fields[..2], fields[3], fields[5]),
+        (&["mlp0-16", "1"][..], "first_step_done_s", "peak_rss_mb")
+    );
+    let number = |i: usize| fields[i].parse::<f64>().unwrap();
+    // The system rounds both times that it is the difference of to a hundredth.
+    assert!(number(4) > 0.0 && number(4) <= outside + 0.02, "{stdout} of {outside}");
+    assert!(!cfg!(target_os = "linux") || number(6) > 1.0, "{stdout}");
+    let (code, err) = fails(&["bench", "step", "mlp0-16", "--first", "--seconds", "1"]);
+    assert!(code == 2 && err.contains("--first"), "{err}");
+}
+
+#[test]
+fn bench_measures_gradients_by_themselves() {
+    let out = run(&["bench", "map", "--only", "bwd 64", "--json"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let rows: Vec<serde_json::Value> =
+        text(&out.stdout).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let names: Vec<&str> = rows.iter().map(|r| r["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bce bwd 64", "bce_with_logits bwd 64"]);
+    for row in rows {
+        // Two tensors of 64 numbers read and one written.
+        let (us, rate) = (row["us"].as_f64().unwrap(), row["rate"].as_f64().unwrap());
+        assert!(us > 0.0 && (rate - 3.0 * 4.0 * 64.0 * 1e-3 / us).abs() < 1e-9 * rate, "{row}");
+    }
+}
+
+#[test]
 fn info_and_help() {
     let out = text(&run(&["info"]).stdout);
     for word in

@@ -1,5 +1,6 @@
 //! Reverse mode: the walk.
 
+use crate::backend::trace::{self, Open, Part};
 use crate::error::misuse;
 use crate::tensor::{Node, with_recording};
 use crate::{Tensor, backend};
@@ -230,7 +231,9 @@ impl Walk {
                     add_to(&mut grads[i], g, !create);
                 }
             }
+            let mut timed = Timed::default();
             for (i, node) in self.nodes.iter().enumerate() {
+                timed.comes_to(node);
                 let Some(g) = grads[i].take() else { continue };
                 visit(node, &g);
                 let Some(op) = node.op() else { continue };
@@ -270,6 +273,22 @@ impl Walk {
                 }
             }
         });
+    }
+}
+
+/// The span of the module whose part of the graph is being walked, if spans are timed.
+#[derive(Default)]
+struct Timed(Option<(Option<Arc<str>>, Open)>);
+
+impl Timed {
+    /// Neighbours of one module share a span.
+    fn comes_to(&mut self, node: &Node) {
+        if !trace::is_timed() || self.0.as_ref().is_some_and(|(layer, _)| layer.as_ref() == node.layer()) {
+            return;
+        }
+        self.0 = None;
+        let name = || (node.layer().cloned().unwrap_or_default(), "");
+        self.0 = Some((node.layer().cloned(), trace::slice(Part::Backward, name)));
     }
 }
 

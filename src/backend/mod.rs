@@ -19,6 +19,7 @@ pub use functions::{
 pub use groups::Groups;
 
 use crate::{DType, Device, Layout};
+use trace::Traced;
 
 /// A flat, typed piece of a device's memory. Immutable while shared: it is written only through a handle that
 /// is its single owner.
@@ -349,12 +350,29 @@ pub struct GroupNormGrads<'a> {
     pub affine: Option<[ViewMut<'a>; 2]>,
 }
 
-/// The backend of a device.
+/// The backend of a device; one that notes its calls where this thread watches them, see [`trace`].
 pub fn of(device: Device) -> &'static dyn Backend {
+    if trace::is_on() {
+        return traced(device);
+    }
     match device {
         Device::Cpu => &cpu::Cpu,
         Device::Cuda => &cuda::CUDA,
         Device::Ptxsim => &cuda::PTXSIM,
         Device::Meta => &meta::Meta,
+    }
+}
+
+#[cold]
+fn traced(device: Device) -> &'static dyn Backend {
+    static CPU: Traced = Traced(&cpu::Cpu);
+    static CUDA: Traced = Traced(&cuda::CUDA);
+    static PTXSIM: Traced = Traced(&cuda::PTXSIM);
+    static META: Traced = Traced(&meta::Meta);
+    match device {
+        Device::Cpu => &CPU,
+        Device::Cuda => &CUDA,
+        Device::Ptxsim => &PTXSIM,
+        Device::Meta => &META,
     }
 }

@@ -21,6 +21,7 @@ mod info;
 mod list;
 mod modes;
 mod plot;
+mod profile;
 mod progress;
 mod prune;
 mod recipes;

@@ -1,6 +1,6 @@
 //! What training shows: a bar on a terminal, plain lines elsewhere.
 
-use super::{explain, note};
+use super::{explain, note, profile};
 use crate::gan::{Alarm, Event, Record, Run, Trainer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -21,6 +21,8 @@ pub struct Progress {
     /// Alarms raised since this start.
     alarms: usize,
     grid: Option<PathBuf>,
+    /// The tables of the profile, which stand at the end.
+    profile: Option<String>,
     dir: PathBuf,
 }
 
@@ -58,6 +60,7 @@ impl Progress {
             printed: -LINE_EVERY,
             alarms: 0,
             grid: None,
+            profile: None,
             dir,
         }
     }
@@ -72,6 +75,7 @@ impl Progress {
             Event::Logged(record) => {
                 self.show(record);
             }
+            Event::Profiled(p) => self.profile = Some(profile::tables(p)),
             Event::Wrote(path) if path.parent().is_some_and(|p| p.ends_with("samples")) => {
                 self.grid = Some(path.to_path_buf());
             }
@@ -122,6 +126,10 @@ impl Progress {
             }
             // The bar leaves the cursor behind itself.
             note("");
+        }
+        if let Some(tables) = &self.profile {
+            // Whoever reads them no more must not end the run.
+            super::print(tables).unwrap_or(());
         }
         if !done {
             return;

@@ -1,6 +1,7 @@
 //! `ganvil resume`.
 
 use super::device::DeviceArg;
+use super::profile::ProfileArg;
 use super::{signals, train};
 use crate::gan::{Run, Watch, resume};
 use crate::{Error, Result};
@@ -29,6 +30,8 @@ pub struct Args {
     /// Print step N in full when it is made: tensors, losses, gradients, times
     #[arg(long, value_name = "N")]
     explain_step: Option<u64>,
+    #[command(flatten)]
+    profile: ProfileArg,
 }
 
 pub fn run(args: Args) -> Result<()> {
@@ -53,7 +56,7 @@ pub fn run(args: Args) -> Result<()> {
             let remedy = format!("the run has made {done} steps; give a larger total");
             return Err(Error::Argument { what: "--steps", value: config.steps.to_string(), remedy });
         }
-        let watch = Watch { explain: args.explain_step };
+        let watch = Watch { explain: args.explain_step, profile: args.profile.profile };
         watch.check(done, config.steps)?;
         if config != written {
             run.set_config(&config)?;

@@ -2,6 +2,7 @@
 
 use super::classifier;
 use super::device::DeviceArg;
+use super::profile::ProfileArg;
 use super::progress::Progress;
 use super::signals;
 use super::technique::TechniqueArgs;
@@ -102,6 +103,8 @@ pub struct Args {
     /// Print step N in full when it is made: tensors, losses, gradients, times
     #[arg(long, value_name = "N", help_heading = "Reports")]
     explain_step: Option<u64>,
+    #[command(flatten, next_help_heading = "Reports")]
+    profile: ProfileArg,
 }
 
 /// The end of `ganvil train --help`.
@@ -202,7 +205,7 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     if let Some(epochs) = args.epochs {
         config.steps = args.steps(epochs, &config, data.images.count)?;
     }
-    let watch = Watch { explain: args.explain_step };
+    let watch = Watch { explain: args.explain_step, profile: args.profile.profile };
     watch.check(0, config.steps)?;
     let mut trainer = Trainer::new(config, data.clone(), args.device.open()?)?;
     crate::threads(threads, || {

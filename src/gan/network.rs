@@ -1,6 +1,7 @@
 //! A generator or discriminator.
 
 use super::conditioning::{Head, NetworkSpec};
+use crate::backend::trace::{self, Part};
 use crate::error::{Scope, misuse};
 use crate::nn::{Ctx, Embedding, Init, Kind, LayerSpec, Linear, Module, Sequential, init};
 use crate::{DType, Generator, Tensor};
@@ -144,6 +145,7 @@ impl Network {
     #[track_caller]
     pub fn verdict(&self, x: &Tensor, ctx: &Ctx) -> Verdict {
         let _name = Scope::enter(self.name);
+        let _span = trace::slice(Part::Forward, || (self.name.into(), "Network"));
         let y = match &self.label_embed {
             None => ctx.apply("net", &self.net, &self.shaped(x)),
             Some(table) => {

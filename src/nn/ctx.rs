@@ -1,6 +1,7 @@
 //! How a forward pass is meant.
 
 use super::Module;
+use crate::backend::trace::{self, Part};
 use crate::error::Scope;
 use crate::{Generator, Tensor};
 
@@ -163,6 +164,7 @@ impl<'a> Ctx<'a> {
     #[track_caller]
     pub fn apply(&self, name: &str, module: &dyn Module, x: &Tensor) -> Tensor {
         let _scope = Scope::enter(name);
+        let _span = trace::slice(Part::Forward, || (Scope::path().into(), module.type_name()));
         let output = module.forward(x, self);
         if let Some(watch) = self.watch {
             watch(&Applied { path: &Scope::path(), module, input: x, output: &output });

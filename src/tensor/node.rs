@@ -1,7 +1,7 @@
 //! The graph: what a tensor remembers of how it was computed.
 
 use super::Tensor;
-use crate::backend::Storage;
+use crate::backend::{Storage, trace};
 use crate::local::{self, RECORDING};
 use crate::{DType, Device, Dims, Layout};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -97,6 +97,8 @@ pub(crate) struct Node {
     shape: Dims,
     dtype: DType,
     device: Device,
+    /// The module that computed it, if that was timed.
+    layer: Option<Arc<str>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -159,6 +161,7 @@ impl Node {
             shape: Dims::from_slice(of.shape()),
             dtype: of.dtype(),
             device: of.device(),
+            layer: trace::layer(),
         })
     }
 
@@ -189,6 +192,10 @@ impl Node {
 
     pub(crate) fn device(&self) -> Device {
         self.device
+    }
+
+    pub(crate) fn layer(&self) -> Option<&Arc<str>> {
+        self.layer.as_ref()
     }
 
     pub(crate) fn grad(&self) -> Option<Tensor> {

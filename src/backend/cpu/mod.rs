@@ -37,7 +37,6 @@ pub use packed::Packed;
 pub use pool::Buffer;
 
 use super::lines::Lines;
-use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::dtype::{Element, dispatch};
 use crate::rng::Key;
@@ -89,13 +88,11 @@ impl Backend for Cpu {
     }
 
     fn fill(&self, value: f64, out: ViewMut) {
-        note("fill", out.layout.shape());
         // (half's own from_f64, which would be found first, rounds twice.)
         dispatch!(out.storage.dtype(), all, T => dense_out::<T>(out).fill(<T as Element>::from_f64(value)))
     }
 
     fn copy(&self, x: View, out: ViewMut) {
-        note("copy", out.layout.shape());
         // Only bits move, so only the size of the elements matters.
         match out.storage.dtype().size() {
             1 => copy_words::<u8>(x, out),
@@ -106,7 +103,6 @@ impl Backend for Cpu {
     }
 
     fn cast(&self, x: View, out: ViewMut) {
-        note("cast", out.layout.shape());
         dispatch!(x.storage.dtype(), all, X => dispatch!(out.storage.dtype(), all, O => {
             let o = slice_mut::<O>(out.storage);
             map::copy(x.slice::<X>(), x.layout, o, out.layout, |x| <O as Element>::from_f64(x.to_f64()))
@@ -114,7 +110,6 @@ impl Backend for Cpu {
     }
 
     fn unary(&self, f: Unary, x: View, out: ViewMut) {
-        note("unary", out.layout.shape());
         in_float([x], out, |[x], out| {
             dispatch!(x.storage.dtype(), full, T => {
                 elementwise::unary::<T>(f, x.slice(), x.layout, slice_mut(out.storage), out.layout)
@@ -123,7 +118,6 @@ impl Backend for Cpu {
     }
 
     fn binary(&self, f: Binary, a: View, b: View, out: ViewMut) {
-        note("binary", out.layout.shape());
         in_float([a, b], out, |[a, b], out| {
             dispatch!(a.storage.dtype(), full, T => {
                 elementwise::binary::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
@@ -132,14 +126,12 @@ impl Backend for Cpu {
     }
 
     fn compare(&self, f: Compare, a: View, b: View, out: ViewMut) {
-        note("compare", out.layout.shape());
         dispatch!(a.storage.dtype(), all, T => {
             elementwise::compare::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
         })
     }
 
     fn select(&self, cond: View, a: View, b: View, out: ViewMut) {
-        note("select", out.layout.shape());
         match out.storage.dtype().size() {
             1 => select_words::<u8>(cond, a, b, out),
             2 => select_words::<u16>(cond, a, b, out),
@@ -149,7 +141,6 @@ impl Backend for Cpu {
     }
 
     fn accumulate(&self, x: View, acc: ViewMut) {
-        note("accumulate", acc.layout.shape());
         in_float_accumulating([x], acc, |[x], acc| {
             dispatch!(x.storage.dtype(), full, T => {
                 map::accumulate::<T>(x.slice(), x.layout, slice_mut(acc.storage), acc.layout)
@@ -158,7 +149,6 @@ impl Backend for Cpu {
     }
 
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut) {
-        note("reduce", x.layout.shape());
         in_float([x], out, |[x], out| {
             dispatch!(x.storage.dtype(), full, T => {
                 reduce::reduce::<T>(f, x.slice(), x.layout, over, slice_mut(out.storage), out.layout)
@@ -167,7 +157,6 @@ impl Backend for Cpu {
     }
 
     fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
-        note("loss", p.layout.shape());
         in_float([p, t], out, |[p, t], out| {
             dispatch!(p.storage.dtype(), full, T => {
                 dense_out::<T>(out)[0] = loss::sum::<T>(f, p.parts(), t.parts(), scale)
@@ -176,7 +165,6 @@ impl Backend for Cpu {
     }
 
     fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
-        note("loss_grad", out.layout.shape());
         in_float([g, p, t], out, |[g, p, t], out| {
             dispatch!(p.storage.dtype(), full, T => {
                 loss::gradient::<T>(f, g.parts(), p.parts(), t.parts(), scale, slice_mut(out.storage), out.layout)
@@ -185,19 +173,16 @@ impl Backend for Cpu {
     }
 
     fn argmax(&self, x: View, out: ViewMut) {
-        note("argmax", x.layout.shape());
         dispatch!(x.storage.dtype(), all, T => order::argmax::<T>(dense(x), row_length(x), dense_out(out)))
     }
 
     fn argsort(&self, x: View, descending: bool, out: ViewMut) {
-        note("argsort", x.layout.shape());
         dispatch!(x.storage.dtype(), all, T => {
             order::argsort::<T>(dense(x), row_length(x), descending, dense_out(out))
         })
     }
 
     fn cumsum(&self, x: View, out: ViewMut) {
-        note("cumsum", x.layout.shape());
         in_float(
             [x],
             out,
@@ -206,13 +191,11 @@ impl Backend for Cpu {
     }
 
     fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut) {
-        note("softmax", x.layout.shape());
         let lines = Lines::of(x.layout, dim);
         dispatch!(x.storage.dtype(), full, T => softmax::softmax::<T>(log, lines, in_memory(x), dense_out(out)))
     }
 
     fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut) {
-        note("softmax_grad", y.layout.shape());
         let lines = Lines::of(y.layout, dim);
         dispatch!(y.storage.dtype(), full, T => {
             softmax::gradient::<T>(log, lines, in_memory(g), in_memory(y), dense_out(out))
@@ -220,7 +203,6 @@ impl Backend for Cpu {
     }
 
     fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> Result<(), BadIndex> {
-        note("cross_entropy", x.layout.shape());
         let lines = Lines::of(x.layout, 1);
         index::check(class.slice(), class.layout, lines.length)?;
         dispatch!(x.storage.dtype(), full, T => {
@@ -230,7 +212,6 @@ impl Backend for Cpu {
     }
 
     fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut) {
-        note("cross_entropy_grad", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let g = if g.layout.is_contiguous() { dense(g) } else { &g.slice()[g.layout.offset()..][..1] };
             let known = cross_entropy::Known { g, class: dense(class), stats: dense(stats) };
@@ -239,12 +220,10 @@ impl Backend for Cpu {
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
-        note_gemm(&a, &out);
         dispatch!(a.storage.dtype(), float, T => matmul::<T>(a, b, bias, out))
     }
 
     fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
-        note_conv("conv2d", out.layout.shape(), weight.layout.shape());
         let conv = conv::Conv::of(x.layout, weight.layout, out.layout, options).keeping(weight);
         dispatch!(x.storage.dtype(), full, T => {
             let bias = bias.map(|b| dense::<T>(b));
@@ -260,7 +239,6 @@ impl Backend for Cpu {
         options: &ConvOptions,
         out: ViewMut,
     ) {
-        note_conv("conv2d_input_grad", g.layout.shape(), weight.layout.shape());
         let conv = conv::Conv::of(out.layout, weight.layout, g.layout, options).keeping(weight);
         dispatch!(g.storage.dtype(), full, T => {
             let bias = bias.map(|b| dense::<T>(b));
@@ -269,7 +247,6 @@ impl Backend for Cpu {
     }
 
     fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut) {
-        note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
         let conv = conv::Conv::of(x.layout, out.layout, g.layout, options);
         dispatch!(x.storage.dtype(), full, T => {
             conv::weight_grad::<T>(&conv, pixels(x), pixels(g), dense_out(out))
@@ -284,7 +261,6 @@ impl Backend for Cpu {
         index: View,
         out: ViewMut,
     ) -> Result<(), BadIndex> {
-        note("index_select", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
             index::index_select::<T>(&x.contiguous(), x.layout.shape(), dim, index.parts(), dense_out(out))
@@ -300,7 +276,6 @@ impl Backend for Cpu {
         index: View,
         acc: ViewMut,
     ) -> Result<(), BadIndex> {
-        note("index_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {
             dispatch!(src.storage.dtype(), full, T => {
@@ -318,7 +293,6 @@ impl Backend for Cpu {
         index: View,
         out: ViewMut,
     ) -> Result<(), BadIndex> {
-        note("gather", out.layout.shape());
         index::check(index.slice(), index.layout, x.layout.shape()[dim])?;
         dispatch!(x.storage.dtype(), all, T => {
             index::gather::<T>(&x.contiguous(), x.layout.shape(), dim, index.parts(), dense_out(out))
@@ -334,7 +308,6 @@ impl Backend for Cpu {
         index: View,
         acc: ViewMut,
     ) -> Result<(), BadIndex> {
-        note("scatter_add", acc.layout.shape());
         index::check(index.slice(), index.layout, acc.layout.shape()[dim])?;
         in_float_accumulating([src], acc, |[src], acc| {
             dispatch!(src.storage.dtype(), full, T => {
@@ -345,7 +318,6 @@ impl Backend for Cpu {
     }
 
     fn batch_norm_stats(&self, x: View, mean: ViewMut, var: ViewMut) {
-        note("batch_norm_stats", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let (shape, x) = channels::<T>(x);
             norm::stats::<T>(shape, x, dense_out(mean), dense_out(var))
@@ -353,7 +325,6 @@ impl Backend for Cpu {
     }
 
     fn batch_norm_apply(&self, x: View, mean: View, rstd: View, weight: View, bias: View, out: ViewMut) {
-        note("batch_norm_apply", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let (shape, x) = channels::<T>(x);
             let (mean, rstd, weight) = (mean.contiguous(), rstd.contiguous(), weight.contiguous());
@@ -363,7 +334,6 @@ impl Backend for Cpu {
     }
 
     fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads) {
-        note("batch_norm_grad", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let (shape, x) = channels::<T>(x);
             let (_, g) = channels::<T>(g);
@@ -384,7 +354,6 @@ impl Backend for Cpu {
         out: ViewMut,
         stats: ViewMut,
     ) {
-        note("group_norm", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let (weight, bias) = (or_all(weight, shape.channels(), 1.0), or_all(bias, shape.channels(), 0.0));
             let affine = group_norm::Affine { weight: &weight, bias: &bias };
@@ -401,7 +370,6 @@ impl Backend for Cpu {
         weight: Option<View>,
         out: GroupNormGrads,
     ) {
-        note("group_norm_grad", x.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let weight = or_all(weight, shape.channels(), 1.0);
             let (dx, affine) = (dense_out(out.x), out.affine.map(|a| a.map(dense_out::<T>)));
@@ -410,7 +378,6 @@ impl Backend for Cpu {
     }
 
     fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut) {
-        note("upfirdn2d", out.layout.shape());
         dispatch!(x.storage.dtype(), full, T => {
             let taps = [filter.layout.shape()[0], filter.layout.shape()[1]];
             let [_, oh, ow, _] = images(out.layout);
@@ -425,7 +392,6 @@ impl Backend for Cpu {
     }
 
     fn argmax_pool2d(&self, window: Window, x: View, out: ViewMut) {
-        note("argmax_pool2d", out.layout.shape());
         let [_, oh, ow, _] = images(out.layout);
         let range = out.layout.dense_range();
         dispatch!(x.storage.dtype(), full, T => {
@@ -435,17 +401,14 @@ impl Backend for Cpu {
     }
 
     fn random(&self, what: Random, key: Key, call: u64, out: ViewMut) {
-        note("random", out.layout.shape());
         dispatch!(out.storage.dtype(), full, T => random::fill::<T>(what, key, call, dense_out(out)))
     }
 
     fn sum_squares(&self, table: &[View]) -> Vec<f64> {
-        note("sum_squares", &[table.iter().map(|x| x.layout.numel()).sum()]);
         squares::sums(table)
     }
 
     fn update(&self, rule: Update, rows: &mut [UpdateRow]) {
-        note("update", &[rows.iter().map(|r| r.param.len()).sum()]);
         let Some(dtype) = rows.first().map(|r| r.param.dtype()) else { return };
         dispatch!(dtype, full, T => update::rows::<T>(rule, rows))
     }

@@ -17,6 +17,9 @@ pub(crate) fn threads() -> usize {
 /// Runs both closures, perhaps at once. A thread that waits for the other's half may run anything else that the pool
 /// was given: what it has set for this computation is put aside.
 pub(crate) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    let pieces = trace::pieces();
+    let other = pieces.clone();
+    let (a, b) = (|| trace::Pieces::run(pieces, false, a), || trace::Pieces::run(other, true, b));
     trace::unseen(|| local::aside(|| fork(a, b)));
 }
 
@@ -116,7 +119,7 @@ mod tests {
             started.send(()).unwrap();
             // The thread of `a` has nothing left to do but this, and b does not end before it is done.
             rayon::spawn(move || {
-                trace::note("other", &[]);
+                drop(trace::note("other", &[], 0));
                 found.send((crate::is_recording(), crate::error::Scope::path())).unwrap();
             });
             other_work.recv_timeout(Duration::from_secs(60)).expect("the waiting thread takes it up")

@@ -25,7 +25,6 @@ mod update;
 pub use gemm::Rung;
 pub use memory::{Buffer, Traffic, traffic};
 
-use super::trace::{note, note_conv, note_gemm};
 use super::*;
 use crate::Result;
 use crate::rng::Key;
@@ -191,98 +190,79 @@ impl Backend for Cuda {
     }
 
     fn fill(&self, value: f64, out: ViewMut) {
-        note("fill", out.layout.shape());
         copy::fill(self.driver(), value, out);
     }
 
     fn copy(&self, x: View, out: ViewMut) {
-        note("copy", out.layout.shape());
         copy::copy(self.driver(), x, out);
     }
 
     fn cast(&self, x: View, out: ViewMut) {
-        note("cast", out.layout.shape());
         copy::cast(self.driver(), x, out);
     }
 
     fn unary(&self, f: Unary, x: View, out: ViewMut) {
-        note("unary", out.layout.shape());
         elementwise::unary(self.driver(), f, x, out);
     }
 
     fn binary(&self, f: Binary, a: View, b: View, out: ViewMut) {
-        note("binary", out.layout.shape());
         elementwise::binary(self.driver(), f, a, b, out);
     }
 
     fn compare(&self, f: Compare, a: View, b: View, out: ViewMut) {
-        note("compare", out.layout.shape());
         elementwise::compare(self.driver(), f, a, b, out);
     }
 
     fn select(&self, cond: View, a: View, b: View, out: ViewMut) {
-        note("select", out.layout.shape());
         elementwise::select(self.driver(), cond, a, b, out);
     }
 
     fn accumulate(&self, x: View, acc: ViewMut) {
-        note("accumulate", acc.layout.shape());
         self.widened(x, |x| self.narrowed(acc, true, |acc| elementwise::accumulate(self.driver(), x, acc)));
     }
 
     fn reduce(&self, f: Reduce, x: View, over: &[bool], out: ViewMut) {
-        note("reduce", x.layout.shape());
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::reduce(self, f, x, over, out)));
     }
 
     fn loss(&self, f: Loss, p: View, t: View, scale: f64, out: ViewMut) {
-        note("loss", p.layout.shape());
         self.narrowed(out, false, |out| loss::sum(self, f, p, t, scale, out));
     }
 
     fn loss_grad(&self, f: Loss, g: View, p: View, t: View, scale: f64, out: ViewMut) {
-        note("loss_grad", out.layout.shape());
         loss::gradient(self.driver(), f, [g, p, t], scale, out);
     }
 
     fn argmax(&self, x: View, out: ViewMut) {
-        note("argmax", x.layout.shape());
         reduce::argmax(self.driver(), x, out);
     }
 
     fn argsort(&self, x: View, descending: bool, out: ViewMut) {
-        note("argsort", x.layout.shape());
         reduce::argsort(self.driver(), x, descending, out);
     }
 
     fn cumsum(&self, x: View, out: ViewMut) {
-        note("cumsum", x.layout.shape());
         self.widened(x, |x| self.narrowed(out, false, |out| reduce::cumsum(self.driver(), x, out)));
     }
 
     fn softmax(&self, log: bool, x: View, dim: usize, out: ViewMut) {
-        note("softmax", x.layout.shape());
         rows::softmax(self, log, x, dim, out);
     }
 
     fn softmax_grad(&self, log: bool, g: View, y: View, dim: usize, out: ViewMut) {
-        note("softmax_grad", y.layout.shape());
         rows::softmax_grad(self, log, g, y, dim, out);
     }
 
     fn cross_entropy(&self, x: View, class: View, loss: ViewMut, stats: ViewMut) -> StdResult<(), BadIndex> {
-        note("cross_entropy", x.layout.shape());
         rows::cross_entropy(self, x, class, loss, stats);
         Ok(())
     }
 
     fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut) {
-        note("cross_entropy_grad", x.layout.shape());
         rows::cross_entropy_grad(self, g, x, class, stats, out);
     }
 
     fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
-        note_gemm(&a, &out);
         self.widened(a, |a| {
             self.widened(b, |b| match bias {
                 Some(bias) => self.widened(bias, |bias| {
@@ -294,7 +274,6 @@ impl Backend for Cuda {
     }
 
     fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
-        note_conv("conv2d", out.layout.shape(), weight.layout.shape());
         conv::forward(self, x, weight, bias, options, out);
     }
 
@@ -306,12 +285,10 @@ impl Backend for Cuda {
         options: &ConvOptions,
         out: ViewMut,
     ) {
-        note_conv("conv2d_input_grad", g.layout.shape(), weight.layout.shape());
         conv::input_grad(self, g, weight, bias, options, out);
     }
 
     fn conv2d_weight_grad(&self, x: View, g: View, options: &ConvOptions, out: ViewMut) {
-        note_conv("conv2d_weight_grad", g.layout.shape(), out.layout.shape());
         conv::weight_grad(self, x, g, options, out);
     }
 
@@ -325,7 +302,6 @@ impl Backend for Cuda {
         index: View,
         out: ViewMut,
     ) -> StdResult<(), BadIndex> {
-        note("index_select", out.layout.shape());
         let d = self.driver();
         self.contiguous(x, |x| index::index_select(d, x, dim, index, out, d.note_place(op)));
         Ok(())
@@ -339,7 +315,6 @@ impl Backend for Cuda {
         index: View,
         acc: ViewMut,
     ) -> StdResult<(), BadIndex> {
-        note("index_add", acc.layout.shape());
         let bad = self.driver().note_place(op);
         self.widened(src, |src| {
             self.contiguous(src, |src| {
@@ -357,7 +332,6 @@ impl Backend for Cuda {
         index: View,
         out: ViewMut,
     ) -> StdResult<(), BadIndex> {
-        note("gather", out.layout.shape());
         let d = self.driver();
         index::gather(d, x, dim, index, out, d.note_place(op));
         Ok(())
@@ -371,7 +345,6 @@ impl Backend for Cuda {
         index: View,
         acc: ViewMut,
     ) -> StdResult<(), BadIndex> {
-        note("scatter_add", acc.layout.shape());
         let bad = self.driver().note_place(op);
         self.widened(src, |src| {
             self.narrowed(acc, true, |acc| index::scatter_add(self, src, dim, index, acc, bad));
@@ -380,12 +353,10 @@ impl Backend for Cuda {
     }
 
     fn batch_norm_stats(&self, x: View, mean: ViewMut, var: ViewMut) {
-        note("batch_norm_stats", x.layout.shape());
         norm::stats(self, x, mean, var);
     }
 
     fn batch_norm_apply(&self, x: View, mean: View, rstd: View, weight: View, bias: View, out: ViewMut) {
-        note("batch_norm_apply", x.layout.shape());
         self.contiguous(mean, |mean| {
             self.contiguous(rstd, |rstd| {
                 self.contiguous(weight, |weight| {
@@ -398,7 +369,6 @@ impl Backend for Cuda {
     }
 
     fn batch_norm_grad(&self, g: View, x: View, stats: BatchNormStats, out: BatchNormGrads) {
-        note("batch_norm_grad", x.layout.shape());
         self.contiguous(stats.mean, |mean| {
             self.contiguous(stats.rstd, |rstd| {
                 self.contiguous(stats.weight, |weight| {
@@ -417,7 +387,6 @@ impl Backend for Cuda {
         out: ViewMut,
         stats: ViewMut,
     ) {
-        note("group_norm", x.layout.shape());
         group_norm::forward(self, shape, eps, x, affine, out, stats);
     }
 
@@ -430,32 +399,26 @@ impl Backend for Cuda {
         weight: Option<View>,
         out: GroupNormGrads,
     ) {
-        note("group_norm_grad", x.layout.shape());
         group_norm::gradient(self, shape, [g, x, stats], weight, out);
     }
 
     fn upfirdn2d(&self, p: Upfirdn, x: View, filter: View, out: ViewMut) {
-        note("upfirdn2d", out.layout.shape());
         self.contiguous(filter, |filter| image::upfirdn2d(self.driver(), p, x, filter, out));
     }
 
     fn argmax_pool2d(&self, window: Window, x: View, out: ViewMut) {
-        note("argmax_pool2d", out.layout.shape());
         image::argmax_pool2d(self.driver(), window, x, out);
     }
 
     fn random(&self, what: Random, key: Key, call: u64, out: ViewMut) {
-        note("random", out.layout.shape());
         update::random(self.driver(), what, key, call, out);
     }
 
     fn sum_squares(&self, table: &[View]) -> Vec<f64> {
-        note("sum_squares", &[table.iter().map(|x| x.layout.numel()).sum()]);
         reduce::sum_squares(self, table)
     }
 
     fn update(&self, rule: Update, rows: &mut [UpdateRow]) {
-        note("update", &[rows.iter().map(|r| r.param.len()).sum()]);
         update::update(self.driver(), rule, rows);
     }
 }

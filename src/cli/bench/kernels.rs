@@ -2,11 +2,12 @@
 //! can do at that moment.
 
 use super::peak;
+use crate::autograd::{GradOptions, grad_with};
 use crate::backend::cpu::simd::tier;
 use crate::backend::cpu::{ConvMode, with_conv_mode};
 use crate::optim::{Adam, Optimizer};
 use crate::rng::Stream;
-use crate::{ConvOptions, DType, Device, Generator, Result, Tensor};
+use crate::{ConvOptions, DType, Device, Generator, Reduction, Result, Tensor};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -188,22 +189,45 @@ pub fn conv(b: &mut Bench) -> Result<()> {
     Ok(())
 }
 
+/// What a gradient costs by itself: `y` was computed from `of`, and is walked again and again.
+fn backward(y: &Tensor, of: &[&Tensor], g: Option<&Tensor>) {
+    let grad_outputs = g.map_or(&[][..], std::slice::from_ref);
+    let options = GradOptions { grad_outputs, retain_graph: true, ..GradOptions::default() };
+    drop(black_box(grad_with(&[y], of, &options)));
+}
+
 /// `ganvil bench map`
 pub fn map(b: &mut Bench) -> Result<()> {
     let random = Generator::new(1, Stream::General);
     for n in [64 * 64, 64 * 784, 64 * 128 * 49, 64 * 64 * 196, 64 * 64 * 1024] {
-        let (x, y) = (normal(&[n]), normal(&[n]));
-        let mut row = |what: &str, tensors: usize, f: &dyn Fn() -> Tensor| {
-            b.row(&format!("{what} {n}"), Work::Bytes(4 * tensors * n), || drop(black_box(f())))
+        let (x, g) = (normal(&[n]), normal(&[n]));
+        let leaf = x.detach().requires_grad();
+        let (leaky, tanh) = (leaf.leaky_relu(0.2), leaf.tanh());
+        let mut row = |what: &str, tensors: usize, f: &mut dyn FnMut()| {
+            b.row(&format!("{what} {n}"), Work::Bytes(4 * tensors * n), f)
         };
-        row("leaky_relu", 2, &|| x.leaky_relu(0.2))?;
-        row("tanh", 2, &|| x.tanh())?;
-        row("sigmoid", 2, &|| x.sigmoid())?;
-        row("exp", 2, &|| x.exp())?;
-        row("add", 3, &|| x.add(&y))?;
-        row("sum", 1, &|| x.sum_all())?;
-        row("normal", 1, &|| random.normal(&[n], 0.0, 1.0, DType::F32, Device::Cpu))?;
-        row("bce_with_logits", 2, &|| x.bce_with_logits(&y, crate::Reduction::Mean))?;
+        row("leaky_relu fwd", 2, &mut || drop(black_box(x.leaky_relu(0.2))))?;
+        row("leaky_relu bwd", 3, &mut || backward(&leaky, &[&leaf], Some(&g)))?;
+        row("tanh fwd", 2, &mut || drop(black_box(x.tanh())))?;
+        row("tanh bwd", 3, &mut || backward(&tanh, &[&leaf], Some(&g)))?;
+        row("sigmoid fwd", 2, &mut || drop(black_box(x.sigmoid())))?;
+        row("exp fwd", 2, &mut || drop(black_box(x.exp())))?;
+        row("add", 3, &mut || drop(black_box(x.add(&g))))?;
+        row("sum", 1, &mut || drop(black_box(x.sum_all())))?;
+        row("randn", 1, &mut || drop(black_box(random.normal(&[n], 0.0, 1.0, DType::F32, Device::Cpu))))?;
+    }
+    for n in [64, 64 * 784] {
+        let target = Tensor::ones(&[n], DType::F32, Device::Cpu);
+        let p = random.uniform(&[n], 0.0, 1.0, DType::F32, Device::Cpu);
+        let leaf = p.detach().requires_grad();
+        type Loss = fn(&Tensor, &Tensor, Reduction) -> Tensor;
+        for (what, loss) in [("bce", Tensor::bce as Loss), ("bce_with_logits", Tensor::bce_with_logits)] {
+            b.row(&format!("{what} fwd {n}"), Work::Bytes(8 * n), || {
+                drop(black_box(loss(&p, &target, Reduction::Mean)));
+            })?;
+            let y = loss(&leaf, &target, Reduction::Mean);
+            b.row(&format!("{what} bwd {n}"), Work::Bytes(12 * n), || backward(&y, &[&leaf], None))?;
+        }
     }
     Ok(())
 }
@@ -214,30 +238,25 @@ pub fn norm(b: &mut Bench) -> Result<()> {
         let (x, g, c) = (images(shape), images(shape), shape[1]);
         let (weight, bias) = (Tensor::ones(&[c], DType::F32, Device::Cpu), normal(&[c]));
         let n = x.numel();
-        b.row(&format!("batch_norm {shape:?}"), Work::Bytes(12 * n), || {
+        b.row(&format!("batch_norm fwd {shape:?}"), Work::Bytes(12 * n), || {
             drop(black_box(x.batch_norm(&weight, &bias, 1e-5).y));
         })?;
-        let leaves =
-            [x.detach().requires_grad(), weight.detach().requires_grad(), bias.detach().requires_grad()];
-        b.row(&format!("batch_norm and its gradients {shape:?}"), Work::Bytes(32 * n), || {
-            let y = leaves[0].batch_norm(&leaves[1], &leaves[2], 1e-5).y;
-            drop(black_box(crate::autograd::grad(
-                &[&y],
-                &leaves.each_ref(),
-                std::slice::from_ref(&g),
-                false,
-            )));
+        let leaves = [&x, &weight, &bias].map(|t| t.detach().requires_grad());
+        let y = leaves[0].batch_norm(&leaves[1], &leaves[2], 1e-5).y;
+        b.row(&format!("batch_norm bwd {shape:?}"), Work::Bytes(20 * n), || {
+            backward(&y, &leaves.each_ref(), Some(&g));
         })?;
-        b.row(&format!("group_norm of 8 {shape:?}"), Work::Bytes(8 * n), || {
+        b.row(&format!("group_norm of 8 fwd {shape:?}"), Work::Bytes(8 * n), || {
             drop(black_box(x.group_norm(8, Some(&weight), Some(&bias), 1e-5)));
         })?;
     }
     let x = normal(&[4096, 1000]);
-    b.row("softmax [4096, 1000]", Work::Bytes(8 * x.numel()), || drop(black_box(x.softmax(1))))
+    b.row("softmax fwd [4096, 1000]", Work::Bytes(8 * x.numel()), || drop(black_box(x.softmax(1))))
 }
 
 /// `ganvil bench optim`
 pub fn optim(b: &mut Bench) -> Result<()> {
+    // Weights of its transposed convolutions and of its batch norms.
     let g64: &[&[usize]] = &[
         &[512, 256, 4, 4],
         &[256, 128, 4, 4],
@@ -245,16 +264,17 @@ pub fn optim(b: &mut Bench) -> Result<()> {
         &[100, 512, 4, 4],
         &[64, 3, 4, 4],
         &[512],
+        &[256],
+        &[128],
         &[64],
     ];
-    for (name, shapes) in
-        [("adam, one tensor of 3.5 M", &[&[3_500_000][..]][..]), ("adam, G of dcgan64", g64)]
+    for (name, shapes) in [("one tensor of 3.5 M", &[&[3_500_000][..]][..]), ("weights of dcgan64's G", g64)]
     {
         let mut parameters: Vec<Tensor> = shapes.iter().map(|s| normal(s).requires_grad()).collect();
         let grads: Vec<Tensor> = shapes.iter().map(|s| normal(s)).collect();
         let n: usize = grads.iter().map(Tensor::numel).sum();
         let mut adam = Optimizer::new(Adam::default());
-        b.row(name, Work::Bytes(28 * n), || {
+        b.row(&format!("adam, {name}"), Work::Bytes(28 * n), || {
             adam.step(parameters.iter_mut().collect(), grads.iter().cloned().map(Some).collect());
         })?;
     }

@@ -4,7 +4,7 @@ use super::super::device::DeviceArg;
 use crate::backend::cpu::ConvMode;
 use crate::data::{Dataset, Images, Split, locate};
 use crate::gan::{NoProbe, NotFinite, StepConfig, StepLosses, TrainConfig, Trainer, zoo};
-use crate::report::peak_memory_mb;
+use crate::report::{peak_memory_mb, process_age};
 use crate::rng::Stream;
 use crate::{Error, Generator, Result};
 use rand::Rng;
@@ -15,10 +15,13 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 #[command(
     after_help = "Prints one line:\n  WORKLOAD THREADS ganvil-TIER STEPS_PER_S IMAGES_PER_S PEAK_RSS_MB\n\
-    steps/s is 1 / the median step time after warm-up. A step is an update of D and one of G, both by Adam, with the noise drawn inside.\n\n\
+    steps/s is 1 / the median step time after warm-up. A step is an update of D and one of G, both by Adam, with the noise drawn inside.\n\
+    With --first:\n  WORKLOAD THREADS ganvil-TIER first_step_done_s SECONDS peak_rss_mb PEAK_RSS_MB\n\
+    seconds since the system started the process, to a hundredth, or since the program began where the system does not tell.\n\n\
     Examples:\n  \
     ganvil bench step mlp0-64\n  \
-    ganvil bench step dcgan28-64 --threads 2 --seconds 10"
+    ganvil bench step dcgan28-64 --threads 2 --seconds 10\n  \
+    ganvil bench step mlp0-64 --first"
 )]
 pub struct Args {
     /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, dcgan64-BATCH (on noise of 3 x 64 x 64), or
@@ -36,6 +39,9 @@ pub struct Args {
     /// How long to measure
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
+    /// Stop after the first step and print how long that took from the start of the process, reading the data included
+    #[arg(long, conflicts_with = "seconds")]
+    first: bool,
     /// Folder with the MNIST files [default: $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -88,6 +94,7 @@ fn noise() -> Dataset {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    let began = Instant::now();
     let (mut config, critic_alone) = workload(&args.workload)?;
     config.conv = args.conv;
     let threads = super::super::threads(Some(args.threads))?;
@@ -102,6 +109,16 @@ pub fn run(args: Args) -> Result<()> {
     let batch = config.batch;
     let mut trainer = Trainer::new(config, data, args.device.open()?)?;
     let mut step = || if critic_alone { trainer.update_d() } else { trainer.step(&mut NoProbe) };
+    if args.first {
+        crate::threads(threads, || step().map(drop).map_err(diverged))?;
+        let seconds = process_age().unwrap_or_else(|| began.elapsed().as_secs_f64());
+        return super::super::print(&format!(
+            "{} {threads} ganvil-{} first_step_done_s {seconds:.2} peak_rss_mb {:.0}\n",
+            args.workload,
+            trainer.tier(),
+            peak_rss_mb()
+        ));
+    }
     let median = crate::threads(threads, || median_step(&mut step, Duration::from_secs_f64(args.seconds)))?;
     let rate = 1.0 / median;
     super::super::print(&format!(
@@ -113,6 +130,11 @@ pub fn run(args: Args) -> Result<()> {
     ))
 }
 
+fn diverged(e: NotFinite) -> Error {
+    let remedy = "a benchmark's training should not diverge; please report it".into();
+    Error::NonFinite { what: e.what, step: 0, tensor: e.tensor, remedy }
+}
+
 /// The median time of a step in seconds.
 fn median_step(
     step: &mut (dyn FnMut() -> std::result::Result<StepLosses, NotFinite> + Send),
@@ -120,13 +142,7 @@ fn median_step(
 ) -> Result<f64> {
     let mut timed = || {
         let start = Instant::now();
-        let losses = step();
-        losses.map(|_| start.elapsed().as_secs_f64()).map_err(|e| Error::NonFinite {
-            what: e.what,
-            step: 0,
-            tensor: e.tensor,
-            remedy: "a benchmark's training should not diverge; please report it".into(),
-        })
+        step().map(|_| start.elapsed().as_secs_f64()).map_err(diverged)
     };
     for _ in 0..WARM_UP {
         timed()?;

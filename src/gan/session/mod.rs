@@ -3,6 +3,7 @@
 mod classes;
 mod folder;
 mod grids;
+mod profile;
 mod record;
 mod watch;
 
@@ -15,6 +16,7 @@ use super::trainer::Trainer;
 use crate::report::FigureFormat;
 use crate::{Error, Result};
 use folder::{Session, kept};
+use profile::Profiling;
 pub use record::Record;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -60,6 +62,7 @@ fn train(
         session.grid(trainer, on)?;
     }
     let config = trainer.config().clone();
+    let mut profiling = Profiling::of(watch.profile, trainer.steps(), config.steps);
     while trainer.steps() < config.steps {
         let next = trainer.steps() + 1;
         let due = |every: u64| next.is_multiple_of(every) || next == config.steps;
@@ -68,11 +71,14 @@ fn train(
         statistics.keep_outputs = session.events.is_some();
         statistics.keep_fakes = session.classifier.is_some();
         let probe: &mut dyn Probe = if log { &mut statistics } else { &mut NoProbe };
-        if let Err(e) = step(trainer, probe, watch.explain == Some(next), on) {
+        let made =
+            profiling.step(next, probe, &mut |probe| step(trainer, probe, watch.explain == Some(next), on));
+        if let Err(e) = made {
             return Err(session.not_finite(trainer, e, on));
         }
         on(Event::Step(next));
         let stopping = stop.load(Ordering::Relaxed) && next < config.steps;
+        profiling.end(next, stopping, run, on)?;
         if due(config.sample_every) || stopping {
             session.grid(trainer, on)?;
         }

@@ -2,6 +2,7 @@
 
 use super::finite::{NotFinite, refused};
 use super::{Gan, StepLosses};
+use crate::backend::trace::{self, Part};
 use crate::gan::draws::{Draws, Pass};
 use crate::gan::judgement::{Samples, judge};
 use crate::gan::probe::{DiscriminatorUpdate, Probe};
@@ -24,7 +25,10 @@ impl Gan {
     ) -> Result<(Samples, Option<Samples>), NotFinite> {
         let (config, pass) = (self.config, Pass::Discriminator(k));
         probe.begins(self, pass);
-        let real = Samples { x: draws.real(), labels: draws.labels() };
+        let real = {
+            let _span = trace::slice(Part::Data, || ("real batch".into(), ""));
+            Samples { x: draws.real(), labels: draws.labels() }
+        };
         probe.note("x", &real.x, "real samples; constants");
         probe.phase("drawing a real batch");
         let n = real.x.shape()[0] as u64;
@@ -70,6 +74,7 @@ impl Gan {
         });
         drop((j.real, j.fake, j.loss));
         if factor > 0.0 {
+            let _span = trace::slice(Part::Optimiser, || (self.d.name().into(), ""));
             let rule = self.opt_d.rule;
             self.opt_d.rule = rule.with_lr(rule.lr() * factor);
             let options = StepOptions { clip: config.clip_d, ema: None };

@@ -2,6 +2,7 @@
 
 use super::Gan;
 use super::finite::{NotFinite, refused};
+use crate::backend::trace::{self, Part};
 use crate::gan::draws::{Draws, On, Pass};
 use crate::gan::judgement::{Samples, class_loss, judge, judged, weighted};
 use crate::gan::network::Network;
@@ -119,6 +120,7 @@ impl Gan {
     }
 
     fn update_g(&mut self, grads: Vec<Option<Tensor>>, decay: Option<f64>) -> Result<(), NonFiniteGradient> {
+        let _span = trace::slice(Part::Optimiser, || (self.g.name().into(), ""));
         let ema = self.average.as_mut().zip(decay).map(|(average, decay)| (parameters_mut(average), decay));
         let options = StepOptions { clip: self.config.clip_g, ema };
         self.opt_g.step_with(parameters_mut(&mut self.g), grads, options)?;

@@ -1,6 +1,7 @@
 //! What a step plays with: G's samples, and samples as D sees them.
 
 use super::Gan;
+use crate::backend::trace::{self, Part};
 use crate::error::misuse;
 use crate::gan::draws::{Draws, On, Pass};
 use crate::gan::judgement::{Samples, forward};
@@ -18,7 +19,10 @@ impl Gan {
         pass: Pass,
         probe: &mut dyn Probe,
     ) -> Samples {
-        let z = Samples { x: draws.noise(pass), labels: draws.fake_labels(pass) };
+        let z = {
+            let _span = trace::slice(Part::Data, || ("noise".into(), ""));
+            Samples { x: draws.noise(pass), labels: draws.fake_labels(pass) }
+        };
         probe.note("z", &z.x, "fresh noise; constants");
         probe.phase("drawing noise");
         let generate = || forward(&self.g, &z, draws, pass, On::Fake).out;

@@ -153,7 +153,8 @@ impl<W: Float> Kernel for Moments<'_, W> {
         for (out, x) in out.chunks_exact_mut(2 * channels).zip(x.chunks(rows * channels)) {
             let scale = W::ONE / W::c((x.len() / channels) as f64);
             let (mean, squares) = out.split_at_mut(channels);
-            (mean.fill(W::ZERO), squares.fill(W::ZERO));
+            mean.fill(W::ZERO);
+            squares.fill(W::ZERO);
             down(x, x, &sums, [mean, squares], |m, _, x, _, _| *m += x);
             mean.iter_mut().for_each(|m| *m = *m * scale);
             sums.fill(W::ZERO);
@@ -212,7 +213,7 @@ fn corrected<W: Float>(mean: W, [sum, squares]: [W; 2], scale: W) -> [W; 2] {
 pub(super) fn stats<W: Float>(shape: Channels, x: &[W], mean: &mut [W], var: &mut [W]) {
     if shape.numel() == 0 {
         // There is no mean of nothing.
-        return [mean, var].into_iter().for_each(|to| to.fill(W::ZERO / W::ZERO));
+        return [mean, var].into_iter().for_each(|to| to.fill(W::c(f64::NAN)));
     }
     let parts = Parts::of::<W>(shape, &|first, out| vectorize(Moments { shape, x: &x[first..], out }));
     let scale = W::ONE / W::c(shape.count() as f64);
@@ -271,7 +272,8 @@ impl<W: Float> Kernel for Products<'_, W> {
         for (out, (x, g)) in out.chunks_exact_mut(2 * channels).zip(x.chunks(part).zip(g.chunks(part))) {
             let (sums, products) = out.split_at_mut(channels);
             if inner == 1 {
-                (sums.fill(W::ZERO), products.fill(W::ZERO));
+                sums.fill(W::ZERO);
+                products.fill(W::ZERO);
                 down(x, g, mean, [sums, products], |s, p, x, g, mean| {
                     *s += g;
                     *p += g * (x - mean);
@@ -304,7 +306,8 @@ pub(super) fn gradient<W: Float>(
     let parts = Parts::of::<W>(shape, &|first, out| {
         vectorize(Products { shape, mean, x: &x[first..], g: &g[first..], out });
     });
-    (db.fill(W::ZERO), dw.fill(W::ZERO));
+    db.fill(W::ZERO);
+    dw.fill(W::ZERO);
     for (_, sums, products) in parts.each::<W>() {
         db.iter_mut().zip(sums).for_each(|(d, &p)| *d += p);
         dw.iter_mut().zip(products).for_each(|(d, &p)| *d += p);

@@ -111,7 +111,8 @@ impl<T: Transformable> Weights<'_, T> {
     /// Elements of a unit's blocks of its first `terms` terms.
     pub fn blocks_len(&self, terms: usize) -> usize {
         let step = self.step();
-        terms / step * self.block_len(step) + if terms % step > 0 { self.block_len(terms % step) } else { 0 }
+        let rest = terms % step;
+        terms / step * self.block_len(step) + if rest > 0 { self.block_len(rest) } else { 0 }
     }
 
     /// Elements of a unit.

@@ -123,6 +123,23 @@ impl<A> Kernels<A> {
 /// Rows of the largest tile of any tier.
 pub(super) const MAX_MR: usize = 12;
 
+/// Rows of B that are asked for before they are needed, about as long as the third cache takes to answer. Panels that are
+/// read where they lie have a page or two to each row, which no hardware looks ahead into.
+const AHEAD: usize = 16;
+
+/// Asks for the cache line of an address, which need not be one.
+#[inline(always)]
+fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which touches nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// The body of every microkernel.
 ///
 /// # Safety
@@ -142,6 +159,7 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(t: &Tile<
             let mut bv = [V::zero(); NV];
             for (v, bv) in bv.iter_mut().enumerate() {
                 *bv = V::load(b.add(v * V::LANES));
+                prefetch(b.wrapping_add(AHEAD * ldb + v * V::LANES));
             }
             for (i, acc) in acc.iter_mut().enumerate() {
                 let x = V::splat(*a[i / 3].add(i % 3 * ars));

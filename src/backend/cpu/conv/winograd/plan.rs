@@ -83,6 +83,12 @@ impl Axis {
         line(self.taps, apart, |t| Some(phase + t * self.stride).filter(|&k| k < self.kernel))
     }
 
+    /// Whether some tile sees each of the inputs.
+    fn covers_inputs(&self) -> bool {
+        self.tiles.last().is_some_and(|&last| self.inputs_of(last).end == self.inputs)
+            && self.stride <= self.kernel
+    }
+
     /// Outputs of a tile, in the image or not.
     fn outputs_of(&self, tile: Tile) -> usize {
         tile.points - self.taps + 1
@@ -187,6 +193,11 @@ impl Plan {
         [f / self.axes[1].phases, f % self.axes[1].phases]
     }
 
+    /// Whether some tile sees each of the inputs.
+    pub fn covers_inputs(&self) -> bool {
+        self.axes.iter().all(Axis::covers_inputs)
+    }
+
     /// Products at different points.
     pub fn points(&self) -> usize {
         self.axes[0].points * self.axes[1].points
@@ -284,6 +295,11 @@ pub struct Placed {
 }
 
 impl Placed {
+    /// The first lines along each axis that earlier tiles see too, of a plan's phases.
+    pub fn overlap(&self, plan: &Plan) -> [usize; 2] {
+        std::array::from_fn(|d| if self.number[d] > 0 { plan.axes[d].taps - 1 } else { 0 })
+    }
+
     /// The tile's points in a matrix with rows of `ld` elements.
     pub fn points<A>(&self, first: *mut A, ld: usize) -> Points<'_, A> {
         Points { first, rows: &self.rows, across: self.x.points, ld }

@@ -170,7 +170,7 @@ impl<T: Transformable> Part<'_, T> {
             let block = block.as_ref().expect("just made");
             // SAFETY: the caller's promise; tiles name lines of images and rows of V and M.
             unsafe {
-                if w.direction == Direction::Adjoint && strip.start == 0 {
+                if w.direction == Direction::Adjoint && strip.start == 0 && !self.writes_all() {
                     self.clear(images.clone(), &units);
                 }
                 for tile in &block.tiles {
@@ -202,6 +202,11 @@ impl<T: Transformable> Part<'_, T> {
                 }
             }
         }
+    }
+
+    /// Whether tiles write every pixel of the adjoint's images, so that nothing need be there before.
+    fn writes_all(&self) -> bool {
+        self.all.bias.is_none() && self.all.plan.covers_inputs()
     }
 
     /// The channels of the result that a unit has.
@@ -276,6 +281,7 @@ impl<T: Transformable> Part<'_, T> {
     unsafe fn scatter(&mut self, tile: &Placed, image: usize, units: &Range<usize>) {
         let (plan, w, all) = (self.all.plan, &self.all.weights, self.all);
         let scatter = &w.transforms.scatter;
+        let add = if self.writes_all() { Add::Overlapping(tile.overlap(plan)) } else { Add::There };
         let maps = [&scatter[tile.y.points - 3], &scatter[tile.x.points - 3]];
         let buffer = self.scratch.buffer.as_mut_ptr();
         for f in 0..plan.phases() {
@@ -287,7 +293,7 @@ impl<T: Transformable> Part<'_, T> {
                     let out = all.out.get().add(image * all.out_image.len() + channels.start);
                     let from = tile.points(self.scratch.m.as_mut_ptr().add(column), self.ldm);
                     let to = self.lines.inputs(tile, plan.phase(f), out);
-                    w.transforms.outward(maps, from, to, channels.len(), buffer, Add::There);
+                    w.transforms.outward(maps, from, to, channels.len(), buffer, add);
                 }
             }
         }

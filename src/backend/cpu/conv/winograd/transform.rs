@@ -69,6 +69,8 @@ pub enum Add<A> {
     Nothing,
     /// What is there.
     There,
+    /// What is there in so many first rows and columns, which an earlier tile has written; nothing elsewhere.
+    Overlapping([usize; 2]),
     /// `n` values.
     Values(*const A),
 }
@@ -220,6 +222,8 @@ pub unsafe fn along<V: Vector, M: Map>(
                 let y = match add {
                     Add::Nothing => y[i],
                     Add::There => load(p).add(y[i]),
+                    Add::Overlapping([above, before]) if r < above || i < before => load(p).add(y[i]),
+                    Add::Overlapping(_) => y[i],
                     Add::Values(v) => load(v).add(y[i]),
                 };
                 if n == V::LANES { y.store(p) } else { y.store_first(p, n) }

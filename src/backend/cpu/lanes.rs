@@ -6,7 +6,7 @@ use super::float::Float;
 use super::vmath::Math;
 
 /// Running sums of a row; rows of up to so many elements are padded to it.
-pub(super) const LANES: usize = 32;
+pub(super) const LANES: usize = 64;
 /// Elements of a row that are worked on at a time, where something is done with them twice.
 pub(super) const BLOCK: usize = 256;
 /// Elements whose running sums are folded before they are added to the rest's, in order.

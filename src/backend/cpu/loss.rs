@@ -18,8 +18,13 @@ const CHUNK: usize = 4096;
 const LANES: usize = 64;
 
 /// A loss of one pair. `FMA` as in [`Kernel`].
-pub(super) trait PairLoss<T>: Copy + Sync {
+pub(super) trait PairLoss<T: Float>: Copy + Sync {
     fn value<const FMA: bool>(self, p: T, t: T) -> T;
+    /// The losses of at most [`BLOCK`] pairs.
+    #[inline(always)]
+    fn values<const FMA: bool>(self, p: &[T], t: &[T], out: &mut [T]) {
+        out.iter_mut().zip(p.iter().zip(t)).for_each(|(l, (&p, &t))| *l = self.value::<FMA>(p, t));
+    }
     /// g times the derivative in p.
     fn slope<const FMA: bool>(self, g: T, p: T, t: T) -> T;
 }
@@ -36,6 +41,16 @@ impl<T: Float> PairLoss<T> for Bce {
     fn value<const FMA: bool>(self, p: T, t: T) -> T {
         let floor = T::c(-100.0);
         -(t * at_least(p.log::<FMA>(), floor) + (T::ONE - t) * at_least((-p).log1p::<FMA>(), floor))
+    }
+    /// A loop with two logarithms is more than the compiler makes vectors of.
+    #[inline(always)]
+    fn values<const FMA: bool>(self, p: &[T], t: &[T], out: &mut [T]) {
+        let (floor, mut other) = (T::c(-100.0), [T::ZERO; BLOCK]);
+        let other = &mut other[..p.len()];
+        out.iter_mut().zip(p).for_each(|(l, &p)| *l = at_least(p.log::<FMA>(), floor));
+        other.iter_mut().zip(p).for_each(|(l, &p)| *l = at_least((-p).log1p::<FMA>(), floor));
+        let both = out.iter_mut().zip(other).zip(t);
+        both.for_each(|((l, other), &t)| *l = -(t * *l + (T::ONE - t) * *other));
     }
     #[inline(always)]
     fn slope<const FMA: bool>(self, g: T, p: T, t: T) -> T {
@@ -121,10 +136,7 @@ impl<T: Float, L: PairLoss<T>> Kernel for SumPairs<'_, T, L> {
         let (mut lanes, mut losses) = ([T::ZERO; LANES], [T::ZERO; BLOCK]);
         for (p, t) in self.p.chunks(BLOCK).zip(self.t.chunks(BLOCK)) {
             let losses = &mut losses[..p.len()];
-            losses
-                .iter_mut()
-                .zip(p.iter().zip(t))
-                .for_each(|(l, (&p, &t))| *l = self.loss.value::<FMA>(p, t));
+            self.loss.values::<FMA>(p, t, losses);
             let (blocks, rest) = losses.as_chunks::<LANES>();
             blocks.iter().for_each(|b| lanes.iter_mut().zip(b).for_each(|(lane, &l)| *lane += l));
             lanes.iter_mut().zip(rest).for_each(|(lane, &l)| *lane += l);

@@ -50,31 +50,20 @@ impl<W: Float, F: PerElement<W>> Kernel for Apply<'_, W, F> {
             }
             return;
         }
-        // Rows that a cache holds, a few channels of all of them at a time.
-        let piece = chunk_rows(channels) * channels;
-        for (o, (x, g)) in out.chunks_mut(piece).zip(x.chunks(piece).zip(g.chunks(piece))) {
-            for c in (0..channels).step_by(WIDTH) {
-                let rows = o.chunks_exact_mut(channels);
-                let rows = rows.zip(x.chunks_exact(channels).zip(g.chunks_exact(channels)));
-                let n = WIDTH.min(channels - c);
-                let mut at = [[W::ZERO; WIDTH]; 4];
-                at.iter_mut().zip(k).for_each(|(at, k)| at[..n].copy_from_slice(&k[c..c + n]));
-                // Arrays of their own: of an array of arrays the compiler makes no vectors.
-                let [k0, k1, k2, k3] = at;
-                let each = |j: usize| [k0[j], k1[j], k2[j], k3[j]];
-                if n < WIDTH {
-                    rows.for_each(|(o, (x, g))| {
-                        let each_of = o[c..].iter_mut().zip(x[c..].iter().zip(&g[c..])).enumerate();
-                        each_of.for_each(|(j, (o, (&x, &g)))| *o = f.call(x, g, each(j)));
-                    });
-                    continue;
+        let rows = out.chunks_exact_mut(channels);
+        for (o, (x, g)) in rows.zip(x.chunks_exact(channels).zip(g.chunks_exact(channels))) {
+            // Blocks of a length that the compiler knows; arrays of their own, as of an array of arrays it makes no vectors.
+            let (blocks, rest) = o.as_chunks_mut::<WIDTH>();
+            for (i, o) in blocks.iter_mut().enumerate() {
+                let at = |v: &[W]| *v[i * WIDTH..].first_chunk::<WIDTH>().expect("as long as a row");
+                let (x, g, [k0, k1, k2, k3]) = (at(x), at(g), k.map(at));
+                for (j, o) in o.iter_mut().enumerate() {
+                    *o = f.call(x[j], g[j], [k0[j], k1[j], k2[j], k3[j]]);
                 }
-                for (o, (x, g)) in rows {
-                    let o = o[c..].first_chunk_mut::<WIDTH>().expect("a whole block");
-                    let whole = |x: &[W]| *x[c..].first_chunk::<WIDTH>().expect("a whole block");
-                    let (x, g) = (whole(x), whole(g));
-                    o.iter_mut().enumerate().for_each(|(j, o)| *o = f.call(x[j], g[j], each(j)));
-                }
+            }
+            let first = channels - rest.len();
+            for (j, o) in (first..).zip(rest) {
+                *o = f.call(x[j], g[j], k.map(|k| k[j]));
             }
         }
     }

@@ -18,8 +18,8 @@ use box_muller::standard_normals;
 const LANES: usize = 64;
 /// Elements of that many blocks.
 const GROUP: usize = 4 * LANES;
-/// Elements, whole groups of them, below which a draw is not divided among threads: some 40 us of normals.
-const GRAIN: usize = if cfg!(miri) { GROUP } else { 1 << 16 };
+/// Elements, whole groups of them, below which a draw is not divided among threads: some 20 us of normals.
+const GRAIN: usize = if cfg!(miri) { GROUP } else { 1 << 15 };
 
 /// Fills `out`: its element i is number i of call `call` of the stream `key`.
 ///

@@ -32,7 +32,7 @@ pub(crate) mod vmath;
 mod widen;
 
 pub use conv::{ConvMode, with_conv_mode};
-pub use gemm::fma_chain;
+pub use gemm::{DIRECT_B_ROWS, MatRef, fma_chain, turned};
 pub use packed::Packed;
 pub use pool::Buffer;
 

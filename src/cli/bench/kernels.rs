@@ -4,7 +4,7 @@
 use super::peak;
 use crate::autograd::{GradOptions, grad_with};
 use crate::backend::cpu::simd::tier;
-use crate::backend::cpu::{ConvMode, with_conv_mode};
+use crate::backend::cpu::{ConvMode, DIRECT_B_ROWS, MatRef, turned, with_conv_mode};
 use crate::optim::{Adam, Optimizer};
 use crate::rng::Stream;
 use crate::{ConvOptions, DType, Device, Generator, Reduction, Result, Tensor};
@@ -147,6 +147,14 @@ pub fn gemm(b: &mut Bench) -> Result<()> {
         };
         let (x, y) = (operand(m, k, stored.starts_with('T')), operand(k, n, stored.ends_with('T')));
         b.row(name, Work::Flops(2 * m * n * k), || drop(black_box(x.matmul(&y))))?;
+        // A weight that lies transposed is turned once and multiplied by several batches: what turning it takes.
+        if stored == "NT" && m <= DIRECT_B_ROWS && n > 1 {
+            let data = y.t().to_vec::<f32>();
+            let weight = MatRef { data: &data[..], rs: 1, cs: k };
+            b.row(&format!("{name}, turning B"), Work::Bytes(8 * n * k), || {
+                drop(black_box(turned(weight, k, n)));
+            })?;
+        }
     }
     Ok(())
 }

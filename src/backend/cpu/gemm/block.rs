@@ -37,7 +37,7 @@ impl Blocking {
     }
 }
 
-/// Rows up to which B is not packed if its rows can be read as they lie.
+/// Rows of A up to which B is not packed if its rows can be read as they lie.
 pub const DIRECT_B_ROWS: usize = 128;
 
 /// Columns staged at a time when C is not written directly.

@@ -32,11 +32,11 @@ mod threads;
 mod tests;
 
 pub use batch::BatchDim;
-pub(super) use block::DIRECT_B_ROWS;
+pub use block::DIRECT_B_ROWS;
 pub(super) use element::is_acc;
 pub use element::{GemmElement, Real};
 pub(super) use kernel::{Kernels, Tile, TileBias, Vector};
-pub(super) use pack::turned;
+pub use pack::turned;
 pub(super) use patch::{PatchTile, Run};
 pub use peak::fma_chain;
 pub(super) use portable::Lanes;

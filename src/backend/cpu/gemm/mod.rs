@@ -7,8 +7,7 @@
 //! just before use.
 //!
 //! **Order of accumulation.** An element of C is the sum over blocks of kc terms, in order; inside a block the terms
-//! are added one by one to 0, in order; the bias comes last. (Where B is one column and both lie along the terms, these
-//! are added to 64 running sums in turn, which are folded in halves after each 4096.) Blocks depend on k and the tier only, so an element's
+//! are added one by one to 0, in order; the bias comes last. Blocks depend on k and the tier only, so an element's
 //! bits are the same for any number of threads, whatever m, n, the batch and the caches are.
 
 #[cfg(target_arch = "x86_64")]
@@ -18,7 +17,6 @@ mod avx512;
 mod batch;
 mod block;
 mod cache;
-mod column;
 mod element;
 mod kernel;
 mod pack;
@@ -47,7 +45,6 @@ use crate::backend::cpu::simd::{Tier, tier};
 use crate::{Element, MAX_RANK};
 use batch::Batch;
 use block::{Bias, Blocking, Job, Out};
-use column::column;
 use share::Share;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`. Strides may be 0 (a broadcast dimension).
@@ -164,10 +161,6 @@ fn gemm_on<T: GemmElement>(
         return fill(&batch, m, n, bias, c);
     }
 
-    // A column of dot products: a tile would have one lane to fill.
-    if n == 1 && a.cs == 1 && b.rs == 1 && is_acc::<T>() {
-        return column(tier, &batch, m, k, a, b, bias, c);
-    }
     let kernels = T::Acc::kernels(tier);
     let blocking = blocking.unwrap_or_else(|| Blocking::new(kernels));
     // C^T = B^T A^T where that makes C's rows contiguous, and puts a lone column into the lanes of vectors. The

@@ -62,3 +62,62 @@ pub(super) fn copy<A: Real>(x: &[A], xl: &Layout, out: &mut [A], ol: &Layout) ->
     });
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A copy from one order of dimensions in memory, slowest first, to another against single elements. `fast` and `inner`:
+    /// sizes of what is fastest in either.
+    fn check<A: Real + PartialEq + std::fmt::Debug>(
+        shape: &[usize],
+        [order, to]: [&[usize]; 2],
+        [fast, inner]: [usize; 2],
+    ) {
+        let dense = |order: &[usize]| {
+            let sizes: Vec<usize> = order.iter().map(|&d| shape[d]).collect();
+            let back: Vec<usize> =
+                (0..order.len()).map(|d| order.iter().position(|&o| o == d).expect("an order")).collect();
+            Layout::contiguous(&sizes).permuted(&back)
+        };
+        let (xl, ol) = (dense(order), dense(to));
+        let x: Vec<A> = (0..xl.numel()).map(|i| A::of(i as f64)).collect();
+        let mut out = vec![A::ZERO; ol.numel()];
+        let turned = copy(&x, &xl, &mut out, &ol);
+        assert_eq!(turned, fast >= 4 && inner >= A::kernels(tier()).lanes, "{shape:?} {order:?} {to:?}");
+        if !turned {
+            return;
+        }
+        for i in 0..xl.numel() {
+            let (mut at, mut rest) = ([0; 2], i);
+            for d in (0..shape.len()).rev() {
+                let index = rest % shape[d];
+                at = [at[0] + index * xl.strides()[d], at[1] + index * ol.strides()[d]];
+                rest /= shape[d];
+            }
+            assert_eq!(x[at[0]], out[at[1]], "element {i} of {shape:?} {order:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn images_and_matrices_are_turned() {
+        let (planes, pixels) = ([0, 1, 2, 3], [0, 2, 3, 1]);
+        for shape in
+            [[3, 20, 5, 7], [1, 16, 4, 4], [2, 33, 3, 6], [2, 3, 8, 8], [5, 64, 9, 13], [2, 64, 1, 2]]
+        {
+            let (c, plane) = (shape[1], shape[2] * shape[3]);
+            check::<f32>(&shape, [&planes, &pixels], [plane, c]);
+            check::<f32>(&shape, [&pixels, &planes], [c, plane]);
+            check::<f64>(&shape, [&planes, &pixels], [plane, c]);
+            check::<f64>(&shape, [&pixels, &planes], [c, plane]);
+        }
+        for shape in [[17, 16], [16, 100], [130, 67], [4, 16], [300, 31], [40, 7], [3, 40]] {
+            check::<f32>(&shape, [&[1, 0], &[0, 1]], shape);
+            check::<f64>(&shape, [&[1, 0], &[0, 1]], shape);
+        }
+        // Dimensions between the two, and the operand's fastest outermost.
+        check::<f32>(&[6, 3, 2, 40], [&[1, 3, 2, 0], &planes], [6, 40]);
+        check::<f32>(&[9, 3, 2, 40], [&[3, 1, 2, 0], &planes], [9, 40]);
+        check::<f32>(&[64, 50, 40], [&[2, 1, 0], &[0, 1, 2]], [64, 40]);
+    }
+}

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 pub struct Args {
     /// mlp0-BATCH (recipe mlp-a), mlp2-BATCH (mlp), dcgan28-BATCH, dcgan64-BATCH (on noise of 3 x 64 x 64), or
     /// wgangp28-BATCH (an update of WGAN-GP's critic: dcgan28's networks, D without normalisation); all without moving
-    /// average
+    /// average, and all but mlp2 with one batch of fakes for both networks
     workload: String,
     /// Kernel threads
     #[arg(long, default_value_t = 1, value_name = "N")]

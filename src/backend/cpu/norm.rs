@@ -9,7 +9,6 @@ use super::float::Float;
 use super::lanes::{deviations, sum_of};
 use super::par;
 use super::pool::Buffer;
-
 use super::simd::{Kernel, vectorize};
 use crate::backend::channels::Channels;
 

@@ -3,7 +3,7 @@
 use super::{Classifier, ClassifierNet, digits};
 use crate::data::{Dataset, Images};
 use crate::error::misuse;
-use crate::{DType, Result};
+use crate::{DType, Result, Tensor};
 use serde::Serialize;
 
 const CLASSES: usize = ClassifierNet::CLASSES;
@@ -75,23 +75,29 @@ impl ClassReport {
             );
         }
         let logits = classifier.logits(&digits::tensor(images)?);
-        let probabilities = logits.to_dtype(DType::F64).softmax(1).to_vec::<f64>();
-        let most: Vec<(usize, f64)> = probabilities.chunks_exact(CLASSES).map(largest).collect();
-        let mut shares = vec![0.0; CLASSES];
+        Ok(ClassReport::of_probabilities(&logits.to_dtype(DType::F64).softmax(1), asked))
+    }
+
+    /// Of the probabilities that a network gives each class, f64 `[n, classes]`.
+    pub(super) fn of_probabilities(probabilities: &Tensor, asked: Option<&[u32]>) -> ClassReport {
+        let (n, classes) = (probabilities.shape()[0], probabilities.shape()[1]);
+        let most: Vec<(usize, f64)> =
+            probabilities.to_vec::<f64>().chunks_exact(classes).map(largest).collect();
+        let mut shares = vec![0.0; classes];
         most.iter().for_each(|(class, _)| shares[*class] += 1.0);
         shares.iter_mut().for_each(|share| *share /= n as f64);
         // -0 would be printed so.
         let entropy = shares.iter().filter(|q| **q > 0.0).map(|q| -q * q.ln()).sum::<f64>().max(0.0);
-        Ok(ClassReport {
+        ClassReport {
             n,
             confidence: most.iter().map(|(_, p)| p).sum::<f64>() / n as f64,
             min_share: shares.iter().copied().fold(1.0, f64::min),
             entropy,
             // Rounding may leave equal shares just below 0.
-            kl_to_uniform: ((CLASSES as f64).ln() - entropy).max(0.0),
-            agreement: asked.map(|asked| Agreement::new(&most, asked)),
+            kl_to_uniform: ((classes as f64).ln() - entropy).max(0.0),
+            agreement: asked.map(|asked| Agreement::new(&most, asked, classes)),
             shares,
-        })
+        }
     }
 
     /// [`ClassReport::new`] of real digits, which have labels: the figures that no samples can be expected to pass.
@@ -104,8 +110,8 @@ impl ClassReport {
 }
 
 impl Agreement {
-    fn new(found: &[(usize, f64)], asked: &[u32]) -> Agreement {
-        let (mut right, mut all) = ([0u64; CLASSES], [0u64; CLASSES]);
+    fn new(found: &[(usize, f64)], asked: &[u32], classes: usize) -> Agreement {
+        let (mut right, mut all) = (vec![0u64; classes], vec![0u64; classes]);
         for ((class, _), asked) in found.iter().zip(asked) {
             all[*asked as usize] += 1;
             right[*asked as usize] += u64::from(*class == *asked as usize);
@@ -130,7 +136,7 @@ mod tests {
     #[test]
     fn agreement_counts_by_the_class_that_was_asked_for() {
         let found = [(0, 1.0), (1, 1.0), (1, 1.0), (9, 1.0)];
-        let agreement = Agreement::new(&found, &[0, 1, 0, 1]);
+        let agreement = Agreement::new(&found, &[0, 1, 0, 1], CLASSES);
         assert_eq!(agreement.overall, 0.5);
         let mut want = vec![None; CLASSES];
         (want[0], want[1]) = (Some(0.5), Some(0.5));

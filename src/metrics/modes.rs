@@ -11,6 +11,7 @@
 //! not better: it means that the modes are too narrow, which [`ModeCoverage::width`] shows. No number alone tells the
 //! whole: a single good sample captures a mode.
 
+use super::divergence::{js, kl};
 use crate::data::Mixture;
 use serde::Serialize;
 
@@ -81,20 +82,14 @@ pub fn mode_coverage(samples: &[[f32; 2]], mixture: &Mixture) -> ModeCoverage {
     }
     let total = counts.iter().sum::<usize>() as f64;
     let q: Vec<f64> = counts.iter().map(|&n| n as f64 / total).collect();
-    let middle: Vec<f64> = q.iter().zip(&mixture.weights).map(|(q, w)| (q + w) / 2.0).collect();
     let any = |value: f64| (total > 0.0).then_some(value);
     ModeCoverage {
         samples: samples.len(),
         width: any((squares / total / 2.0).sqrt() / mixture.sigma),
         reverse_kl: any(kl(&q, &mixture.weights)),
-        jsd: any((kl(&q, &middle) + kl(&mixture.weights, &middle)) / 2.0),
+        jsd: any(js(&q, &mixture.weights)),
         counts,
     }
-}
-
-/// KL(p || q) in nats, with 0 ln 0 = 0.
-fn kl(p: &[f64], q: &[f64]) -> f64 {
-    p.iter().zip(q).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p / q).ln()).sum()
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ fn is_given(name: &str, kind: &str) -> bool {
     };
     match kind {
         "op" => numbered("in.") || name == "cotangent",
+        "metric" => numbered("in."),
         "double" => numbered("in.") || numbered("v.") || name == "cotangent",
         _ => false,
     }

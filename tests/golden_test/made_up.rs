@@ -3,7 +3,7 @@
 
 use super::folder::{Counts, count};
 use super::harness::Test;
-use super::{place, waiting};
+use super::place;
 use safetensors::serialize_to_file;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 
 pub fn tests() -> Vec<Test> {
     vec![
-        Test { name: "waiting_list_names_nothing_that_is_computed", run: waiting::check },
-        Test { name: "what_is_neither_known_nor_waiting_fails", run: unknown },
-        Test { name: "what_waits_is_not_counted", run: waits },
+        Test { name: "what_is_not_known_fails", run: unknown },
+        Test { name: "metrics_of_other_conventions_fail", run: metrics },
         Test { name: "differences_fail", run: differences },
         Test { name: "folders_without_fixtures_fail", run: no_fixtures },
         Test { name: "devices_that_are_not_there_fail", run: devices },
@@ -105,16 +104,33 @@ fn unknown() -> Result<(), String> {
         ["train", "gan_unheard_of", "{}"],
         ["double", "frobnicate", "{}"],
         ["double", "adam", "{}"],
-        // A layer that waits does not excuse an operation that nobody knows.
         ["double", "unheard_of_penalty", r#"{"layers": [{"type": "Conv2d"}]}"#],
+        ["metric", "beauty", "{}"],
     ] {
         expect(what, &[X], 0, 1, "not known")?;
     }
     Ok(())
 }
 
-fn waits() -> Result<(), String> {
-    expect(["metric", "fid", "{}"], &[X], 0, 0, "(Inception and feature metrics)")
+/// Metrics are computed on the CPU only.
+fn metrics() -> Result<(), String> {
+    if place::named() != "cpu" {
+        return expect(["metric", "fid", "{}"], &[X], 0, 0, "SKIPPED");
+    }
+    let (real, fake): (Row, Row) = (("in.0", &[2, 1], &[0.0, 2.0]), ("in.1", &[2, 1], &[3.0, 5.0]));
+    expect(["metric", "fid", "{}"], &[real, fake, ("out", &[], &[9.0])], 1, 0, "")?;
+    expect(["metric", "fid", "{}"], &[real, fake, ("out", &[], &[9.01])], 0, 1, "is off by")?;
+    expect(
+        ["metric", "fid", r#"{"eps": 1e-6}"#],
+        &[real, fake, ("out", &[], &[9.0])],
+        0,
+        1,
+        "attribute eps",
+    )?;
+    let bits = ["metric", "jsd", r#"{"base": "2"}"#];
+    expect(bits, &[("in.0", &[1], &[1.0]), ("in.1", &[1], &[1.0]), ("out", &[], &[0.0])], 0, 1, "nats")?;
+    let linear = r#"{"degree": 1, "gamma": null, "coef0": 1.0, "estimator": "unbiased", "full_set": true}"#;
+    expect(["metric", "kid", linear], &[real, fake, ("out.0", &[], &[0.0])], 0, 1, "is not known")
 }
 
 fn differences() -> Result<(), String> {

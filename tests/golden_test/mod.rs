@@ -8,6 +8,7 @@ mod folder;
 mod harness;
 mod layers;
 mod made_up;
+mod metric;
 mod network;
 mod ops;
 mod optim;
@@ -16,7 +17,6 @@ mod place;
 mod rules;
 mod state;
 mod train;
-mod waiting;
 
 use harness::Test;
 use std::io::stdout;

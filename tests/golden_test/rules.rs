@@ -3,15 +3,10 @@
 use super::compare::Report;
 use super::fixture::Fixture;
 use super::place::Place;
-use super::{ops, optim, penalty, state, train};
+use super::{metric, ops, optim, penalty, state, train};
 use ganvil::autograd::grad;
 use ganvil::backend::cuda::{Traffic, traffic};
 use ganvil::{Device, Tensor};
-
-/// Whether any fixture of this kind is computed.
-pub fn has_kind(kind: &str) -> bool {
-    ["op", "double", "train", "state"].contains(&kind)
-}
 
 /// Computes a fixture and returns a line for each thing that differs.
 pub fn compute(fixture: &Fixture, place: &Place) -> Result<Vec<String>, String> {
@@ -22,6 +17,7 @@ pub fn compute(fixture: &Fixture, place: &Place) -> Result<Vec<String>, String> 
         "double" if penalty::is_known(&fixture.op) => penalty::run(&mut report)?,
         "double" => double(&mut report)?,
         "state" => state::run(&mut report)?,
+        "metric" if metric::is_known(&fixture.op) => metric::run(&mut report)?,
         "train" if train::is_known(&fixture.op) => train::run(&mut report)?,
         kind => return Err(format!("{kind} {} is not known", fixture.op)),
     }

@@ -1,0 +1,221 @@
+//! The measuring of one set after another against the same real images.
+
+use super::super::divergence::js;
+use super::super::manifold::Manifold;
+use super::super::{FeatureNet, Pair, Subsets, copied_share, fid_infinity, gan_train, kernel_distance};
+use super::side::{NEIGHBOURS_OF, Side, Training, order};
+use super::{Evaluation, Measured, Metric, Reals, Wanted, findings};
+use crate::data::{Dataset, Images};
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+/// A classifier that tells fewer of the real images right was trained on others.
+const KNOWS_THEM: f64 = 0.8;
+
+/// Real images, ready to be compared with: what is the same for every set of samples is computed once.
+pub struct Evaluator {
+    net: FeatureNet,
+    wanted: Wanted,
+    against: String,
+    real: Side,
+    /// Other real images, which are what a perfect generator would give.
+    floor: Side,
+    training: Option<Training>,
+    /// How far held-out real images are from training images, in pixels and features.
+    held_out: Option<[Vec<f64>; 2]>,
+    floors: BTreeMap<Metric, f64>,
+}
+
+impl Evaluator {
+    /// Takes `wanted.n` real images of the split and as many of the other one, and measures the second against the first:
+    /// the floor.
+    ///
+    /// # Errors
+    /// If there are not that many images, the network does not take their shape or does not know them, or a metric needs
+    /// more images or classes that the network does not have.
+    pub fn new(net: FeatureNet, reals: &Reals, wanted: Wanted) -> Result<Evaluator> {
+        wanted.check(&net)?;
+        let (real, against, other) = reals.sides(wanted.against, wanted.n)?;
+        let side =
+            |data: &Dataset, chosen: &[usize]| Side::of(&net, &data.images, data.labels.as_deref(), chosen);
+        let (real, floor) = match other {
+            Some(other) => {
+                let draw = |d: &Dataset| {
+                    let mut all = order(&d.images, d.labels.as_deref(), wanted.seed);
+                    all.truncate(wanted.n);
+                    all
+                };
+                (side(real, &draw(real))?, side(other, &draw(other))?)
+            }
+            // One set: its halves, which share no image.
+            None => {
+                let all = order(&real.images, real.labels.as_deref(), wanted.seed);
+                let (first, second) = all.split_at(all.len() / 2);
+                (side(real, &first[..wanted.n])?, side(real, &second[..wanted.n])?)
+            }
+        };
+        let mut e = Evaluator {
+            net,
+            wanted,
+            against,
+            real,
+            floor,
+            training: None,
+            held_out: None,
+            floors: BTreeMap::new(),
+        };
+        e.check_knowledge()?;
+        e.look_for_copies(reals)?;
+        e.floors = e.measure(&e.floor)?.into_iter().map(|(m, v)| (m, v.value)).collect();
+        Ok(e)
+    }
+
+    /// The network.
+    pub fn net(&self) -> &FeatureNet {
+        &self.net
+    }
+
+    /// What was asked for.
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Measures samples, with the class that was asked of each if any was. Of more samples than were asked for, a draw is
+    /// taken.
+    ///
+    /// # Errors
+    /// If they are fewer, or of another shape than the real images.
+    pub fn evaluate(&self, samples: &Images, asked: Option<&[u32]>) -> Result<Evaluation> {
+        let (n, found) = (self.wanted.n, samples.count);
+        if found < n {
+            let remedy = format!("{found} samples are there; give --n {found} or less, or more samples");
+            return Err(Error::Argument { what: "--n", value: n.to_string(), remedy });
+        }
+        let shape = |[c, h, w]: [usize; 3]| format!("{c} x {h} x {w}");
+        if samples.shape() != self.real.images.shape() {
+            let remedy = format!(
+                "the real images are {} (channels x rows x columns); compare pictures of one shape",
+                shape(self.real.images.shape())
+            );
+            return Err(Error::Argument { what: "image shape", value: shape(samples.shape()), remedy });
+        }
+        let side = Side::new(&self.net, samples, asked, n, self.wanted.seed)?;
+        let metrics: BTreeMap<Metric, Measured> =
+            self.measure(&side)?.into_iter().map(|(m, v)| (m, v.beside(m, self.floors.get(&m)))).collect();
+        let classes = side.classes(&self.net)?.map(|c| c.0.clone());
+        let findings = findings(&metrics, classes.as_ref());
+        Ok(Evaluation {
+            against: self.against.clone(),
+            n_fake: n,
+            n_real: self.real.len(),
+            features: self.net.name().into(),
+            feature_sha256: self.net.checksum().map(str::to_owned),
+            seed: self.wanted.seed,
+            metrics,
+            classes,
+            real_classes: self.real.classes(&self.net)?.map(|c| c.0.clone()),
+            findings,
+        })
+    }
+
+    /// Refuses a classifier of other pictures.
+    fn check_knowledge(&self) -> Result<()> {
+        let Some((report, _)) = self.real.classes(&self.net)? else { return Ok(()) };
+        match &report.agreement {
+            Some(a) if a.overall < KNOWS_THEM => Err(Error::Argument {
+                what: "feature network",
+                value: self.net.name().into(),
+                remedy: format!(
+                    "it tells {:.0} % of the real images right, so it was trained on others; use --features pixels, or \
+                     `ganvil train classifier --data DIR` and --classifier FILE",
+                    100.0 * a.overall
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Training images, and how near to them real ones are that no training has seen. Needs both splits.
+    fn look_for_copies(&mut self, reals: &Reals) -> Result<()> {
+        let asked = [Metric::Copies, Metric::FeatureCopies].iter().any(|m| self.wanted.metrics.contains(m));
+        let (Some(train), Some(test), true) = (reals.train, reals.test, asked) else { return Ok(()) };
+        let training = Training::new(&self.net, &train.images)?;
+        let mut held_out = order(&test.images, None, self.wanted.seed);
+        held_out.truncate(NEIGHBOURS_OF);
+        let held_out = Side::of(&self.net, &test.images, None, &held_out)?;
+        self.held_out = Some(held_out.from_training(&training));
+        self.training = Some(training);
+        Ok(())
+    }
+
+    fn measure(&self, side: &Side) -> Result<BTreeMap<Metric, Measured>> {
+        let mut found = BTreeMap::new();
+        let wants = |m: Metric| self.wanted.metrics.contains(&m);
+        let mut put = |m: Metric, value: f64| {
+            if wants(m) {
+                found.insert(m, Measured::of(value));
+            }
+        };
+        let pair = Pair { real: &self.real.features, fake: &side.features };
+        if wants(Metric::Fid) {
+            put(Metric::Fid, self.real.moments().distance(side.moments()));
+        }
+        if wants(Metric::FidInfinity) {
+            put(Metric::FidInfinity, fid_infinity(pair, self.wanted.seed));
+        }
+        if [Metric::Precision, Metric::Recall, Metric::Density, Metric::Coverage].iter().any(|m| wants(*m)) {
+            let (p, d) = Manifold::compare(self.real.manifold(), side.manifold());
+            put(Metric::Precision, p.precision);
+            put(Metric::Recall, p.recall);
+            put(Metric::Density, d.density);
+            put(Metric::Coverage, d.coverage);
+        }
+        self.measure_classes(side, &mut put)?;
+        self.measure_copies(side, &mut put);
+        if wants(Metric::Kid) {
+            let n = [self.real.len(), side.len()];
+            let d =
+                kernel_distance(pair, &Subsets::drawn(Subsets::COUNT, Subsets::SIZE, n, self.wanted.seed));
+            found.insert(Metric::Kid, Measured { deviation: Some(d.deviation), ..Measured::of(d.mean) });
+        }
+        if let Some((_, score)) = side.classes(&self.net)?
+            && wants(Metric::Score)
+        {
+            let deviation = Some(score.deviation);
+            found.insert(Metric::Score, Measured { deviation, ..Measured::of(score.mean) });
+        }
+        Ok(found)
+    }
+
+    fn measure_classes(&self, side: &Side, put: &mut dyn FnMut(Metric, f64)) -> Result<()> {
+        let Some((report, _)) = side.classes(&self.net)? else { return Ok(()) };
+        put(Metric::Confidence, report.confidence);
+        put(Metric::Entropy, report.entropy);
+        put(Metric::SmallestShare, report.min_share);
+        if let Some((real, _)) = self.real.classes(&self.net)? {
+            put(Metric::ClassJsd, js(&report.shares, &real.shares));
+        }
+        if let Some(agreement) = &report.agreement {
+            put(Metric::Agreement, agreement.overall);
+        }
+        let wanted = self.wanted.metrics.contains(&Metric::GanTrain);
+        if let (Some(labels), Some(real), true) = (&side.labels, &self.real.labels, wanted) {
+            put(
+                Metric::GanTrain,
+                gan_train(&side.images, labels, &self.real.images, real, self.wanted.seed)?,
+            );
+        }
+        Ok(())
+    }
+
+    /// The floor's images may be training images themselves: what stands for it is the share that held-out images have of
+    /// each other, which is by definition about 1 in 100.
+    fn measure_copies(&self, side: &Side, put: &mut dyn FnMut(Metric, f64)) {
+        let (Some(training), Some(held_out)) = (&self.training, &self.held_out) else { return };
+        let is_floor = std::ptr::eq(side, &self.floor);
+        let found = if is_floor { held_out.clone() } else { side.from_training(training) };
+        let [pixels, features] = [0, 1].map(|i| copied_share(&found[i], &held_out[i]));
+        put(Metric::Copies, pixels);
+        put(Metric::FeatureCopies, features);
+    }
+}

@@ -1,0 +1,170 @@
+//! Samples measured against real images: what every number needs to be compared, in one place.
+//!
+//! Real images are taken from one split, and as many of the other one are measured against them by the same code: the
+//! floor, which is what samples of a perfect generator would have. Everything is drawn by a seed from images sorted by
+//! what they show, so a result is the same for any order of files, number of threads and batch size. Both sides are
+//! bytes: pictures as a PNG has them, not the floats of a network on one side.
+
+mod evaluator;
+mod findings;
+mod metric;
+mod side;
+
+pub use evaluator::Evaluator;
+pub use findings::{Finding, FindingKind};
+pub use metric::{Better, Metric};
+
+use super::{ClassReport, FeatureNet, Subsets};
+use crate::data::{Dataset, Split};
+use crate::{Error, Result};
+use findings::findings;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is to be measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The metrics.
+    pub metrics: BTreeSet<Metric>,
+    /// The split that samples are compared with.
+    pub against: Split,
+    /// Samples, and real images of each split.
+    pub n: usize,
+    /// Seed of every draw.
+    pub seed: u64,
+}
+
+impl Wanted {
+    /// The usual metrics that this network and this many samples allow.
+    pub fn usual(net: &FeatureNet, n: usize, against: Split, seed: u64) -> Wanted {
+        let fits = |m: &Metric| m.is_usual() && m.possible(net, n).is_ok();
+        Wanted { metrics: Metric::ALL.into_iter().filter(fits).collect(), against, n, seed }
+    }
+
+    fn check(&self, net: &FeatureNet) -> Result<()> {
+        if self.n < FEWEST {
+            let remedy = format!("use {FEWEST} or more; values of few samples say little, 10000 are usual");
+            return Err(Error::Argument { what: "--n", value: self.n.to_string(), remedy });
+        }
+        self.metrics.iter().try_for_each(|m| m.possible(net, self.n))
+    }
+}
+
+/// Fewer samples than this have no neighbours to speak of.
+const FEWEST: usize = 50;
+
+impl Metric {
+    /// Refuses what cannot be measured of so many samples by this network.
+    fn possible(self, net: &FeatureNet, n: usize) -> Result<()> {
+        let bad = |remedy| Err(Error::Argument { what: "metric", value: self.name().into(), remedy });
+        if self == Metric::Kid && n < Subsets::SIZE {
+            return bad(format!(
+                "its subsets have {} samples, and there are {n}; use --n {0} or more",
+                Subsets::SIZE
+            ));
+        }
+        if self.needs_classes() && net.classifier().is_none() {
+            return bad(format!(
+                "features '{}' know no classes; use a classifier's, or leave it out",
+                net.name()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The real images that there are.
+#[derive(Clone, Copy)]
+pub struct Reals<'a> {
+    /// Those that were trained on.
+    pub train: Option<&'a Dataset>,
+    /// Those that were not.
+    pub test: Option<&'a Dataset>,
+}
+
+impl<'a> Reals<'a> {
+    /// The set that samples are compared with, what it is called, and the one that gives the floor; none where there is
+    /// one set only, whose halves do.
+    fn sides(&self, against: Split, n: usize) -> Result<(&'a Dataset, String, Option<&'a Dataset>)> {
+        let (name, real, other) = match against {
+            Split::Test => ("test", self.test, self.train),
+            Split::Train => ("train", self.train, self.test),
+        };
+        let (real, name, other) = match (real, other) {
+            (Some(real), other @ Some(_)) => (real, name.into(), other),
+            (Some(only), None) | (None, Some(only)) => (only, format!("half of {}", only.name), None),
+            (None, None) => {
+                let remedy = "give real images to compare with".into();
+                return Err(Error::Argument { what: "--against", value: name.into(), remedy });
+            }
+        };
+        let there = match other {
+            Some(other) => real.images.count.min(other.images.count),
+            None => real.images.count / 2,
+        };
+        if there < n {
+            let remedy = format!(
+                "there are {there} real images on {}; use at most that many",
+                if other.is_some() { "one of the two sides" } else { "each half of the only set" }
+            );
+            return Err(Error::Argument { what: "--n", value: n.to_string(), remedy });
+        }
+        Ok((real, name, other))
+    }
+}
+
+/// A number beside what real images have.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Of the samples.
+    pub value: f64,
+    /// Between subsets or splits, where the metric has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+    /// Of as many other real images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+    /// value / floor, where that says something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+}
+
+impl Measured {
+    fn of(value: f64) -> Measured {
+        Measured { value, deviation: None, floor: None, ratio: None }
+    }
+
+    /// With the floor beside it.
+    fn beside(self, metric: Metric, floor: Option<&f64>) -> Measured {
+        let ratio = floor.filter(|f| metric.has_ratio() && **f > 0.0).map(|f| self.value / f);
+        Measured { floor: floor.copied(), ratio, ..self }
+    }
+}
+
+/// What was measured of a set of samples, with everything that decides the numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The split of the real images: `test`, `train`, or half of a set.
+    pub against: String,
+    /// Samples.
+    pub n_fake: usize,
+    /// Real images, and as many others for the floor.
+    pub n_real: usize,
+    /// The feature network.
+    pub features: String,
+    /// SHA-256 of its weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature_sha256: Option<String>,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// The numbers.
+    pub metrics: BTreeMap<Metric, Measured>,
+    /// What the network's classifier finds in the samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassReport>,
+    /// And in the real images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_classes: Option<ClassReport>,
+    /// What the numbers say in words.
+    pub findings: Vec<Finding>,
+}

@@ -1,0 +1,122 @@
+//! One of the sets that are compared, with all that is computed of it once.
+
+use super::super::features::pixels;
+use super::super::manifold::Manifold;
+use super::super::neighbours::Points;
+use super::super::sets::{matrix, shuffled};
+use super::super::{ClassReport, FeatureNet, Moments, Score, classifier_score, nearest_training};
+use crate::data::Images;
+use crate::{Result, Tensor};
+use std::cell::OnceCell;
+
+/// Splits of the classifier score.
+const SPLITS: usize = 10;
+/// Samples whose nearest training images are looked for.
+pub(super) const NEIGHBOURS_OF: usize = 1000;
+
+/// Images, in an order that depends on what they show and on the seed: neither on names of files nor on who drew them.
+pub(super) struct Side {
+    pub images: Images,
+    pub labels: Option<Vec<u32>>,
+    /// f64 `[n, d]`.
+    pub features: Tensor,
+    moments: OnceCell<Moments>,
+    manifold: OnceCell<Manifold>,
+    classes: OnceCell<Option<(ClassReport, Score)>>,
+}
+
+impl Side {
+    /// The first `n` of the images in that order.
+    pub fn new(
+        net: &FeatureNet,
+        images: &Images,
+        labels: Option<&[u32]>,
+        n: usize,
+        seed: u64,
+    ) -> Result<Side> {
+        let order = order(images, labels, seed);
+        Side::of(net, images, labels, &order[..n.min(order.len())])
+    }
+
+    /// Of the images with these numbers.
+    pub fn of(net: &FeatureNet, images: &Images, labels: Option<&[u32]>, chosen: &[usize]) -> Result<Side> {
+        let images = pick(images, chosen);
+        let features = matrix("evaluation", &net.features(&images)?);
+        Ok(Side {
+            labels: labels.map(|l| chosen.iter().map(|i| l[*i]).collect()),
+            images,
+            features,
+            moments: OnceCell::new(),
+            manifold: OnceCell::new(),
+            classes: OnceCell::new(),
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.images.count
+    }
+
+    pub fn moments(&self) -> &Moments {
+        self.moments.get_or_init(|| Moments::of(&self.features))
+    }
+
+    pub fn manifold(&self) -> &Manifold {
+        let k = [Manifold::K_PRECISION, Manifold::K_DENSITY];
+        self.manifold.get_or_init(|| Manifold::new(Points::new(self.features.clone()), k))
+    }
+
+    /// What the network's classes say, if it has any.
+    pub fn classes(&self, net: &FeatureNet) -> Result<Option<&(ClassReport, Score)>> {
+        if self.classes.get().is_none() {
+            let found = match net.probabilities(&self.images)? {
+                Some(p) => {
+                    let splits = SPLITS.min(self.len());
+                    let report = ClassReport::of_probabilities(&p, self.labels.as_deref());
+                    Some((report, classifier_score(&p, splits)))
+                }
+                None => None,
+            };
+            let _ = self.classes.set(found);
+        }
+        Ok(self.classes.get().and_then(Option::as_ref))
+    }
+
+    /// How far the first of them are from the nearest of the training images, in pixels and in features.
+    pub fn from_training(&self, training: &Training) -> [Vec<f64>; 2] {
+        let n = self.len().min(NEIGHBOURS_OF);
+        let of = |samples: Tensor, training: &Tensor| {
+            nearest_training(&samples.narrow(0, 0, n), training).distance
+        };
+        [of(pixels(&self.images), &training.pixels), of(self.features.clone(), &training.features)]
+    }
+}
+
+/// All training images, to look for copies among.
+pub(super) struct Training {
+    /// f32 `[n, pixels]`, in [0, 1].
+    pub pixels: Tensor,
+    /// `[n, d]`.
+    pub features: Tensor,
+}
+
+impl Training {
+    pub fn new(net: &FeatureNet, images: &Images) -> Result<Training> {
+        Ok(Training { pixels: pixels(images), features: net.features(images)? })
+    }
+}
+
+/// The numbers of images, sorted by what they show and then drawn by the seed. Of equal images the labels decide, so that
+/// the result is the same for every order that they may come in.
+pub(super) fn order(images: &Images, labels: Option<&[u32]>, seed: u64) -> Vec<usize> {
+    let mut sorted: Vec<usize> = (0..images.count).collect();
+    let label = |i: usize| labels.map(|l| l[i]);
+    sorted.sort_by(|&a, &b| images.image(a).cmp(images.image(b)).then_with(|| label(a).cmp(&label(b))));
+    shuffled(images.count, seed, 0).into_iter().map(|i| sorted[i]).collect()
+}
+
+/// Images with these numbers.
+pub(super) fn pick(images: &Images, chosen: &[usize]) -> Images {
+    let pixels = chosen.iter().flat_map(|i| images.image(*i)).copied().collect();
+    let [channels, rows, cols] = images.shape();
+    Images { count: chosen.len(), channels, rows, cols, pixels }
+}

@@ -1,0 +1,79 @@
+//! What pictures are compared by.
+
+use super::{Classifier, digits};
+use crate::data::Images;
+use crate::{DType, Result, Tensor};
+
+/// A network whose features pictures are compared by, or their pixels. Values of two networks do not compare, nor those of
+/// two sets of weights: the checksum stands beside each result.
+#[derive(Clone)]
+pub enum FeatureNet {
+    /// The 128 features of a classifier of 28 x 28 grey pictures, and its classes. The name is what it was trained on.
+    Classifier(String, Box<Classifier>),
+    /// The pixels, in [0, 1]: for pictures of any size.
+    Pixels,
+}
+
+impl FeatureNet {
+    /// The digit classifier that comes with the program.
+    ///
+    /// # Errors
+    /// As [`Classifier::mnist`].
+    pub fn mnist() -> Result<FeatureNet> {
+        Ok(FeatureNet::Classifier("mnist-classifier".into(), Box::new(Classifier::mnist()?)))
+    }
+
+    /// What results call it.
+    pub fn name(&self) -> &str {
+        match self {
+            FeatureNet::Classifier(name, _) => name,
+            FeatureNet::Pixels => "pixels",
+        }
+    }
+
+    /// SHA-256 of the weights; none of pixels.
+    pub fn checksum(&self) -> Option<&str> {
+        match self {
+            FeatureNet::Classifier(_, c) => Some(c.checksum()),
+            FeatureNet::Pixels => None,
+        }
+    }
+
+    /// The classifier, if it is one.
+    pub fn classifier(&self) -> Option<&Classifier> {
+        match self {
+            FeatureNet::Classifier(_, c) => Some(c),
+            FeatureNet::Pixels => None,
+        }
+    }
+
+    /// `[n, d]`. A picture's features do not depend on the others.
+    ///
+    /// # Errors
+    /// If the network does not take pictures of this shape.
+    pub fn features(&self, images: &Images) -> Result<Tensor> {
+        match self {
+            FeatureNet::Classifier(_, c) => Ok(c.features(&digits::tensor(images)?)),
+            FeatureNet::Pixels => Ok(pixels(images)),
+        }
+    }
+
+    /// Probabilities of the network's classes, f64 `[n, classes]`; none where it has none.
+    ///
+    /// # Errors
+    /// As [`FeatureNet::features`].
+    pub fn probabilities(&self, images: &Images) -> Result<Option<Tensor>> {
+        match self {
+            FeatureNet::Classifier(_, c) => {
+                Ok(Some(c.logits(&digits::tensor(images)?).to_dtype(DType::F64).softmax(1)))
+            }
+            FeatureNet::Pixels => Ok(None),
+        }
+    }
+}
+
+/// Pixels in [0, 1], `[n, channels * rows * cols]`.
+pub(super) fn pixels(images: &Images) -> Tensor {
+    let values: Vec<f32> = images.pixels.iter().map(|v| f32::from(*v) / 255.0).collect();
+    Tensor::new(&values, &[images.count, images.area()])
+}

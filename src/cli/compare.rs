@@ -1,7 +1,8 @@
 //! `ganvil compare`.
 
 use super::recorded::{Recorded, columns, number};
-use crate::report::{Axis, ComparedRun, History, save_comparison};
+use crate::metrics::Metric;
+use crate::report::{Axis, ComparedRun, History, read_log, save_comparison};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Prints the settings that differ, a - where a run does not have one, and the last record of each log.\n\n\
+    after_help = "Prints the settings that differ, a - where a run does not have one, the last record of each log, and what was last measured of samples.\n\n\
     Examples:\n  \
     ganvil compare runs/00000-mnist-mlp runs/00001-mnist-mlp\n  \
     ganvil compare my-run runs/00000-mnist-mlp --out curves.svg --x kimg"
@@ -62,12 +63,28 @@ struct Run {
     history: History,
     /// The last record, or null.
     last: Value,
+    /// The last line of `metrics.jsonl`, or null.
+    measured: Value,
 }
+
+/// What must be the same for numbers to compare.
+const PROTOCOL: [(&str, &str); 5] = [
+    ("n_fake", "samples"),
+    ("against", "against"),
+    ("features", "features"),
+    ("feature_sha256", "features' SHA-256"),
+    ("seed", "seed of the draws"),
+];
 
 impl Run {
     /// A field of the last record: None where it is missing or was not finite.
     fn last(&self, field: &str) -> Option<&Value> {
         self.last.get(field).filter(|v| v.is_number())
+    }
+
+    /// A metric of the last evaluation.
+    fn measured(&self, metric: Metric) -> Option<&Value> {
+        self.measured["metrics"][metric.name()].get("value").filter(|v| v.is_number())
     }
 }
 
@@ -94,8 +111,10 @@ fn open(dir: &Path) -> Result<Run> {
     let recorded = Recorded::open(dir)?;
     let records = if recorded.log().exists() { recorded.records()? } else { Vec::new() };
     let (name, settings) = (recorded.name(), recorded.settings());
+    let path = dir.join("metrics.jsonl");
+    let measured = if path.exists() { read_log(path)?.pop().unwrap_or_default() } else { Value::Null };
     let last = records.last().cloned().unwrap_or_default();
-    Ok(Run { recorded, name, settings, history: History::new(&records), last })
+    Ok(Run { recorded, name, settings, history: History::new(&records), last, measured })
 }
 
 /// Refuses a run that is given twice, under whatever paths.
@@ -169,7 +188,36 @@ fn table(runs: &[Run]) -> String {
     for (field, what) in recorded(runs) {
         rows.push(row(&format!("  {what}"), &|r| r.last(field).map_or("-".into(), |v| shown(field, v))));
     }
+    if runs.iter().any(|r| !r.measured.is_null()) {
+        rows.push(section("last evaluation"));
+        let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        let cell = |r: &Run, key: &str| r.measured.get(key).map_or("-".into(), |v| text(v));
+        rows.push(row("  step", &|r| cell(r, "step")));
+        for (key, what) in PROTOCOL.iter().filter(|(key, _)| differs(runs, key)) {
+            rows.push(row(&format!("  {what}"), &|r| cell(r, key)));
+        }
+        for metric in measured(runs) {
+            rows.push(row(&format!("  {metric}"), &|r| {
+                r.measured(metric).map_or("-".into(), |v| number(v.as_f64().unwrap_or(f64::NAN)))
+            }));
+        }
+        if PROTOCOL.iter().any(|(key, _)| differs(runs, key)) {
+            rows.push(section("  these were not measured in the same way and do not compare"));
+        }
+    }
     columns(&rows, |i| i == 0)
+}
+
+/// The metrics that any run's last evaluation has.
+fn measured(runs: &[Run]) -> impl Iterator<Item = Metric> + '_ {
+    Metric::ALL.into_iter().filter(|m| runs.iter().any(|r| r.measured(*m).is_some()))
+}
+
+/// Whether runs that were measured were so in different ways.
+fn differs(runs: &[Run], key: &str) -> bool {
+    let mut found = runs.iter().filter(|r| !r.measured.is_null()).map(|r| &r.measured[key]);
+    let first = found.next();
+    found.any(|v| Some(v) != first)
 }
 
 fn shown(field: &str, value: &Value) -> String {
@@ -194,5 +242,6 @@ fn object(runs: &[Run]) -> Value {
         })).collect::<Vec<_>>(),
         "settings": settings.collect::<serde_json::Map<_, _>>(),
         "last": last.collect::<serde_json::Map<_, _>>(),
+        "evaluation": per_run(&|r| r.measured.clone()),
     })
 }

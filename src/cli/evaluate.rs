@@ -1,36 +1,59 @@
 //! `ganvil evaluate`.
 
+mod table;
+
 use super::device::DeviceArg;
-use crate::data::{Dataset, Split, locate};
-use crate::gan::{Sampler, latest_checkpoint};
-use crate::metrics::{ClassReport, Classifier, ClassifierNet, digit_images};
+use super::recorded::folder_name;
+use crate::data::{Dataset, ImageOptions, Split};
+use crate::gan::{RealImages, Sampler, feature_net, latest_checkpoint, note_evaluation};
+use crate::metrics::{Classifier, ClassifierNet, Evaluation, Evaluator, FeatureNet, Metric, Wanted};
+use crate::names::unknown;
 use crate::{Error, Result};
-use serde_json::json;
-use std::fmt::Write;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "A classifier of digits, whose weights come with the program, looks at the samples as they would \
-    be in PNG files, and at all real test images. Its figures compare only between results with the same checksum, \
-    and say nothing of variety within a class.\n\n\
+    after_help = "Compares samples, as they would be in PNG files, with as many real images, and prints beside each number \
+    what other real images have (the floor). Numbers compare only where features, their checksum, N and the split are \
+    the same. Of several runs the mean and deviation are printed as well. docs/metrics.md says what each metric means \
+    and when it lies.\n\n\
+    Metrics: fid, fid-infinity, kid, precision, recall, density, coverage, score, confidence, entropy, smallest-share, \
+    class-jsd, agreement, copies, feature-copies, path-length, gan-train.\n\n\
     Examples:\n  \
     ganvil evaluate runs/00000-mnist-mlp\n  \
+    ganvil evaluate seed-0 seed-1 seed-2 --metrics fid,precision,recall\n  \
+    ganvil evaluate pictures --features pixels --data photos --n 500\n  \
     ganvil evaluate my-run --n 10000 --seed 1 --json"
 )]
 pub struct Args {
-    /// Folder of a run on MNIST's digits, or a checkpoint file
-    run: PathBuf,
-    /// Number of samples; of a conditional run, the classes in turn
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    /// Folders of runs, checkpoint files, or folders of pictures
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The real images to compare with: test or train [default: test, if there are any]
+    #[arg(long, value_name = "SPLIT")]
+    against: Option<SplitArg>,
+    /// What to measure, separated by commas [default: all but gan-train, which trains a network]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    metrics: Option<Vec<Metric>>,
+    /// What pictures are compared by: classifier or pixels [default: the digit classifier for digits, else pixels]
+    #[arg(long, value_name = "NAME")]
+    features: Option<FeaturesArg>,
+    /// Weights of a classifier that `ganvil train classifier --data DIR` made, for other pictures of 28 x 28
+    #[arg(long, value_name = "FILE", conflicts_with = "features")]
+    classifier: Option<PathBuf>,
+    /// Samples, and real images of either side; of a conditional run, the classes in turn
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
     n: usize,
-    /// Seed of the noise; the samples are those of `ganvil sample`
+    /// Seed of the noise and of all draws; the samples are those of `ganvil sample`
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Print one JSON object
+    /// Print one JSON object; of several runs, a list
     #[arg(long)]
     json: bool,
-    /// Folder with the real test images [default: $GANVIL_DATA, then data/mnist]
+    /// Folder with the real images [default: the run's, then $GANVIL_DATA, then data/mnist]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -43,86 +66,214 @@ pub struct Args {
 /// The most samples that are looked at.
 const MOST: usize = 100_000;
 
+#[derive(Clone, Copy)]
+struct SplitArg(Split);
+
+impl FromStr for SplitArg {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<SplitArg> {
+        match s {
+            "test" => Ok(SplitArg(Split::Test)),
+            "train" => Ok(SplitArg(Split::Train)),
+            _ => Err(unknown("split", s, &["test", "train"])),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FeaturesArg {
+    Classifier,
+    Pixels,
+}
+
+impl FromStr for FeaturesArg {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<FeaturesArg> {
+        match s {
+            "classifier" => Ok(FeaturesArg::Classifier),
+            "pixels" => Ok(FeaturesArg::Pixels),
+            _ => Err(unknown("features", s, &["classifier", "pixels"])),
+        }
+    }
+}
+
+/// Where samples come from.
+enum Samples {
+    Generator { path: PathBuf, sampler: Box<Sampler> },
+    Pictures { path: PathBuf, data: Box<Dataset> },
+}
+
+impl Samples {
+    fn path(&self) -> &Path {
+        match self {
+            Samples::Generator { path, .. } | Samples::Pictures { path, .. } => path,
+        }
+    }
+
+    /// What the pictures were made into.
+    fn options(&self) -> ImageOptions {
+        match self {
+            Samples::Generator { sampler, .. } => sampler.config().data,
+            Samples::Pictures { .. } => ImageOptions::default(),
+        }
+    }
+
+    fn open(path: &Path, args: &Args) -> Result<Samples> {
+        let path = path.to_path_buf();
+        let pictures =
+            path.is_dir() && !path.join("config.toml").exists() && !path.join("checkpoints").exists();
+        if pictures && std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()) {
+            let data = Box::new(Dataset::load(&path, Split::Train)?);
+            return Ok(Samples::Pictures { path, data });
+        }
+        let checkpoint = if path.is_file() { path.clone() } else { latest_checkpoint(&path)? };
+        let sampler = Box::new(Sampler::load(&checkpoint)?.to_device(args.device.open()?));
+        Ok(Samples::Generator { path, sampler })
+    }
+
+    /// A run that cannot be measured is refused before the work, not after it.
+    fn check(&self, net: &FeatureNet, n: usize) -> Result<()> {
+        let sampler = match self {
+            Samples::Generator { sampler, .. } => sampler,
+            Samples::Pictures { data, .. } => return Evaluator::check_count(data.images.count, n),
+        };
+        net.images(&[], sampler.shape, sampler.config().data.pad)?;
+        match (sampler.classes, net.classifier()) {
+            (Some(n), Some(_)) if n != ClassifierNet::CLASSES => {
+                let remedy = format!(
+                    "the classifier knows the {} digits, so a conditional run must have them as its classes; train it \
+                     on MNIST, or use --features pixels",
+                    ClassifierNet::CLASSES
+                );
+                Err(Error::Argument { what: "number of classes", value: n.to_string(), remedy })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn evaluate(&self, evaluator: &Evaluator) -> Result<Evaluation> {
+        match self {
+            Samples::Generator { sampler, .. } => sampler.evaluate(evaluator),
+            Samples::Pictures { data, .. } => evaluator.evaluate(&data.images, None),
+        }
+    }
+}
+
 pub fn run(args: Args) -> Result<()> {
     if !(1..=MOST).contains(&args.n) {
         let remedy = format!("use 1 to {MOST}");
         return Err(Error::Argument { what: "--n", value: args.n.to_string(), remedy });
     }
-    let checkpoint = if args.run.is_file() { args.run.clone() } else { latest_checkpoint(&args.run)? };
-    let sampler = Sampler::load(&checkpoint)?.to_device(args.device.open()?);
-    // A run that cannot be measured is refused before the work, not after it.
-    let pad = sampler.config().data.pad;
-    digit_images(&[], sampler.shape, pad)?;
-    check_classes(&sampler)?;
-    let test = Dataset::load(locate(args.data.as_deref())?, Split::Test)?;
-    let classifier = Classifier::mnist()?;
-    let (samples, real) = crate::threads(super::threads(args.threads)?, || -> Result<_> {
-        let images = digit_images(&sampler.sample(args.n, args.seed), sampler.shape, pad)?;
-        let asked = sampler.classes.map(|n| (0..args.n).map(|i| (i % n) as u32).collect::<Vec<_>>());
-        let samples = ClassReport::new(&classifier, &images, asked.as_deref())?;
-        Ok((samples, ClassReport::of_data(&classifier, &test)?))
+    let all = args.runs.iter().map(|path| Samples::open(path, &args)).collect::<Result<Vec<_>>>()?;
+    let options = all[0].options();
+    if let Some(other) = all.iter().find(|s| s.options() != options) {
+        let remedy = "its pictures were made of the data in another way; measure it by itself".into();
+        return Err(Error::Argument { what: "RUN", value: other.path().display().to_string(), remedy });
+    }
+    let threads = super::threads(args.threads)?;
+    let found = crate::threads(threads, || {
+        let evaluator = evaluator(&args, &all, options)?;
+        all.iter().map(|samples| samples.evaluate(&evaluator)).collect::<Result<Vec<_>>>()
     })?;
-    let out = if args.json {
-        let report = json!({
-            "run": args.run.display().to_string(),
-            "recipe": sampler.config().recipe,
-            "steps": sampler.steps,
-            "seed": args.seed,
-            "classifier_sha256": classifier.checksum(),
-            "samples": samples,
-            "real": real,
-        });
-        format!("{report}\n")
-    } else {
-        let head = format!(
-            "{}, {} steps, seed {}\nclassifier     SHA-256 {}\n\n",
-            args.run.display(),
-            sampler.steps,
-            args.seed,
-            classifier.checksum()
+    for (samples, evaluation) in all.iter().zip(&found) {
+        check_complete(&args, samples, evaluation)?;
+        if let Samples::Generator { path, sampler } = samples
+            && path.is_dir()
+            && let Err(e) = note_evaluation(path, sampler, evaluation)
+        {
+            note!("note: {e}; the result is not kept in the run");
+        }
+    }
+    let named: Vec<(&Samples, Evaluation)> = all.iter().zip(found).collect();
+    if args.json {
+        let mut objects: Vec<Value> = named.iter().map(|(s, e)| object(s, e)).collect();
+        let out = if objects.len() == 1 { objects.remove(0) } else { Value::Array(objects) };
+        return super::print(&format!("{out}\n"));
+    }
+    super::print(&text(&named))
+}
+
+/// What was asked for by name is not left out without a word.
+fn check_complete(args: &Args, samples: &Samples, found: &Evaluation) -> Result<()> {
+    let asked = args.metrics.iter().flatten();
+    let Some(missing) = asked.into_iter().find(|m| !found.metrics.contains_key(m)) else { return Ok(()) };
+    let needs = match missing {
+        Metric::PathLength => "a generator, not pictures",
+        Metric::Copies | Metric::FeatureCopies => "both a train and a test split of the real images",
+        Metric::Agreement | Metric::GanTrain => "a conditional run",
+        _ => "labels of the real images",
+    };
+    let remedy = format!("of {} it cannot be measured: it needs {needs}", samples.path().display());
+    Err(Error::Argument { what: "--metrics", value: missing.to_string(), remedy })
+}
+
+/// The real images, prepared, with the network asked for or the one that fits.
+fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Evaluator> {
+    let of_run = match &all[0] {
+        Samples::Generator { sampler, .. } => sampler.config().dataset.clone(),
+        Samples::Pictures { .. } => None,
+    };
+    let dir = args.data.clone().or(of_run);
+    let dir = dir.as_deref();
+    let bare = ImageOptions { pad: None, ..options };
+    let mut reals = RealImages::open(dir, &bare)?;
+    let net = match (&args.classifier, args.features) {
+        (Some(file), _) => FeatureNet::Classifier(folder_name(file), Box::new(Classifier::load(file, None)?)),
+        (None, Some(FeaturesArg::Classifier)) => FeatureNet::mnist()?,
+        (None, Some(FeaturesArg::Pixels)) => FeatureNet::Pixels,
+        (None, None) => feature_net(&reals)?,
+    };
+    if matches!(net, FeatureNet::Pixels) {
+        if args.features.is_none() {
+            note!("note: no classifier knows these pictures, so pixels are compared; see --classifier");
+        }
+        if options.pad.is_some() {
+            reals = RealImages::open(dir, &options)?;
+        }
+    }
+    all.iter().try_for_each(|samples| samples.check(&net, args.n))?;
+    let against = args.against.map_or(reals.against(), |s| s.0);
+    let mut wanted = Wanted::usual(&net, args.n, against, args.seed);
+    if let Some(metrics) = &args.metrics {
+        wanted.metrics = metrics.iter().copied().collect::<BTreeSet<_>>();
+    } else if args.n < Metric::FEWEST {
+        note!(
+            "note: distances and neighbours need {} samples or more; only classes are counted",
+            Metric::FEWEST
         );
-        head + &table(&samples, &real)
-    };
-    super::print(&out)
+    }
+    Evaluator::new(net, &reals.reals(), wanted)
 }
 
-/// The classes of a conditional run must be the classifier's.
-fn check_classes(sampler: &Sampler) -> Result<()> {
-    match sampler.classes {
-        Some(n) if n != ClassifierNet::CLASSES => {
-            let remedy = format!(
-                "the classifier knows the {} digits, so a conditional run must have them as its classes; train it on MNIST",
-                ClassifierNet::CLASSES
-            );
-            Err(Error::Argument { what: "number of classes", value: n.to_string(), remedy })
-        }
-        _ => Ok(()),
+/// The result with what it is of.
+fn object(samples: &Samples, e: &Evaluation) -> Value {
+    let mut out = json!(e);
+    out["run"] = json!(samples.path().display().to_string());
+    if let Samples::Generator { sampler, .. } = samples {
+        out["recipe"] = json!(sampler.config().recipe);
+        out["steps"] = json!(sampler.steps);
     }
+    out
 }
 
-/// Each figure of the samples beside that of real images.
-fn table(samples: &ClassReport, real: &ClassReport) -> String {
-    let mut out = String::new();
-    let mut row = |what: &str, samples: String, real: String| {
-        writeln!(out, "{what:<24} {samples:>9} {real:>10}").expect("memory can be written to");
-    };
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let nats = |v: f64| format!("{v:.4}");
-    row("", "samples".into(), "real test".into());
-    row("images", samples.n.to_string(), real.n.to_string());
-    row("mean top-1 confidence", nats(samples.confidence), nats(real.confidence));
-    row("entropy of classes, nats", nats(samples.entropy), nats(real.entropy));
-    row("KL to uniform, nats", nats(samples.kl_to_uniform), nats(real.kl_to_uniform));
-    row("smallest share", percent(samples.min_share), percent(real.min_share));
-    for (class, (s, r)) in samples.shares.iter().zip(&real.shares).enumerate() {
-        row(&format!("  share of class {class}"), percent(*s), percent(*r));
-    }
-    if let (Some(s), Some(r)) = (&samples.agreement, &real.agreement) {
-        row("class agreement", percent(s.overall), percent(r.overall));
-        let shown = |share: &Option<f64>| share.map_or("-".into(), percent);
-        for (class, (s, r)) in s.per_class.iter().zip(&r.per_class).enumerate() {
-            row(&format!("  agreement of class {class}"), shown(s), shown(r));
+fn text(all: &[(&Samples, Evaluation)]) -> String {
+    let (_, first) = &all[0];
+    let mut out = table::protocol(first);
+    for (samples, e) in all {
+        let steps = match samples {
+            Samples::Generator { sampler, .. } => format!(", {} steps", sampler.steps),
+            Samples::Pictures { .. } => String::new(),
+        };
+        out += &format!("\n{}{steps}\n", samples.path().display());
+        out += &table::metrics(e);
+        if all.len() == 1 {
+            out += &table::classes(e);
         }
+        out += &table::findings(e);
+    }
+    if all.len() > 1 {
+        let evaluations: Vec<&Evaluation> = all.iter().map(|(_, e)| e).collect();
+        out += &table::mean(&evaluations);
     }
     out
 }

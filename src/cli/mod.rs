@@ -19,6 +19,7 @@ mod export;
 mod import;
 mod info;
 mod list;
+mod measure;
 mod modes;
 mod plot;
 mod profile;
@@ -85,8 +86,8 @@ enum Command {
     Prune(prune::Args),
     /// Draw samples from a trained generator
     Sample(Box<sample::Args>),
-    /// Measure samples with a digit classifier
-    Evaluate(evaluate::Args),
+    /// Measure samples: FID, precision, recall, copies and more, beside real images
+    Evaluate(Box<evaluate::Args>),
     /// Write a network for PyTorch
     #[command(hide = true)]
     Export(export::Args),
@@ -145,7 +146,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Sample(args) => sample::run(*args),
-        Command::Evaluate(args) => evaluate::run(args),
+        Command::Evaluate(args) => evaluate::run(*args),
         Command::List(args) => list::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Plot(args) => plot::run(args),

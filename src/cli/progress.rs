@@ -1,7 +1,8 @@
 //! What training shows: a bar on a terminal, plain lines elsewhere.
 
-use super::{explain, note, profile};
-use crate::gan::{Alarm, Event, Record, Run, Trainer};
+use super::{explain, note, profile, recorded};
+use crate::gan::{Alarm, EvaluationRecord, Event, Record, Run, Trainer};
+use crate::metrics::{Measured, Metric};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ impl Progress {
             Event::Logged(record) => {
                 self.show(record);
             }
+            Event::Measured(record) => self.aside(|| note(&measured(record))),
             Event::Profiled(p) => self.profile = Some(profile::tables(p)),
             Event::Wrote(path) if path.parent().is_some_and(|p| p.ends_with("samples")) => {
                 self.grid = Some(path.to_path_buf());
@@ -145,6 +147,17 @@ impl Progress {
         }
         note(&format!("more:    ganvil sample {}", self.dir.display()));
     }
+}
+
+/// What was measured, in one line, and what that says.
+fn measured(r: &EvaluationRecord) -> String {
+    let number = |(m, v): (&Metric, &Measured)| {
+        let floor = v.floor.map_or(String::new(), |f| format!(" ({})", recorded::number(f)));
+        format!("{m} {}{floor}", recorded::number(v.value))
+    };
+    let all: Vec<String> = r.evaluation.metrics.iter().map(number).collect();
+    let found = r.evaluation.findings.iter().map(|f| format!("\n  {}", f.text));
+    format!("step {}: {}; in brackets real images{}", r.step, all.join(", "), found.collect::<String>())
 }
 
 /// An alarm in full.

@@ -2,6 +2,7 @@
 
 use super::classifier;
 use super::device::DeviceArg;
+use super::measure::EvaluateArgs;
 use super::profile::ProfileArg;
 use super::progress::Progress;
 use super::signals;
@@ -97,6 +98,8 @@ pub struct Args {
     /// Steps between checkpoints [default: 5000]
     #[arg(long, value_name = "N", help_heading = "Reports")]
     checkpoint_every: Option<u64>,
+    #[command(flatten, next_help_heading = "Reports")]
+    evaluate: EvaluateArgs,
     /// Write TensorBoard's event files as well
     #[arg(long, help_heading = "Reports")]
     tensorboard: bool,
@@ -167,6 +170,7 @@ impl Args {
         c.optimizer_d = c.optimizer_d.with_lr(self.lr_d.unwrap_or(c.optimizer_d.lr()));
         c.optimizer_g = c.optimizer_g.with_lr(self.lr_g.unwrap_or(c.optimizer_g.lr()));
         self.technique.apply(&mut c)?;
+        self.evaluate.apply(&mut c);
         if let Some(twice) = self.set.iter().find(|s| self.epochs.is_some() && s.starts_with("steps")) {
             let remedy = "the steps follow from --epochs; leave one of the two out".into();
             return Err(Error::Argument { what: "--set", value: twice.clone(), remedy });

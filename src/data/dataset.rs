@@ -211,6 +211,19 @@ impl Dataset {
         Ok(Dataset { images, labels: listing.labels, classes: listing.classes, name: name() })
     }
 
+    /// The first `n` pictures, or as many as there are.
+    pub fn first(&self, n: usize) -> Dataset {
+        let (n, all) = (n.min(self.images.count), &self.images);
+        let pixels = all.pixels[..n * all.area()].to_vec();
+        let [channels, rows, cols] = all.shape();
+        Dataset {
+            images: Images { count: n, channels, rows, cols, pixels },
+            labels: self.labels.as_ref().map(|l| l[..n].to_vec()),
+            classes: self.classes.clone(),
+            name: self.name.clone(),
+        }
+    }
+
     /// `[channels, rows, cols]` of every picture.
     pub fn shape(&self) -> [usize; 3] {
         self.images.shape()

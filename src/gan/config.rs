@@ -2,6 +2,7 @@
 
 use super::alterations::Alterations;
 use super::conditioning::Conditioning;
+use super::evaluation::Evaluate;
 use super::losses::Loss;
 use super::prior::Prior;
 use super::regularisers::Balance;
@@ -64,6 +65,9 @@ pub struct TrainConfig {
     pub sample_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// What is measured of samples on the way, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<Evaluate>,
     /// How convolutions are computed on the CPU.
     #[serde(default, skip_serializing_if = "ConvMode::is_fast")]
     pub conv: ConvMode,
@@ -101,6 +105,7 @@ impl Default for TrainConfig {
             log_every: 100,
             sample_every: 2_000,
             checkpoint_every: 5_000,
+            evaluate: None,
             conv: ConvMode::default(),
             step: StepConfig::default(),
             optimizer_d: adam.into(),
@@ -151,6 +156,7 @@ impl TrainConfig {
                 "it must be at least 2, or batch normalisation has no variance",
             );
         }
+        self.evaluate.as_ref().map_or(Ok(()), Evaluate::check)?;
         self.init.check()?;
         self.data.check()?;
         for (what, lr) in [("--lr-d", self.optimizer_d.lr()), ("--lr-g", self.optimizer_g.lr())] {

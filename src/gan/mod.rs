@@ -9,6 +9,7 @@ mod alterations;
 mod conditioning;
 mod config;
 mod draws;
+mod evaluation;
 mod explain;
 #[cfg(test)]
 mod faults;
@@ -44,6 +45,7 @@ pub use alterations::{Alterations, NormOfD, SpectralNormOf};
 pub use conditioning::{Conditioning, Head, LabelEmbed, NetworkSpec};
 pub use config::TrainConfig;
 pub use draws::{Draws, On, Pass};
+pub use evaluation::{Evaluate, EvaluationRecord, RealImages, feature_net, note_evaluation};
 pub use explain::{Explain, ExplainedUpdate, Explanation, MovedParameter, SeenTensor, Term, explain};
 pub use loss_facts::loss_facts;
 pub use losses::{

@@ -34,7 +34,7 @@ pub fn prune(dir: &Path, keep: usize, dry_run: bool) -> Result<Vec<Pruned>> {
         // What is removed must not be what a resume would have fallen back on.
         kept.iter().try_for_each(|path| checkpoint::load(path).map(drop))?;
     }
-    for sub in ["", "samples", "plots", "checkpoints", "tensorboard"] {
+    for sub in ["", "samples", "plots", "checkpoints", "checkpoints/best", "tensorboard"] {
         let entries = fs::read_dir(dir.join(sub)).into_iter().flatten().flatten();
         let useless = |name: &str| is_left_over(name) || name.ends_with(manifest::DAMAGED);
         old.extend(entries.filter(|e| e.file_name().to_str().is_some_and(useless)).map(|e| e.path()));

@@ -3,12 +3,14 @@
 use super::Prior;
 use super::conditioning::NetworkSpec;
 use super::config::TrainConfig;
+use super::evaluation::Generating;
 use super::network::Network;
 use super::prior::{Truncation, truncated_normal};
 use super::walk::{Round, slerp_or_lerp};
 use crate::backend::cpu::with_conv_mode;
 use crate::checkpoint::{self, Checkpoint};
 use crate::error::misuse;
+use crate::metrics::{Evaluation, Evaluator};
 use crate::nn::{Ctx, LayerSpec, Module, load_state_dict, to_device};
 use crate::rng::Stream;
 use crate::{DType, Device, Error, Generator, Result, Tensor, no_grad};
@@ -25,6 +27,8 @@ pub struct Sampler {
     pub classes: Option<usize>,
     /// Steps of training.
     pub steps: u64,
+    /// Thousands of real images that it was trained on.
+    pub kimg: f64,
     /// Where the network is.
     device: Device,
 }
@@ -49,8 +53,8 @@ pub enum NormStatistics {
     Batch,
 }
 
-/// Samples made at a time with running statistics, which bounds the memory that activations take.
-const CHUNK: usize = 256;
+/// Samples of a pass that makes statistics.
+const OF_A_PASS: usize = 128;
 
 /// A checkpoint's settings. Those that it does not hold, how long and how often, are the defaults.
 pub(super) fn settings(path: &Path, meta: &Value) -> Result<TrainConfig> {
@@ -123,7 +127,8 @@ impl Sampler {
         }
         let mut net = Network::build("G", &spec, &config.init, &Generator::new(config.seed, Stream::Init));
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
-        Ok(Sampler { net, config, shape, classes, steps, device: Device::Cpu })
+        let kimg = file.meta["images"].as_u64().unwrap_or(0) as f64 / 1000.0;
+        Ok(Sampler { net, config, shape, classes, steps, kimg, device: Device::Cpu })
     }
 
     /// The same, computing on another device.
@@ -141,13 +146,7 @@ impl Sampler {
     /// `n` samples in [-1, 1] for this seed, `[n, channels * rows * cols]`. Each depends on the seed and its number
     /// alone; number i has class i modulo the number of classes.
     pub fn sample(&self, n: usize, seed: u64) -> Vec<f32> {
-        let z = self.config.prior.draw(
-            n,
-            self.config.latent,
-            &Generator::new(seed, Stream::Samples),
-            Device::Cpu,
-        );
-        self.generate(&self.labelled(z, |i| i), NormStatistics::Running)
+        self.generating().samples(n, seed)
     }
 
     /// A sample for each of these classes, as [`Sampler::sample`] gives them.
@@ -254,11 +253,10 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::latents`].
     pub fn stand(&self, batches: usize, seed: u64, truncation: Option<Truncation>) -> Result<()> {
-        let of_a_pass = CHUNK / 2;
         let random = Generator::new(self.config.seed, Stream::Dropout);
-        let latents = self.latents(batches * of_a_pass, seed, truncation)?;
+        let latents = self.latents(batches * OF_A_PASS, seed, truncation)?;
         for pass in 0..batches {
-            let part = |t: &Tensor| t.narrow(0, pass * of_a_pass, of_a_pass).to_device(self.device);
+            let part = |t: &Tensor| t.narrow(0, pass * OF_A_PASS, OF_A_PASS).to_device(self.device);
             let labels = latents.labels.as_ref().map(part);
             with_conv_mode(self.config.conv, || {
                 generate(&self.net, &part(&latents.z), labels.as_ref(), Ctx::train(&random))
@@ -268,31 +266,45 @@ impl Sampler {
     }
 
     fn labelled(&self, z: Tensor, class: impl Fn(usize) -> usize) -> Latents {
-        let labels = self.classes.map(|classes| {
-            let all: Vec<i64> = (0..z.shape()[0]).map(|i| (class(i) % classes) as i64).collect();
-            Tensor::new(&all, &[all.len()])
-        });
-        Latents { z, labels }
+        labelled(z, self.classes, class)
+    }
+
+    pub(super) fn generating(&self) -> Generating<'_> {
+        let (config, device) = (&self.config, self.device);
+        Generating { net: &self.net, config, shape: self.shape, classes: self.classes, device }
+    }
+
+    /// Measures samples of the evaluator's seed, which are those of [`Sampler::sample`].
+    ///
+    /// # Errors
+    /// If the evaluator's network does not take such pictures.
+    pub fn evaluate(&self, evaluator: &Evaluator) -> Result<Evaluation> {
+        self.generating().evaluate(evaluator)
     }
 
     /// The images of latent vectors, in [-1, 1], `[n, channels * rows * cols]`.
     pub fn generate(&self, latents: &Latents, statistics: NormStatistics) -> Vec<f32> {
-        let n = latents.z.shape()[0];
-        let random = Generator::new(self.config.seed, Stream::Dropout);
-        let (ctx, most) = match statistics {
-            NormStatistics::Running => (Ctx::eval(), CHUNK),
-            NormStatistics::Batch => (Ctx::train(&random).frozen(), n.max(1)),
-        };
-        let mut images = Vec::with_capacity(n * self.shape.iter().product::<usize>());
-        for start in (0..n).step_by(most) {
-            let part = |t: &Tensor| t.narrow(0, start, most.min(n - start)).to_device(self.device);
-            let labels = latents.labels.as_ref().map(part);
-            images.extend(with_conv_mode(self.config.conv, || {
-                generate(&self.net, &part(&latents.z), labels.as_ref(), ctx)
-            }));
+        match statistics {
+            NormStatistics::Running => self.generating().images(latents),
+            NormStatistics::Batch => {
+                let random = Generator::new(self.config.seed, Stream::Dropout);
+                let ctx = Ctx::train(&random).frozen();
+                let labels = latents.labels.as_ref().map(|l| l.to_device(self.device));
+                with_conv_mode(self.config.conv, || {
+                    generate(&self.net, &latents.z.to_device(self.device), labels.as_ref(), ctx)
+                })
+            }
         }
-        images
     }
+}
+
+/// Latent vectors with the class of each, if there are classes.
+pub(super) fn labelled(z: Tensor, classes: Option<usize>, class: impl Fn(usize) -> usize) -> Latents {
+    let labels = classes.map(|classes| {
+        let all: Vec<i64> = (0..z.shape()[0]).map(|i| (class(i) % classes) as i64).collect();
+        Tensor::new(&all, &[all.len()])
+    });
+    Latents { z, labels }
 }
 
 /// A network's samples for latent vectors and classes, as f32.

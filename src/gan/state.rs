@@ -59,8 +59,8 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// Settings that are the run's business, not the state's: how long, how often, where.
-const OF_THE_RUN: [&str; 7] =
-    ["steps", "log_every", "sample_every", "checkpoint_every", "name", "dataset", "tensorboard"];
+const OF_THE_RUN: [&str; 8] =
+    ["steps", "log_every", "sample_every", "checkpoint_every", "name", "dataset", "tensorboard", "evaluate"];
 
 /// The settings that decide how a state goes on.
 pub(super) fn settings_of_state(config: &TrainConfig) -> Value {

@@ -1,6 +1,7 @@
 //! The one trainer: a game, the data it is played on and its random streams.
 
 use super::config::TrainConfig;
+use super::evaluation::Generating;
 use super::live::{LiveDraws, Pictures, Source};
 use super::network::Network;
 use super::probe::{NoProbe, Probe};
@@ -198,6 +199,11 @@ impl Trainer {
     /// Samples in [-1, 1] for latent vectors, and their classes if G takes labels, in evaluation mode.
     pub fn sample(&self, z: &Tensor, labels: Option<&Tensor>) -> Vec<f32> {
         with_conv_mode(self.config.conv, || generate(self.sampler(), z, labels, Ctx::eval()))
+    }
+
+    pub(super) fn generating(&self) -> Generating<'_> {
+        let (config, device) = (&self.config, self.draws.device);
+        Generating { net: self.sampler(), config, shape: self.shape, classes: self.classes(), device }
     }
 
     /// The name of the first tensor of the networks that holds a value that is not finite.

@@ -23,18 +23,30 @@ const SIDE: usize = ClassifierNet::SIDE;
 /// # Errors
 /// If they are of another size and not padded to it, or not grey.
 pub fn digit_images(samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Images> {
+    let pixels: Vec<u8> = inner(samples, shape, pad)?.into_iter().map(from_unit).collect();
+    Ok(Images { count: pixels.len() / (SIDE * SIDE), channels: 1, rows: SIDE, cols: SIDE, pixels })
+}
+
+/// The same as numbers, `[n, 1, 28, 28]`: not made bytes.
+///
+/// # Errors
+/// As [`digit_images`].
+pub(super) fn middle(samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Tensor> {
+    let values = inner(samples, shape, pad)?;
+    Ok(Tensor::new(&values, &[values.len() / (SIDE * SIDE), 1, SIDE, SIDE]))
+}
+
+/// The middle 28 x 28 of padded pictures.
+fn inner(samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Vec<f32>> {
     let [channels, rows, cols] = shape;
     let padded = rows == cols && rows > SIDE && pad == Some(rows);
     if channels != 1 || ([rows, cols] != [SIDE; 2] && !padded) {
         return Err(wrong_shape(shape));
     }
     let first = (rows - SIDE) / 2;
-    let inner = first..first + SIDE;
     let images = samples.chunks_exact(rows * cols);
-    let count = images.len();
     let lines = images.flat_map(|image| image.chunks_exact(cols).skip(first).take(SIDE));
-    let pixels = lines.flat_map(|line| &line[inner.clone()]).map(|v| from_unit(*v)).collect();
-    Ok(Images { count, channels, rows: SIDE, cols: SIDE, pixels })
+    Ok(lines.flat_map(|line| &line[first..first + SIDE]).copied().collect())
 }
 
 /// Refuses pictures of another shape, which is said.

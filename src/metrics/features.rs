@@ -1,7 +1,7 @@
 //! What pictures are compared by.
 
-use super::{Classifier, digits};
-use crate::data::Images;
+use super::{Classifier, digit_images, digits};
+use crate::data::{Images, from_unit};
 use crate::{DType, Result, Tensor};
 
 /// A network whose features pictures are compared by, or their pixels. Values of two networks do not compare, nor those of
@@ -58,17 +58,43 @@ impl FeatureNet {
         }
     }
 
-    /// Probabilities of the network's classes, f64 `[n, classes]`; none where it has none.
+    /// Samples in [-1, 1], `[n, channels * rows * cols]`, as pictures that this network takes: bytes, and for a classifier
+    /// without the background that they were padded with.
     ///
     /// # Errors
-    /// As [`FeatureNet::features`].
-    pub fn probabilities(&self, images: &Images) -> Result<Option<Tensor>> {
+    /// If the network does not take pictures of this shape.
+    pub fn images(&self, samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Images> {
         match self {
-            FeatureNet::Classifier(_, c) => {
-                Ok(Some(c.logits(&digits::tensor(images)?).to_dtype(DType::F64).softmax(1)))
+            FeatureNet::Classifier(..) => digit_images(samples, shape, pad),
+            FeatureNet::Pixels => {
+                let [channels, rows, cols] = shape;
+                let count = samples.len() / (channels * rows * cols);
+                let pixels = samples.iter().map(|v| from_unit(*v)).collect();
+                Ok(Images { count, channels, rows, cols, pixels })
             }
-            FeatureNet::Pixels => Ok(None),
         }
+    }
+
+    /// [`FeatureNet::features`] of samples as they come out of a generator, between whose values there are no steps.
+    ///
+    /// # Errors
+    /// As [`FeatureNet::images`].
+    pub fn smooth_features(&self, samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Tensor> {
+        let n = samples.len() / shape.iter().product::<usize>().max(1);
+        match self {
+            FeatureNet::Classifier(_, c) => Ok(c.features(&digits::middle(samples, shape, pad)?)),
+            FeatureNet::Pixels => {
+                let values: Vec<f32> = samples.iter().map(|v| (v + 1.0) / 2.0).collect();
+                Ok(Tensor::new(&values, &[n, values.len() / n]))
+            }
+        }
+    }
+
+    /// Probabilities of the network's classes for [features](FeatureNet::features), f64 `[n, classes]`; none where it has
+    /// none.
+    pub fn probabilities(&self, features: &Tensor) -> Option<Tensor> {
+        let classifier = self.classifier()?;
+        Some(classifier.logits_of_features(features).to_dtype(DType::F64).softmax(1))
     }
 }
 

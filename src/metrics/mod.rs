@@ -14,6 +14,7 @@ mod memory;
 mod modes;
 mod neighbours;
 mod paired;
+mod path_length;
 mod score;
 mod sets;
 
@@ -30,5 +31,6 @@ pub use manifold::{DensityCoverage, PrecisionRecall, density_coverage, precision
 pub use memory::{Nearest, copied_share, nearest_training};
 pub use modes::{ModeCoverage, mode_coverage};
 pub use paired::{psnr, ssim};
+pub use path_length::path_length;
 pub use score::{Score, classifier_score};
 pub use sets::Pair;

@@ -3,6 +3,7 @@
 mod classes;
 mod folder;
 mod grids;
+mod measure;
 mod profile;
 mod record;
 mod watch;
@@ -16,6 +17,8 @@ use super::trainer::Trainer;
 use crate::report::FigureFormat;
 use crate::{Error, Result};
 use folder::{Session, kept};
+pub(super) use measure::METRICS;
+use measure::Measuring;
 use profile::Profiling;
 pub use record::Record;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +65,7 @@ fn train(
         session.grid(trainer, on)?;
     }
     let config = trainer.config().clone();
+    let mut measuring = Measuring::start(trainer, run)?;
     let mut profiling = Profiling::of(watch.profile, trainer.steps(), config.steps);
     while trainer.steps() < config.steps {
         let next = trainer.steps() + 1;
@@ -84,6 +88,9 @@ fn train(
         }
         if log {
             session.log(trainer, &statistics, on)?;
+        }
+        if let Some(measuring) = measuring.as_mut().filter(|m| m.is_due(next, config.steps)) {
+            measuring.look(trainer, on)?;
         }
         if due(config.checkpoint_every) || stopping {
             let checkpoint = session.checkpoint(trainer, on)?;

@@ -2,6 +2,7 @@
 
 use super::record::Record;
 use crate::gan::alarms::Alarm;
+use crate::gan::evaluation::EvaluationRecord;
 use crate::gan::explain::Explanation;
 use crate::report::Profile;
 use crate::{Error, Result};
@@ -13,6 +14,8 @@ pub enum Event<'a> {
     Step(u64),
     /// A record was logged.
     Logged(&'a Record),
+    /// Samples were measured.
+    Measured(&'a EvaluationRecord),
     /// Something is wrong with the game.
     Raised(&'a Alarm),
     /// The step that was to be explained is made.

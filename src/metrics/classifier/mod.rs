@@ -199,6 +199,15 @@ impl Classifier {
         self.net.features(images)
     }
 
+    /// Logits of the classes for [features](Classifier::features), without a graph.
+    ///
+    /// # Panics
+    /// If they are not `[n, 128]`.
+    #[track_caller]
+    pub fn logits_of_features(&self, features: &Tensor) -> Tensor {
+        no_grad(|| self.net.head.forward(features, &Ctx::eval()))
+    }
+
     /// Logits of the classes: `[n, 1, 28, 28]` in [-1, 1] to `[n, 10]`, without a graph.
     ///
     /// ```

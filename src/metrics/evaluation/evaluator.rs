@@ -86,11 +86,8 @@ impl Evaluator {
     /// # Errors
     /// If they are fewer, or of another shape than the real images.
     pub fn evaluate(&self, samples: &Images, asked: Option<&[u32]>) -> Result<Evaluation> {
-        let (n, found) = (self.wanted.n, samples.count);
-        if found < n {
-            let remedy = format!("{found} samples are there; give --n {found} or less, or more samples");
-            return Err(Error::Argument { what: "--n", value: n.to_string(), remedy });
-        }
+        let n = self.wanted.n;
+        Evaluator::check_count(samples.count, n)?;
         let shape = |[c, h, w]: [usize; 3]| format!("{c} x {h} x {w}");
         if samples.shape() != self.real.images.shape() {
             let remedy = format!(
@@ -102,7 +99,7 @@ impl Evaluator {
         let side = Side::new(&self.net, samples, asked, n, self.wanted.seed)?;
         let metrics: BTreeMap<Metric, Measured> =
             self.measure(&side)?.into_iter().map(|(m, v)| (m, v.beside(m, self.floors.get(&m)))).collect();
-        let classes = side.classes(&self.net)?.map(|c| c.0.clone());
+        let classes = side.classes().map(|c| c.0.clone());
         let findings = findings(&metrics, classes.as_ref());
         Ok(Evaluation {
             against: self.against.clone(),
@@ -113,14 +110,26 @@ impl Evaluator {
             seed: self.wanted.seed,
             metrics,
             classes,
-            real_classes: self.real.classes(&self.net)?.map(|c| c.0.clone()),
+            real_classes: self.real.classes().map(|c| c.0.clone()),
             findings,
         })
     }
 
+    /// Refuses `found` samples where `n` are wanted and there are fewer.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check_count(found: usize, n: usize) -> Result<()> {
+        if found >= n {
+            return Ok(());
+        }
+        let remedy = format!("{found} samples are there; give --n {found} or less, or more samples");
+        Err(Error::Argument { what: "--n", value: n.to_string(), remedy })
+    }
+
     /// Refuses a classifier of other pictures.
     fn check_knowledge(&self) -> Result<()> {
-        let Some((report, _)) = self.real.classes(&self.net)? else { return Ok(()) };
+        let Some((report, _)) = self.real.classes() else { return Ok(()) };
         match &report.agreement {
             Some(a) if a.overall < KNOWS_THEM => Err(Error::Argument {
                 what: "feature network",
@@ -178,7 +187,7 @@ impl Evaluator {
                 kernel_distance(pair, &Subsets::drawn(Subsets::COUNT, Subsets::SIZE, n, self.wanted.seed));
             found.insert(Metric::Kid, Measured { deviation: Some(d.deviation), ..Measured::of(d.mean) });
         }
-        if let Some((_, score)) = side.classes(&self.net)?
+        if let Some((_, score)) = side.classes()
             && wants(Metric::Score)
         {
             let deviation = Some(score.deviation);
@@ -188,11 +197,11 @@ impl Evaluator {
     }
 
     fn measure_classes(&self, side: &Side, put: &mut dyn FnMut(Metric, f64)) -> Result<()> {
-        let Some((report, _)) = side.classes(&self.net)? else { return Ok(()) };
+        let Some((report, _)) = side.classes() else { return Ok(()) };
         put(Metric::Confidence, report.confidence);
         put(Metric::Entropy, report.entropy);
         put(Metric::SmallestShare, report.min_share);
-        if let Some((real, _)) = self.real.classes(&self.net)? {
+        if let Some((real, _)) = self.real.classes() {
             put(Metric::ClassJsd, js(&report.shares, &real.shares));
         }
         if let Some(agreement) = &report.agreement {

@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// The [Fréchet distance](super::frechet_distance).
+    /// The [Fréchet distance](crate::metrics::frechet_distance).
     Fid,
-    /// The same [for infinitely many samples](super::fid_infinity).
+    /// The same [for infinitely many samples](crate::metrics::fid_infinity).
     FidInfinity,
-    /// The [kernel distance](super::kernel_distance), over 100 subsets of 1000.
+    /// The [kernel distance](crate::metrics::kernel_distance), over 100 subsets of 1000.
     Kid,
-    /// [Precision](super::precision_recall) with the third neighbour.
+    /// [Precision](crate::metrics::precision_recall) with the third neighbour.
     Precision,
-    /// [Recall](super::precision_recall) with the third neighbour.
+    /// [Recall](crate::metrics::precision_recall) with the third neighbour.
     Recall,
-    /// [Density](super::density_coverage) with the fifth neighbour.
+    /// [Density](crate::metrics::density_coverage) with the fifth neighbour.
     Density,
-    /// [Coverage](super::density_coverage) with the fifth neighbour.
+    /// [Coverage](crate::metrics::density_coverage) with the fifth neighbour.
     Coverage,
-    /// The [classifier score](super::classifier_score) over ten splits.
+    /// The [classifier score](crate::metrics::classifier_score) over ten splits.
     Score,
     /// Mean of the classifier's largest probability.
     Confidence,
@@ -30,15 +30,15 @@ pub enum Metric {
     Entropy,
     /// The smallest of these shares.
     SmallestShare,
-    /// The [Jensen-Shannon divergence](super::js_divergence) of these shares and those of the real images, in nats.
+    /// The [Jensen-Shannon divergence](crate::metrics::js_divergence) of these shares and those of the real images, in nats.
     ClassJsd,
     /// Of a conditional model: the share of samples that the classifier takes for what was asked for (GAN-test).
     Agreement,
-    /// Share of the first 1000 samples that are [copies](super::copied_share) of training images in pixels.
+    /// Share of the first 1000 samples that are [copies](crate::metrics::copied_share) of training images in pixels.
     Copies,
     /// The same in features.
     FeatureCopies,
-    /// [Perceptual path length](super::PathLength), of a generator only.
+    /// [Perceptual path length](crate::metrics::path_length), of a generator only.
     PathLength,
     /// Of a conditional model: how well a classifier trained on samples alone tells real images (GAN-train).
     GanTrain,

@@ -42,18 +42,14 @@ impl Wanted {
     }
 
     fn check(&self, net: &FeatureNet) -> Result<()> {
-        if self.n < FEWEST {
-            let remedy = format!("use {FEWEST} or more; values of few samples say little, 10000 are usual");
-            return Err(Error::Argument { what: "--n", value: self.n.to_string(), remedy });
-        }
         self.metrics.iter().try_for_each(|m| m.possible(net, self.n))
     }
 }
 
-/// Fewer samples than this have no neighbours to speak of.
-const FEWEST: usize = 50;
-
 impl Metric {
+    /// Fewer samples than this have no distances or neighbours to speak of.
+    pub const FEWEST: usize = 50;
+
     /// Refuses what cannot be measured of so many samples by this network.
     fn possible(self, net: &FeatureNet, n: usize) -> Result<()> {
         let bad = |remedy| Err(Error::Argument { what: "metric", value: self.name().into(), remedy });
@@ -61,6 +57,12 @@ impl Metric {
             return bad(format!(
                 "its subsets have {} samples, and there are {n}; use --n {0} or more",
                 Subsets::SIZE
+            ));
+        }
+        if n < Metric::FEWEST && !self.needs_classes() {
+            return bad(format!(
+                "it needs {} samples or more, and there are {n}; 10000 are usual",
+                Metric::FEWEST
             ));
         }
         if self.needs_classes() && net.classifier().is_none() {
@@ -130,7 +132,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn of(value: f64) -> Measured {
+    /// A number with nothing beside it.
+    pub fn of(value: f64) -> Measured {
         Measured { value, deviation: None, floor: None, ratio: None }
     }
 
@@ -160,10 +163,10 @@ pub struct Evaluation {
     /// The numbers.
     pub metrics: BTreeMap<Metric, Measured>,
     /// What the network's classifier finds in the samples.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "samples", skip_serializing_if = "Option::is_none")]
     pub classes: Option<ClassReport>,
     /// And in the real images.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "real", skip_serializing_if = "Option::is_none")]
     pub real_classes: Option<ClassReport>,
     /// What the numbers say in words.
     pub findings: Vec<Finding>,

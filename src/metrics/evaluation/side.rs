@@ -22,7 +22,7 @@ pub(super) struct Side {
     pub features: Tensor,
     moments: OnceCell<Moments>,
     manifold: OnceCell<Manifold>,
-    classes: OnceCell<Option<(ClassReport, Score)>>,
+    classes: Option<(ClassReport, Score)>,
 }
 
 impl Side {
@@ -41,15 +41,14 @@ impl Side {
     /// Of the images with these numbers.
     pub fn of(net: &FeatureNet, images: &Images, labels: Option<&[u32]>, chosen: &[usize]) -> Result<Side> {
         let images = pick(images, chosen);
-        let features = matrix("evaluation", &net.features(&images)?);
-        Ok(Side {
-            labels: labels.map(|l| chosen.iter().map(|i| l[*i]).collect()),
-            images,
-            features,
-            moments: OnceCell::new(),
-            manifold: OnceCell::new(),
-            classes: OnceCell::new(),
-        })
+        let labels: Option<Vec<u32>> = labels.map(|l| chosen.iter().map(|i| l[*i]).collect());
+        let features = net.features(&images)?;
+        let classes = net.probabilities(&features).map(|p| {
+            let report = ClassReport::of_probabilities(&p, labels.as_deref());
+            (report, classifier_score(&p, SPLITS.min(images.count)))
+        });
+        let features = matrix("evaluation", &features);
+        Ok(Side { labels, images, features, moments: OnceCell::new(), manifold: OnceCell::new(), classes })
     }
 
     pub fn len(&self) -> usize {
@@ -66,19 +65,8 @@ impl Side {
     }
 
     /// What the network's classes say, if it has any.
-    pub fn classes(&self, net: &FeatureNet) -> Result<Option<&(ClassReport, Score)>> {
-        if self.classes.get().is_none() {
-            let found = match net.probabilities(&self.images)? {
-                Some(p) => {
-                    let splits = SPLITS.min(self.len());
-                    let report = ClassReport::of_probabilities(&p, self.labels.as_deref());
-                    Some((report, classifier_score(&p, splits)))
-                }
-                None => None,
-            };
-            let _ = self.classes.set(found);
-        }
-        Ok(self.classes.get().and_then(Option::as_ref))
+    pub fn classes(&self) -> Option<&(ClassReport, Score)> {
+        self.classes.as_ref()
     }
 
     /// How far the first of them are from the nearest of the training images, in pixels and in features.

@@ -1,0 +1,77 @@
+//! What a run measures of its samples while it goes on.
+
+use super::Event;
+use crate::Result;
+use crate::data::ImageOptions;
+use crate::gan::evaluation::{Evaluate, EvaluationRecord, RealImages, feature_net, keep_best};
+use crate::gan::run::Run;
+use crate::gan::trainer::Trainer;
+use crate::metrics::{Evaluator, FeatureNet, Wanted};
+use crate::report::{RunLog, read_log};
+use std::path::PathBuf;
+
+/// The file in a run's folder.
+pub(in crate::gan) const METRICS: &str = "metrics.jsonl";
+/// The folder in that of checkpoints.
+const BEST: &str = "best";
+
+/// The measuring of a run.
+pub(super) struct Measuring {
+    config: Evaluate,
+    /// Real images are looked at when they are first needed.
+    evaluator: Option<Evaluator>,
+    path: PathBuf,
+    log: RunLog,
+    best: PathBuf,
+}
+
+impl Measuring {
+    /// Goes on with the run's records; those behind its step will come anew. Nothing where nothing is to be measured.
+    pub fn start(trainer: &Trainer, run: &Run) -> Result<Option<Measuring>> {
+        let (path, done) = (run.dir().join(METRICS), trainer.steps());
+        let Some(config) = trainer.config().evaluate.clone() else { return Ok(None) };
+        let log = RunLog::resume(&path, |record| record["step"].as_u64().is_some_and(|step| step <= done))?;
+        let best = run.checkpoints().join(BEST);
+        Ok(Some(Measuring { config, evaluator: None, path, log, best }))
+    }
+
+    /// Whether step `next` of `steps` is one to measure after.
+    pub fn is_due(&self, next: u64, steps: u64) -> bool {
+        next.is_multiple_of(self.config.every) || next == steps
+    }
+
+    /// Measures, logs, and keeps the checkpoint if it is one of the best.
+    pub fn look(&mut self, trainer: &Trainer, on: &mut dyn FnMut(Event)) -> Result<()> {
+        let evaluator = match &mut self.evaluator {
+            Some(evaluator) => evaluator,
+            none => none.insert(evaluator(trainer, &self.config)?),
+        };
+        let evaluation = trainer.generating().evaluate(evaluator)?;
+        let record = EvaluationRecord { step: trainer.steps(), kimg: trainer.kimg(), evaluation };
+        self.log.write(&record)?;
+        on(Event::Measured(&record));
+        let records = read_log(&self.path)?;
+        let bytes = || trainer.to_bytes(&self.best);
+        keep_best(&self.best, &records, self.config.metrics[0], self.config.keep_best, record.step, bytes)
+    }
+}
+
+/// With the network that fits the run's data.
+fn evaluator(trainer: &Trainer, config: &Evaluate) -> Result<Evaluator> {
+    let c = trainer.config();
+    let bare = ImageOptions { pad: None, ..c.data };
+    let dir = c.dataset.as_deref();
+    let mut reals = RealImages::open(dir, &bare)?;
+    let net = feature_net(&reals)?;
+    // Pixels are compared as they were trained on.
+    if matches!(net, FeatureNet::Pixels) && !c.data.is_default() {
+        reals = RealImages::open(dir, &c.data)?;
+    }
+    let wanted = Wanted {
+        metrics: config.metrics.iter().copied().collect(),
+        against: reals.against(),
+        n: config.n,
+        seed: c.seed,
+    };
+    Evaluator::new(net, &reals.reals(), wanted)
+}

@@ -8,6 +8,7 @@ mod evaluation;
 mod features;
 mod fid;
 mod gan_train;
+mod inception;
 mod kid;
 mod manifold;
 mod memory;
@@ -26,6 +27,7 @@ pub use evaluation::{Better, Evaluation, Evaluator, Finding, FindingKind, Measur
 pub use features::FeatureNet;
 pub use fid::{Moments, fid_infinity, frechet_distance};
 pub use gan_train::gan_train;
+pub use inception::Inception;
 pub use kid::{KernelDistance, Subsets, kernel_distance};
 pub use manifold::{DensityCoverage, PrecisionRecall, density_coverage, precision_recall};
 pub use memory::{Nearest, copied_share, nearest_training};

@@ -55,8 +55,15 @@ fn recipes_have_the_networks_that_they_describe() {
     let block = 2 * (64 * 64 * 9 + 64);
     let shortcut = 64 * 64 + 64;
     let (small, plain) = (pair(32), pair(64));
+    // By class: tables of gains and biases in G, a row for each class and 2 n biases in D where the others normalise.
+    let projected = |own: (usize, usize), n: usize| {
+        (own.0 + (by_class(2) - 2) * 3 * n, own.1 - 2 * n + by_class(2 * n * 49))
+    };
+    let (of_small, of_plain) = (projected(small, 32), projected(plain, 64));
     let counted = [
         ("dcgan28-small", small.0, small.1),
+        ("best-mnist", of_small.0, of_small.1),
+        ("best-fashion", of_plain.0, of_plain.1),
         ("mlp", 101 * 256 + 512 + 257 * 512 + 1024 + 513 * 784, 785 * 512 + 513 * 256 + 257),
         ("mlp-a", 101 * 128 + 129 * 256 + 512 + 257 * 784, 785 * 256 + 257 * 128 + 129),
         (
@@ -76,8 +83,8 @@ fn recipes_have_the_networks_that_they_describe() {
             (100 * 256 + 256 * 128 + 128 * 64 + 64) * 16 + 2 * (256 + 128 + 64),
             (64 + 64 * 128 + 128 * 256 + 256) * 16 + 2 * (128 + 256),
         ),
-        // These two have 128 biases in D where the others normalise.
-        ("cdcgan", plain.0 + (by_class(2) - 2) * (128 + 64), plain.1 - 2 * 128 + 128 + by_class(128 * 49)),
+        ("cdcgan", of_plain.0, of_plain.1),
+        // 128 biases in D here too.
         (
             "acgan",
             plain.0 + by_class(10) + by_class(128 * 49),

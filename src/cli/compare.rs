@@ -191,7 +191,7 @@ fn table(runs: &[Run]) -> String {
     if runs.iter().any(|r| !r.measured.is_null()) {
         rows.push(section("last evaluation"));
         let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-        let cell = |r: &Run, key: &str| r.measured.get(key).map_or("-".into(), |v| text(v));
+        let cell = |r: &Run, key: &str| r.measured.get(key).map_or("-".into(), text);
         rows.push(row("  step", &|r| cell(r, "step")));
         for (key, what) in PROTOCOL.iter().filter(|(key, _)| differs(runs, key)) {
             rows.push(row(&format!("  {what}"), &|r| cell(r, key)));

@@ -6,7 +6,9 @@ use super::device::DeviceArg;
 use super::recorded::folder_name;
 use crate::data::{Dataset, ImageOptions, Split};
 use crate::gan::{RealImages, Sampler, feature_net, latest_checkpoint, note_evaluation};
-use crate::metrics::{Classifier, ClassifierNet, Evaluation, Evaluator, FeatureNet, Metric, Wanted};
+use crate::metrics::{
+    Classifier, ClassifierNet, Evaluation, Evaluator, FeatureNet, Inception, Metric, Wanted,
+};
 use crate::names::unknown;
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -44,6 +46,9 @@ pub struct Args {
     /// Weights of a classifier that `ganvil train classifier --data DIR` made, for other pictures of 28 x 28
     #[arg(long, value_name = "FILE", conflicts_with = "features")]
     classifier: Option<PathBuf>,
+    /// Weights of Inception-v3, as pytorch-fid has them, as safetensors: the FID of the literature, at 20 pictures a second
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["features", "classifier"])]
+    inception: Option<PathBuf>,
     /// Samples, and real images of either side; of a conditional run, the classes in turn
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     n: usize,
@@ -217,6 +222,9 @@ fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Eval
     let dir = dir.as_deref();
     let bare = ImageOptions { pad: None, ..options };
     let mut reals = RealImages::open(dir, &bare)?;
+    if let Some(file) = &args.inception {
+        return finish(args, all, reals, FeatureNet::Inception(Box::new(Inception::load(file)?)));
+    }
     let net = match (&args.classifier, args.features) {
         (Some(file), _) => FeatureNet::Classifier(folder_name(file), Box::new(Classifier::load(file, None)?)),
         (None, Some(FeaturesArg::Classifier)) => FeatureNet::mnist()?,
@@ -231,6 +239,11 @@ fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Eval
             reals = RealImages::open(dir, &options)?;
         }
     }
+    finish(args, all, reals, net)
+}
+
+/// Settles what is measured by this network.
+fn finish(args: &Args, all: &[Samples], reals: RealImages, net: FeatureNet) -> Result<Evaluator> {
     all.iter().try_for_each(|samples| samples.check(&net, args.n))?;
     let against = args.against.map_or(reals.against(), |s| s.0);
     let mut wanted = Wanted::usual(&net, args.n, against, args.seed);

@@ -1,6 +1,6 @@
 //! What pictures are compared by.
 
-use super::{Classifier, digit_images, digits};
+use super::{Classifier, Inception, Metric, digit_images, digits};
 use crate::data::{Images, from_unit};
 use crate::{DType, Result, Tensor};
 
@@ -10,6 +10,8 @@ use crate::{DType, Result, Tensor};
 pub enum FeatureNet {
     /// The 128 features of a classifier of 28 x 28 grey pictures, and its classes. The name is what it was trained on.
     Classifier(String, Box<Classifier>),
+    /// The 2048 features of Inception-v3, grey or colours, of any size.
+    Inception(Box<Inception>),
     /// The pixels, in [0, 1]: for pictures of any size.
     Pixels,
 }
@@ -27,6 +29,7 @@ impl FeatureNet {
     pub fn name(&self) -> &str {
         match self {
             FeatureNet::Classifier(name, _) => name,
+            FeatureNet::Inception(_) => "inception-v3",
             FeatureNet::Pixels => "pixels",
         }
     }
@@ -35,6 +38,7 @@ impl FeatureNet {
     pub fn checksum(&self) -> Option<&str> {
         match self {
             FeatureNet::Classifier(_, c) => Some(c.checksum()),
+            FeatureNet::Inception(i) => Some(i.checksum()),
             FeatureNet::Pixels => None,
         }
     }
@@ -43,7 +47,7 @@ impl FeatureNet {
     pub fn classifier(&self) -> Option<&Classifier> {
         match self {
             FeatureNet::Classifier(_, c) => Some(c),
-            FeatureNet::Pixels => None,
+            FeatureNet::Inception(_) | FeatureNet::Pixels => None,
         }
     }
 
@@ -54,6 +58,7 @@ impl FeatureNet {
     pub fn features(&self, images: &Images) -> Result<Tensor> {
         match self {
             FeatureNet::Classifier(_, c) => Ok(c.features(&digits::tensor(images)?)),
+            FeatureNet::Inception(i) => i.features(images),
             FeatureNet::Pixels => Ok(pixels(images)),
         }
     }
@@ -66,7 +71,7 @@ impl FeatureNet {
     pub fn images(&self, samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Images> {
         match self {
             FeatureNet::Classifier(..) => digit_images(samples, shape, pad),
-            FeatureNet::Pixels => {
+            FeatureNet::Inception(_) | FeatureNet::Pixels => {
                 let [channels, rows, cols] = shape;
                 let count = samples.len() / (channels * rows * cols);
                 let pixels = samples.iter().map(|v| from_unit(*v)).collect();
@@ -78,11 +83,14 @@ impl FeatureNet {
     /// [`FeatureNet::features`] of samples as they come out of a generator, between whose values there are no steps.
     ///
     /// # Errors
-    /// As [`FeatureNet::images`].
+    /// As [`FeatureNet::images`], and of Inception, whose program takes bytes.
     pub fn smooth_features(&self, samples: &[f32], shape: [usize; 3], pad: Option<usize>) -> Result<Tensor> {
         let n = samples.len() / shape.iter().product::<usize>().max(1);
         match self {
             FeatureNet::Classifier(_, c) => Ok(c.features(&digits::middle(samples, shape, pad)?)),
+            FeatureNet::Inception(_) => {
+                Err(super::evaluation::cannot(Metric::PathLength, "Inception takes bytes"))
+            }
             FeatureNet::Pixels => {
                 let values: Vec<f32> = samples.iter().map(|v| (v + 1.0) / 2.0).collect();
                 Ok(Tensor::new(&values, &[n, values.len() / n]))
@@ -91,10 +99,14 @@ impl FeatureNet {
     }
 
     /// Probabilities of the network's classes for [features](FeatureNet::features), f64 `[n, classes]`; none where it has
-    /// none.
+    /// none. Inception's are without the bias, as in the program that its score comes from.
     pub fn probabilities(&self, features: &Tensor) -> Option<Tensor> {
-        let classifier = self.classifier()?;
-        Some(classifier.logits_of_features(features).to_dtype(DType::F64).softmax(1))
+        let logits = match self {
+            FeatureNet::Classifier(_, c) => c.logits_of_features(features),
+            FeatureNet::Inception(i) => i.unbiased_logits(features)?,
+            FeatureNet::Pixels => return None,
+        };
+        Some(logits.to_dtype(DType::F64).softmax(1))
     }
 }
 

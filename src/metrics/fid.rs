@@ -12,7 +12,7 @@
 //! and it knows nothing but two moments: a set with the same ones can look like nothing. [`fid_infinity`] removes the
 //! first term of the bias.
 
-use super::sets::{Pair, matrix, rows, shuffled};
+use super::sets::{Pair, Rows, matrix, shuffled};
 use crate::error::misuse;
 use crate::{DType, Tensor};
 use faer::{MatRef, Side};
@@ -103,13 +103,13 @@ pub fn fid_infinity(pair: Pair, seed: u64) -> f64 {
     if n < 2 * SIZES {
         misuse!("fid_infinity", "{n} generated samples; a line needs {} or more", 2 * SIZES);
     }
-    let of_real = Moments::of(&real);
+    let (of_real, fake) = (Moments::of(&real), Rows::new(&fake));
     let points: Vec<(f64, f64)> = (0..SIZES)
         .map(|i| {
             // 1/n from 5/n to 1/n.
             let size = n / (SIZES - i);
             let draw = &shuffled(n, seed, i as u64)[..size];
-            (1.0 / size as f64, of_real.distance(&Moments::of(&rows(&fake, draw))))
+            (1.0 / size as f64, of_real.distance(&Moments::of(&fake.pick(draw))))
         })
         .collect();
     let mean = |f: &dyn Fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / SIZES as f64;
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_set_is_at_no_distance_from_its_permutation() {
         let x = normal([300, 20], 0);
-        let mixed = rows(&x, &shuffled(300, 7, 0));
+        let mixed = Rows::new(&x).pick(&shuffled(300, 7, 0));
         let trace = Moments::of(&x).covariance.trace().item();
         assert!(of(&x, &x) < 1e-6 * trace && of(&x, &mixed) < 1e-6 * trace);
     }

@@ -6,7 +6,7 @@
 //! averaged over subsets. It is 0 on average for equal distributions, so a value may be below 0 and is left so. Unlike
 //! the Fréchet distance it does not grow for few samples; its deviation between subsets says how sure it is.
 
-use super::sets::{Pair, rows, shuffled};
+use super::sets::{Pair, Rows, shuffled};
 use crate::Tensor;
 use crate::error::misuse;
 
@@ -75,7 +75,7 @@ impl Subsets {
 /// If the features are not matrices of as many columns, or a subset has less than two samples.
 #[track_caller]
 pub fn kernel_distance(pair: Pair, subsets: &Subsets) -> KernelDistance {
-    let [real, fake] = pair.matrices("kernel_distance");
+    let [real, fake] = pair.matrices("kernel_distance").map(|x| Rows::new(&x));
     let of = |(r, f): (&Vec<usize>, &Vec<usize>)| {
         if r.len() < 2 || f.len() < 2 {
             misuse!(
@@ -85,7 +85,7 @@ pub fn kernel_distance(pair: Pair, subsets: &Subsets) -> KernelDistance {
                 f.len()
             );
         }
-        discrepancy(&rows(&real, r), &rows(&fake, f))
+        discrepancy(&real.pick(r), &fake.pick(f))
     };
     let estimates: Vec<f64> = subsets.real.iter().zip(&subsets.fake).map(of).collect();
     let (mean, deviation) = mean_and_deviation(&estimates);

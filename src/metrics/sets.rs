@@ -62,8 +62,23 @@ pub(super) fn shuffled(n: usize, seed: u64, call: u64) -> Vec<usize> {
     order
 }
 
-/// Rows of a matrix.
-pub(super) fn rows(t: &Tensor, index: &[usize]) -> Tensor {
-    let index: Vec<i64> = index.iter().map(|&i| i as i64).collect();
-    t.index_select(0, &Tensor::new(&index, &[index.len()]))
+/// A matrix whose rows are picked again and again.
+pub(super) struct Rows {
+    values: Vec<f64>,
+    columns: usize,
+}
+
+impl Rows {
+    /// Of f64 `[n, d]`.
+    pub fn new(x: &Tensor) -> Rows {
+        Rows { values: x.to_vec(), columns: x.shape()[1] }
+    }
+
+    /// `[index.len(), d]`.
+    pub fn pick(&self, index: &[usize]) -> Tensor {
+        let d = self.columns;
+        let values: Vec<f64> =
+            index.iter().flat_map(|&i| &self.values[i * d..(i + 1) * d]).copied().collect();
+        Tensor::new(&values, &[index.len(), d])
+    }
 }

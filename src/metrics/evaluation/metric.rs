@@ -38,7 +38,7 @@ pub enum Metric {
     Copies,
     /// The same in features.
     FeatureCopies,
-    /// [Perceptual path length](crate::metrics::path_length), of a generator only.
+    /// [Perceptual path length](fn@crate::metrics::path_length), of a generator only.
     PathLength,
     /// Of a conditional model: how well a classifier trained on samples alone tells real images (GAN-train).
     GanTrain,

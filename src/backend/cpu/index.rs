@@ -78,7 +78,27 @@ fn positions<'a>(
 
 /// out (contiguous, of the index's shape) = the indexed elements of the contiguous `x` of this shape.
 pub(super) fn gather<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), out: &mut [T]) {
-    out.iter_mut().zip(positions(shape, dim, index.0, index.1)).for_each(|(o, p)| *o = x[p]);
+    let (numbers, il) = index;
+    let columns = il.shape().last().copied().unwrap_or(0);
+    if !il.is_contiguous() || columns < 2 {
+        out.iter_mut().zip(positions(shape, dim, numbers, il)).for_each(|(o, p)| *o = x[p]);
+        return;
+    }
+    // Row by row of the index: within one only the last coordinate and the index change.
+    let last = il.shape().len() - 1;
+    let full = Layout::contiguous(shape);
+    let mut strides = Dims::from_slice(full.strides());
+    let step = strides[dim];
+    strides[dim] = 0;
+    let along = strides[last];
+    let rows = Layout::strided(&il.shape()[..last], &strides[..last], 0);
+    let numbers = &numbers[il.offset()..];
+    let lines = out.chunks_exact_mut(columns).zip(numbers.chunks_exact(columns));
+    for (base, (out, numbers)) in rows.indices().zip(lines) {
+        for (j, (o, i)) in out.iter_mut().zip(numbers).enumerate() {
+            *o = x[base + j * along + *i as usize * step];
+        }
+    }
 }
 
 /// acc (contiguous, of this shape) += src (contiguous, of the index's shape) at the indexed elements, in order.

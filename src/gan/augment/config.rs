@@ -119,6 +119,9 @@ impl AugmentConfig {
         if self.gan.conditioning.is_none() {
             return bad("gan.conditioning", &"none", "the GAN is asked for classes; use projection");
         }
+        if !self.gan.data.is_default() {
+            return bad("gan.data", &"set", "the classifier sees 28 x 28; leave images as they are");
+        }
         self.jitter.check()?;
         self.classifier.check()?;
         self.gan.check()

@@ -244,7 +244,7 @@ fn the_command_prints_a_table_and_goes_on_where_it_stopped() {
         "labels given to unlabelled images",
         // Six arms besides real, two of which are compared twice, for two numbers of labels.
         "of 16 such intervals 0.8 leave out 0 by chance",
-        "pseudo and semi use the unlabelled training images",
+        "the arms pseudo and semi use the unlabelled training images",
     ] {
         assert!(table.contains(part), "no '{part}' in {table}");
     }
@@ -318,7 +318,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_made() {
         (&["--threads", "0"], "--threads"),
         (&["--set", "ratios=[1]"], "use --ratio"),
         (&["--set", "gan.steps=9"], "use --steps"),
-        (&["--set", "gan.step.agument=none"], "did you mean 'augment'?"),
+        (&["--set", "gan.step.agument=x"], "did you mean 'augment'?"),
         (&["--set", "gan.conditioning=none"], "asked for classes"),
         (&["--set", "jitter.scale=2"], "jitter.scale"),
         (&["--set", "classifier_states=13"], "use 1 to 12"),

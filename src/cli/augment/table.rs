@@ -98,7 +98,7 @@ impl<'a> Summary<'a> {
             line("one seed has no interval; use --seeds 5");
         }
         if c.arms.iter().any(|a| a.uses_unlabelled()) {
-            line("pseudo and semi use the unlabelled training images; the other arms do not");
+            line("the arms pseudo and semi use the unlabelled training images, the others do not");
         }
         out
     }

@@ -40,7 +40,8 @@ impl Experiment {
         for data in [&train, &test] {
             // It says what is wrong with data.
             let one = ClassifierConfig { batch: 1, ..ClassifierConfig::default() };
-            ClassifierTrainer::new(one, Arc::new(data.pick(&[0])), Device::Cpu)?;
+            let first: Vec<u32> = (0..data.images.count.min(1) as u32).collect();
+            ClassifierTrainer::new(one, Arc::new(data.pick(&first)), Device::Cpu)?;
         }
         Ok(Experiment { settings, train, test })
     }

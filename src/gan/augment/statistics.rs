@@ -163,7 +163,7 @@ mod tests {
     /// Two degrees of freedom have the closed form t = (2p - 1) sqrt(2 / (4p (1 - p))).
     #[test]
     fn quantiles_of_two_degrees_of_freedom() {
-        for p in [0.51, 0.6, 0.9, 0.99, 0.9999] {
+        for p in [0.51f64, 0.6, 0.9, 0.99, 0.9999] {
             let t = (2.0 * p - 1.0) * (2.0 / (4.0 * p * (1.0 - p))).sqrt();
             assert!((t_quantile(p, 2) / t - 1.0).abs() < 1e-10, "{p}");
         }
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(of(&[(0.0, 1.0), (0.0, 1.1), (0.0, 0.9)]).verdict, Verdict::Hurts);
         assert_eq!(of(&[(0.0, 1.0), (1.0, 0.0), (0.5, 0.4)]).verdict, Verdict::NoDifferenceShown);
         // Paired: every arm is better by the same, though seeds differ by far more.
-        assert_eq!(of(&[(0.11, 0.1), (0.52, 0.5), (0.93, 0.92)]).verdict, Verdict::Helps);
+        assert_eq!(of(&[(0.11, 0.1), (0.511, 0.5), (0.929, 0.92)]).verdict, Verdict::Helps);
         let same = of(&[(0.4, 0.4), (0.7, 0.7)]);
         assert_eq!((same.interval, same.verdict), (Some([0.0, 0.0]), Verdict::NoDifferenceShown));
         let one = of(&[(0.4, 0.3)]);

@@ -124,7 +124,7 @@ impl Row {
         line("arm         test accuracy     r       validation by r            compared with");
         for arm in &self.arms {
             let mut compared = arm.compared.iter().map(Compared::text);
-            let (test, first) = (percent(&arm.test), compared.next().unwrap_or_default());
+            let (test, first) = (percent(&arm.test, self.seeds), compared.next().unwrap_or_default());
             let chosen = numbers(arm.chosen.iter().map(|r| r.to_string()));
             let validation = numbers(arm.validation.iter().map(|(r, v)| match r {
                 None => format!("{:.1}", 100.0 * v),
@@ -191,8 +191,10 @@ impl MemoryRow {
     }
 }
 
-fn percent(s: &Spread) -> String {
-    format!("{:.2} +- {:.2}", 100.0 * s.mean, 100.0 * s.deviation)
+/// One seed has no deviation.
+fn percent(s: &Spread, seeds: usize) -> String {
+    let deviation = if seeds > 1 { format!(" +- {:.2}", 100.0 * s.deviation) } else { String::new() };
+    format!("{:.2}{deviation}", 100.0 * s.mean)
 }
 
 fn numbers(all: impl Iterator<Item = String>) -> String {

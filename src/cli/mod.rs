@@ -8,6 +8,7 @@ macro_rules! note {
     ($($arg:tt)*) => { $crate::cli::note(&format!($($arg)*)) };
 }
 
+mod augment;
 mod bench;
 mod classifier;
 mod compare;
@@ -21,6 +22,7 @@ mod info;
 mod list;
 mod measure;
 mod modes;
+mod pieces;
 mod plot;
 mod profile;
 mod progress;
@@ -56,7 +58,7 @@ use std::process::ExitCode;
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
         More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`;\n\
         Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
-        Start here: `ganvil train` (MNIST, three minutes on two cores).",
+        Scarce labels: `ganvil augment`. Start here: `ganvil train` (MNIST, 3 minutes).",
     max_term_width = 100
 )]
 struct Cli {
@@ -96,6 +98,9 @@ enum Command {
     Import(import::Args),
     /// Count the modes that GANs cover of a mixture in the plane
     Modes(modes::Args),
+    /// Measure whether a GAN's images help where labels are scarce
+    #[command(hide = true)]
+    Augment(augment::Args),
     /// Run experiments on the theory of GANs
     Theory(theory::Args),
     /// Look at data: files, folders, distributions
@@ -115,7 +120,7 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 6] = ["plot", "prune", "export", "import", "completions", "man"];
+const IN_ONE_LINE: [&str; 7] = ["plot", "prune", "export", "import", "augment", "completions", "man"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {
@@ -157,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Modes(args) => modes::run(args),
+        Command::Augment(args) => augment::run(args),
         Command::Theory(args) => theory::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man(args) => shell::man(args),

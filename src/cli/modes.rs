@@ -1,6 +1,7 @@
 //! `ganvil modes`.
 
 use super::device::DeviceArg;
+use super::pieces::Pieces;
 use super::signals;
 use crate::data::Synthetic;
 use crate::gan::modes::{
@@ -8,11 +9,8 @@ use crate::gan::modes::{
 };
 use crate::report::{Cloud, ScatterPanel, save_scatter_panels};
 use crate::{Device, Error, Result};
-use std::collections::VecDeque;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 mod table;
@@ -95,11 +93,11 @@ pub fn run(args: Args) -> Result<()> {
     let name = format!("{}-{}", config.task, config.recipe);
     let dir = args.out.clone().unwrap_or_else(|| PathBuf::from("modes").join(name));
     let folder = Folder::open(&dir, &config)?;
-    let (mut results, mut left) = (Vec::new(), VecDeque::new());
+    let (mut results, mut left) = (Vec::new(), Vec::new());
     for &seed in &seeds {
         match folder.finished(seed)? {
             Some(result) => results.push(result),
-            None => left.push_back(seed),
+            None => left.push(seed),
         }
     }
     let played = left.len();
@@ -119,15 +117,9 @@ pub fn run(args: Args) -> Result<()> {
             dir.display()
         );
         let stop = signals::watch(signals::PIECES);
-        let play = Play {
-            config: &config,
-            device,
-            folder: &folder,
-            first: seeds[0],
-            stop: &stop,
-            left: Mutex::new(left),
-        };
-        results.extend(play.all(side, threads / side)?);
+        let play = Play { config: &config, device, folder: &folder, first: seeds[0], stop: &stop };
+        let pieces = Pieces { name: "seeds", side, threads: threads / side, stop: &stop, dir: &dir };
+        results.extend(pieces.all(left, |seed| play.one(seed))?);
     }
     results.sort_by_key(|r| r.seed);
     let elapsed = (played > 0).then(|| start.elapsed().as_secs_f64() / played as f64);
@@ -145,54 +137,9 @@ struct Play<'a> {
     /// The seed whose samples are drawn.
     first: u64,
     stop: &'a AtomicBool,
-    left: Mutex<VecDeque<u64>>,
 }
 
 impl Play<'_> {
-    /// Plays all of them, so many side by side, each in a pool of its own: a thread that waits for a piece of work does
-    /// not take up another seed, whose time would then be measured with both.
-    fn all(&self, side: usize, threads: usize) -> Result<Vec<SeedResult>> {
-        let results = std::thread::scope(|scope| {
-            let worker = || scope.spawn(|| crate::threads(threads, || self.some()));
-            let workers: Vec<_> = (0..side).map(|_| worker()).collect();
-            let join = |w: std::thread::ScopedJoinHandle<_>| w.join().unwrap_or_else(|e| resume_unwind(e));
-            workers.into_iter().map(join).collect::<Vec<Result<Vec<SeedResult>>>>()
-        });
-        let mut all = Vec::new();
-        // What went wrong first stopped the others.
-        let mut failed: Vec<Error> = Vec::new();
-        for r in results {
-            match r {
-                Ok(r) => all.extend(r),
-                Err(e) => failed.push(e),
-            }
-        }
-        failed.sort_by_key(|e| matches!(e, Error::Stopped { .. }));
-        match failed.into_iter().next() {
-            None => Ok(all),
-            Some(Error::Stopped { .. }) => {
-                let kept = format!(
-                    "finished seeds are in {}; the same command goes on with the others",
-                    self.folder.dir().display()
-                );
-                Err(Error::Stopped { kept })
-            }
-            Some(e) => Err(e),
-        }
-    }
-
-    /// Plays one seed after the other while there are any.
-    fn some(&self) -> Result<Vec<SeedResult>> {
-        let mut results = Vec::new();
-        let next = || self.left.lock().expect("nobody panics with the lock").pop_front();
-        while let Some(seed) = next() {
-            let result = self.one(seed).inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
-            note!("{}", table::progress(&result));
-            results.push(result);
-        }
-        Ok(results)
-    }
-
     fn one(&self, seed: u64) -> Result<SeedResult> {
         let mut shown: Vec<Snapshot> = Vec::new();
         let on = &mut |s: &Snapshot| {
@@ -206,6 +153,7 @@ impl Play<'_> {
             self.picture(&shown)?;
         }
         self.folder.keep(&result)?;
+        note!("{}", table::progress(&result));
         Ok(result)
     }
 

@@ -228,6 +228,30 @@ impl Dataset {
     pub fn shape(&self) -> [usize; 3] {
         self.images.shape()
     }
+
+    /// Some of the pictures, with their classes, in the order given.
+    ///
+    /// ```
+    /// use ganvil::data::{Dataset, Images};
+    /// let images = Images { count: 3, channels: 1, rows: 1, cols: 1, pixels: vec![7, 8, 9] };
+    /// let data = Dataset { images, labels: Some(vec![0, 1, 0]), classes: vec!["a".into(), "b".into()], name: "x".into() };
+    /// let some = data.pick(&[2, 1]);
+    /// assert_eq!((some.images.pixels, some.labels), (vec![9, 8], Some(vec![0, 1])));
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no such picture.
+    #[track_caller]
+    pub fn pick(&self, indices: &[u32]) -> Dataset {
+        let pixels = indices.iter().flat_map(|i| self.images.image(*i as usize)).copied().collect();
+        let labels = self.labels.as_ref().map(|l| indices.iter().map(|i| l[*i as usize]).collect());
+        Dataset {
+            images: Images { count: indices.len(), pixels, ..self.images },
+            labels,
+            classes: self.classes.clone(),
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// Pictures as the options want them.

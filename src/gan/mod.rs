@@ -6,6 +6,7 @@
 
 mod alarms;
 mod alterations;
+pub mod augment;
 mod conditioning;
 mod config;
 mod draws;
@@ -20,6 +21,7 @@ pub mod losses;
 pub mod modes;
 mod network;
 pub mod penalties;
+mod pieces;
 mod prior;
 mod probe;
 mod prune;

@@ -1,14 +1,12 @@
 //! What seeds end with, and the folder that keeps it.
 
 use super::{COUNTED, ModesConfig};
-use crate::atomic::write_atomic;
+use crate::Result;
 use crate::data::Synthetic;
+use crate::gan::pieces::Pieces;
 use crate::metrics::{ModeCoverage, mode_coverage};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What was counted on samples; see [`ModeCoverage`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -167,10 +165,7 @@ pub fn published(task: Synthetic) -> impl Iterator<Item = Published> {
 
 /// The folder of a benchmark: a file for each finished seed, all of the same settings.
 #[derive(Clone, Debug)]
-pub struct Folder {
-    dir: PathBuf,
-    digest: String,
-}
+pub struct Folder(Pieces);
 
 impl Folder {
     /// Opens a folder for results of these settings, or makes it.
@@ -178,35 +173,12 @@ impl Folder {
     /// # Errors
     /// If it holds results of other settings, or settings that cannot be read, or cannot be made.
     pub fn open(dir: &Path, config: &ModesConfig) -> Result<Folder> {
-        fs::create_dir_all(dir).map_err(Error::io("create the folder", dir))?;
-        let (path, digest) = (dir.join("settings.toml"), config.digest());
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let there: Option<ModesConfig> = toml::from_str(&text).ok();
-                if there.is_none_or(|c| c.digest() != digest) {
-                    let remedy = format!(
-                        "it holds results of other settings ({}); name another folder, or remove this one",
-                        path.display()
-                    );
-                    return Err(Error::Argument { what: "--out", value: dir.display().to_string(), remedy });
-                }
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                let text = toml::to_string(config).map_err(|e| Error::format(&path, e.to_string()))?;
-                write_atomic(&path, text.as_bytes())?;
-            }
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        }
-        Ok(Folder { dir: dir.to_path_buf(), digest })
+        Pieces::open(dir, config, config.digest()).map(Folder)
     }
 
     /// The folder.
     pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    fn seed_file(&self, seed: u64) -> PathBuf {
-        self.dir.join(format!("seed-{seed:03}.json"))
+        self.0.dir()
     }
 
     /// The result of a seed, if it is there.
@@ -214,18 +186,8 @@ impl Folder {
     /// # Errors
     /// If its file is not one of these settings and this seed.
     pub fn finished(&self, seed: u64) -> Result<Option<SeedResult>> {
-        let path = self.seed_file(seed);
-        let text = match fs::read_to_string(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(Error::io("read", &path))?,
-        };
-        let remedy = "remove it, and the seed is played again";
-        let result: SeedResult =
-            serde_json::from_str(&text).map_err(|e| Error::format(&path, format!("{e}; {remedy}")))?;
-        if (result.seed, &result.settings) != (seed, &self.digest) {
-            return Err(Error::format(&path, format!("it is of another seed or other settings; {remedy}")));
-        }
-        Ok(Some(result))
+        let is = |r: &SeedResult| r.seed == seed && r.settings == self.0.digest();
+        self.0.read(&Folder::file(seed), is, "remove it, and the seed is played again")
     }
 
     /// Keeps the result of a seed.
@@ -233,8 +195,10 @@ impl Folder {
     /// # Errors
     /// If its file cannot be written.
     pub fn keep(&self, result: &SeedResult) -> Result<()> {
-        let mut json = serde_json::to_vec_pretty(result).expect("a result has no keys but strings");
-        json.push(b'\n');
-        write_atomic(&self.seed_file(result.seed), &json)
+        self.0.keep(&Folder::file(result.seed), result)
+    }
+
+    fn file(seed: u64) -> String {
+        format!("seed-{seed:03}.json")
     }
 }

@@ -10,7 +10,7 @@ pub use train::{ClassifierConfig, ClassifierTrainer};
 
 use super::digits;
 use crate::checkpoint::parse;
-use crate::data::Dataset;
+use crate::data::{Dataset, Images};
 use crate::error::misuse;
 use crate::nn::{Conv2d, Ctx, Flatten, Kind, Linear, MaxPool2d, Module, ReLU, Sequential, load_state_dict};
 use crate::rng::Stream;
@@ -20,6 +20,8 @@ use std::path::Path;
 
 /// Images seen at a time, which bounds the memory that activations take.
 const CHUNK: usize = 256;
+/// Images of a data set made floats at a time.
+const PART: usize = 16 * CHUNK;
 
 /// Two convolutions and two linear layers, from `[n, 1, 28, 28]` in [-1, 1] to the logits of ten classes:
 /// conv 5x5 to 32 channels, ReLU, max-pool 2; conv 5x5 to 64 channels, ReLU, max-pool 2; linear to 128 and ReLU, which
@@ -84,10 +86,24 @@ impl ClassifierNet {
     /// # Errors
     /// If they are not labelled grey pictures of 28 x 28 in at most ten classes.
     pub fn accuracy(&self, data: &Dataset) -> Result<f64> {
-        let labels = digits::labels(data)?;
-        let found = self.logits(&digits::tensor(&data.images)?).argmax(1, false).to_vec::<i64>();
-        let right = found.iter().zip(labels).filter(|(f, l)| **f == i64::from(**l)).count();
+        let (labels, found) = (digits::labels(data)?, self.classes(&data.images)?);
+        let right = found.iter().zip(labels).filter(|(found, label)| found == label).count();
         Ok(right as f64 / found.len() as f64)
+    }
+
+    /// The class of the largest logit for each picture. Of a large data set a part at a time are numbers, not bytes.
+    ///
+    /// # Errors
+    /// If they are not grey pictures of 28 x 28.
+    pub fn classes(&self, images: &Images) -> Result<Vec<u32>> {
+        digits::check(images)?;
+        let mut found = Vec::with_capacity(images.count);
+        for pixels in images.pixels.chunks(PART * images.area()) {
+            let part = Images { count: pixels.len() / images.area(), pixels: pixels.to_vec(), ..*images };
+            let largest = self.logits(&digits::tensor(&part)?).argmax(1, false);
+            found.extend(largest.to_vec::<i64>().into_iter().map(|class| class as u32));
+        }
+        Ok(found)
     }
 
     /// A pass over images without a graph, some of them at a time, where the weights are.

@@ -2,7 +2,7 @@
 
 use super::super::digits;
 use super::ClassifierNet;
-use crate::data::{Dataset, Loader};
+use crate::data::{Dataset, Jitter, Loader};
 use crate::nn::{Ctx, Module, gradients, parameters_mut, to_device};
 use crate::optim::{Adam, Optimizer, Rule, Schedule};
 use crate::rng::{Key, Philox, Stream};
@@ -27,17 +27,32 @@ pub struct ClassifierConfig {
     pub seed: u64,
     /// Passes over the data.
     pub epochs: u64,
+    /// Steps in place of passes: as many whatever the number of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
     /// Images per step.
     pub batch: usize,
     /// Adam's learning rate in the first step; it falls in a straight line to 0.
     pub lr: f64,
     /// Each image is moved by up to this many pixels in each direction, at random.
     pub shift: usize,
+    /// Each image is also turned, scaled, sheared and moved a little, at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Jitter>,
 }
 
 impl Default for ClassifierConfig {
     fn default() -> ClassifierConfig {
-        ClassifierConfig { recipe: Self::RECIPE.into(), seed: 0, epochs: 5, batch: 128, lr: 1e-3, shift: 2 }
+        ClassifierConfig {
+            recipe: Self::RECIPE.into(),
+            seed: 0,
+            epochs: 5,
+            steps: None,
+            batch: 128,
+            lr: 1e-3,
+            shift: 2,
+            jitter: None,
+        }
     }
 }
 
@@ -56,13 +71,16 @@ impl ClassifierConfig {
         if !(1..=10_000).contains(&self.epochs) {
             return bad("--epochs", &self.epochs, "use 1 to 10000 passes over the data");
         }
+        if self.steps == Some(0) {
+            return bad("steps", &0, "a classifier learns in 1 step or more");
+        }
         if !(self.lr.is_finite() && self.lr >= 0.0) {
             return bad("lr", &self.lr, "a learning rate is a finite number, 0 or more; 1e-3 is usual");
         }
         if self.shift >= ClassifierNet::SIDE {
             return bad("shift", &self.shift, "it is less than the side of an image, 28 pixels; 2 is usual");
         }
-        Ok(())
+        self.jitter.map_or(Ok(()), |j| j.check())
     }
 }
 
@@ -92,7 +110,7 @@ impl ClassifierTrainer {
         let rule = Rule::from(Adam { lr: config.lr, ..Adam::default() });
         let mut net = ClassifierNet::new(&Generator::new(config.seed, Stream::Init));
         to_device(&mut net, device);
-        let horizon = config.epochs * loader.batches() as u64;
+        let horizon = config.steps.unwrap_or(config.epochs * loader.batches() as u64);
         Ok(ClassifierTrainer {
             net,
             device,
@@ -131,6 +149,7 @@ impl ClassifierTrainer {
         let indices = self.loader.next_batch(&mut pixels);
         let classes: Vec<i64> = indices.iter().map(|i| i64::from(labels[*i as usize])).collect();
         self.shift(&mut pixels);
+        self.jitter(&mut pixels);
         let images = Tensor::new(&pixels, &[classes.len(), 1, side, side]).to_device(self.device);
         let classes = Tensor::new(&classes, &[classes.len()]).to_device(self.device);
 
@@ -183,6 +202,18 @@ impl ClassifierTrainer {
                 }
             }
             image.copy_from_slice(&moved);
+        }
+    }
+
+    /// Turns, scales, shears and moves each image, drawn for it from the seed and the step alone.
+    fn jitter(&self, pixels: &mut [f32]) {
+        let Some(jitter) = self.config.jitter else { return };
+        let side = ClassifierNet::SIDE;
+        let mut random = Philox::new(Key::new(self.config.seed, Stream::Augmentation), self.steps);
+        let mut altered = vec![0.0; side * side];
+        for image in pixels.chunks_exact_mut(side * side) {
+            jitter.draw(&mut random).apply(image, [side, side], -1.0, &mut altered);
+            image.copy_from_slice(&altered);
         }
     }
 }

@@ -29,6 +29,7 @@ mod progress;
 mod prune;
 mod recipes;
 mod recorded;
+mod report;
 mod resume;
 mod sample;
 mod shell;
@@ -81,6 +82,8 @@ enum Command {
     /// Draw a run's figures again from its log
     #[command(hide = true)]
     Plot(plot::Args),
+    /// Write a run's report: one HTML page with all there is to see
+    Report(report::Args),
     /// Compare the settings and results of runs
     Compare(compare::Args),
     /// Remove what runs do not need any more
@@ -154,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(*args),
         Command::List(args) => list::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Report(args) => report::run(args),
         Command::Plot(args) => plot::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),

@@ -28,6 +28,7 @@ mod prune;
 pub mod regularisers;
 mod resume;
 mod run;
+mod run_report;
 mod sampler;
 mod session;
 mod settings;
@@ -65,6 +66,7 @@ pub use regularisers::{
 };
 pub use resume::{Resumed, resume};
 pub use run::{Run, checkpoints, is_running, latest_checkpoint, read_config};
+pub use run_report::write_report;
 pub use sampler::{Latents, NormStatistics, Sampler};
 pub use session::{Event, Record, Watch, run_training};
 pub use singular::{top_singular_value, top_singular_values};

@@ -110,7 +110,7 @@ fn changes(file: &Checkpoint, config: &TrainConfig) -> Result<Vec<String>> {
 }
 
 /// The values of a tree with their dotted keys.
-fn leaves(path: &str, value: &Value, all: &mut Vec<(String, Value)>) {
+pub(super) fn leaves(path: &str, value: &Value, all: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(object) => object.iter().for_each(|(key, value)| {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

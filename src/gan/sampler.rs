@@ -104,7 +104,11 @@ impl Sampler {
     /// # Errors
     /// If the file is no checkpoint of ganvil's, or of a recipe that this version does not have.
     pub fn load(path: &Path) -> Result<Sampler> {
-        let file = checkpoint::load(path)?;
+        Sampler::of(&checkpoint::load(path)?, path)
+    }
+
+    /// [`Sampler::load`] of a file that was read; the path is for messages.
+    pub(super) fn of(file: &Checkpoint, path: &Path) -> Result<Sampler> {
         let bad = |what: &str| Error::format(path, format!("is no checkpoint of ganvil: {what}"));
         let config = settings(path, &file.meta)?;
         let shape = image_shape(path, &file.meta)?;
@@ -117,7 +121,7 @@ impl Sampler {
         }
         let spec = config.architecture(shape, classes.unwrap_or(0))?.generator;
         // The weights that the settings claim must be in the file, with all their elements, before any are made.
-        if !holds(&file, prefix, &spec) {
+        if !holds(file, prefix, &spec) {
             let claim = format!(
                 "latent {}, image shape {shape:?} and {} classes",
                 config.latent,
@@ -136,6 +140,11 @@ impl Sampler {
         to_device(&mut self.net, device);
         self.device = device;
         self
+    }
+
+    /// The network.
+    pub(super) fn network(&self) -> &Network {
+        &self.net
     }
 
     /// The settings that it was trained with.
@@ -318,7 +327,7 @@ pub(super) fn generate(net: &Network, z: &Tensor, labels: Option<&Tensor>, ctx: 
 }
 
 /// Whether a file has a network's weights.
-fn holds(file: &Checkpoint, prefix: &str, spec: &NetworkSpec) -> bool {
+pub(super) fn holds(file: &Checkpoint, prefix: &str, spec: &NetworkSpec) -> bool {
     let has =
         |shape: &[usize]| file.tensors.iter().any(|(name, t)| name.starts_with(prefix) && t.shape() == shape);
     let of_layers = spec.layers.iter().filter_map(|layer| match *layer {

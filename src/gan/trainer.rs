@@ -156,6 +156,11 @@ impl Trainer {
         with_conv_mode(self.config.conv, || self.gan.update_d(0, &mut self.draws, &mut NoProbe))
     }
 
+    /// The data set.
+    pub(super) fn data(&self) -> Arc<Dataset> {
+        self.draws.pictures().loader.dataset().clone()
+    }
+
     /// The first `n` images of the data set in [-1, 1].
     pub fn reals(&self, n: usize) -> Vec<f32> {
         let images = &self.draws.pictures().loader.dataset().images;

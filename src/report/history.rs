@@ -69,6 +69,11 @@ impl History {
         self.records == 0
     }
 
+    /// The fields that some record has, in the order of their names.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
     /// A field over an axis, from the first record that has it to the last; empty if none does. A value that is
     /// missing in between, or was not finite, is NaN. Records without a place on the axis are left out.
     pub fn points(&self, axis: Axis, field: &str) -> Vec<(f64, f64)> {

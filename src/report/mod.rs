@@ -11,6 +11,7 @@ mod figures;
 mod folder;
 mod grid;
 mod history;
+pub mod html;
 mod indexed;
 mod log;
 mod pictures;
@@ -20,9 +21,11 @@ mod render;
 mod scatter;
 pub mod tensorboard;
 mod ticks;
+mod trace_times;
 
 pub use animation::save_gif;
 pub use comparison::{ComparedRun, save_comparison};
+pub(crate) use environment::quoted;
 pub use environment::{Environment, memory_mb, peak_memory_mb, process_age, processor};
 pub use figures::{FigureFormat, LossFacts, RunFigures};
 pub(crate) use folder::run_folder;
@@ -36,3 +39,4 @@ pub use scatter::{
     Cloud, ScatterPanel, encode_scatter_png, encode_scatter_svg, save_scatter, save_scatter_panels,
 };
 pub use tensorboard::EventLog;
+pub use trace_times::{Share, TraceTimes};

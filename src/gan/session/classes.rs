@@ -5,19 +5,26 @@ use crate::Result;
 use crate::gan::trainer::Trainer;
 use crate::metrics::{ClassReport, Classifier, ClassifierNet, digit_images};
 
-/// The digit classifier, where it tells nine in ten of the run's first real images right: other pictures of that size, of
-/// clothes for example, have no digits to be counted.
+/// The digit classifier, where it knows the run's first real images.
 pub(super) fn classifier_of(trainer: &Trainer) -> Result<Option<Classifier>> {
-    let reals = trainer.reals(REALS);
     let Some(labels) = trainer.labels(REALS) else { return Ok(None) };
-    let Ok(images) = digit_images(&reals, trainer.image_shape(), trainer.config().data.pad) else {
-        return Ok(None);
-    };
+    knowing(&trainer.reals(REALS), &labels, trainer.image_shape(), trainer.config().data.pad)
+}
+
+/// The digit classifier, where it tells nine in ten of some real images right: other pictures of that size, of clothes for
+/// example, have no digits to be counted.
+pub(in crate::gan) fn knowing(
+    reals: &[f32],
+    labels: &[u32],
+    shape: [usize; 3],
+    pad: Option<usize>,
+) -> Result<Option<Classifier>> {
+    let Ok(images) = digit_images(reals, shape, pad) else { return Ok(None) };
     if labels.is_empty() || labels.iter().any(|&y| y as usize >= ClassifierNet::CLASSES) {
         return Ok(None);
     }
     let classifier = Classifier::mnist()?;
-    let found = ClassReport::new(&classifier, &images, Some(&labels))?;
+    let found = ClassReport::new(&classifier, &images, Some(labels))?;
     Ok(found.agreement.is_some_and(|a| a.overall >= 0.9).then_some(classifier))
 }
 

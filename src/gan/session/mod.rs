@@ -11,11 +11,13 @@ mod watch;
 use super::explain::explain;
 use super::probe::{NoProbe, Probe};
 use super::run::Run;
+use super::run_report::report_at_end;
 use super::statistics::Statistics;
 use super::step::NotFinite;
 use super::trainer::Trainer;
 use crate::report::FigureFormat;
 use crate::{Error, Result};
+pub(super) use classes::knowing;
 use folder::{Session, kept};
 pub(super) use measure::METRICS;
 use measure::Measuring;
@@ -103,6 +105,11 @@ fn train(
         }
     }
     session.figures.save(&run.dir().join("plots"), FigureFormat::Both)?;
+    // The run is done, with or without a page about it; `ganvil report` writes it anew.
+    match report_at_end(run, trainer) {
+        Ok(path) => on(Event::Wrote(&path)),
+        Err(e) => on(Event::Failed(&e)),
+    }
     Ok(())
 }
 

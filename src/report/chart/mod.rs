@@ -4,7 +4,7 @@ mod frame;
 mod names;
 mod note;
 mod place;
-mod strokes;
+pub(super) mod strokes;
 mod style;
 
 use std::borrow::Cow;

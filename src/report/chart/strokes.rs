@@ -12,22 +12,22 @@ const COLUMNS: usize = 750;
 /// The moving average goes over this part of the curve.
 const WINDOW: f64 = 0.04;
 
-pub(super) fn many(line: &Line) -> bool {
+pub(in crate::report) fn many(line: &Line) -> bool {
     line.points.len() > MANY && !line.exact
 }
 
-pub(super) fn crowded(panel: &Panel) -> bool {
+pub(in crate::report) fn crowded(panel: &Panel) -> bool {
     panel.lines.len() > CROWD
 }
 
 /// Points of a line to a column of pixels.
-pub(super) fn stride(line: &Line) -> usize {
+pub(in crate::report) fn stride(line: &Line) -> usize {
     line.points.len().div_ceil(COLUMNS).max(1)
 }
 
 /// The stretches of a line as they are drawn strong: of one with many points the moving average, in which a spike that
 /// leaves the axis has no part.
-pub(super) fn average(line: &Line, (low, high): (f64, f64)) -> Vec<Vec<Point>> {
+pub(in crate::report) fn average(line: &Line, (low, high): (f64, f64)) -> Vec<Vec<Point>> {
     let stride = stride(line);
     if !many(line) {
         return runs(&line.points).map(|run| thin(run, stride)).collect();
@@ -47,7 +47,7 @@ pub(super) fn end(line: &Line, y_range: (f64, f64)) -> Option<f64> {
 }
 
 /// The y range of a panel that does not say: of what it draws.
-pub(super) fn automatic(panel: &Panel) -> (f64, f64) {
+pub(in crate::report) fn automatic(panel: &Panel) -> (f64, f64) {
     let references: Vec<f64> = panel.reference.iter().map(|r| r.0).filter(|&y| drawable((0.0, y))).collect();
     let points = panel.lines.iter().chain(&panel.dots).flat_map(|l| &l.points).filter(|&&p| drawable(p));
     let range = y_extent(points.map(|p| p.1).collect(), &references);

@@ -70,7 +70,7 @@ pub struct RunFigures {
 }
 
 /// A figure's name and its panels, of which there is at least one.
-type Figure = (&'static str, Vec<Panel>);
+pub(crate) type Figure = (&'static str, Vec<Panel>);
 
 impl RunFigures {
     /// The name of the figure of all panels.
@@ -129,7 +129,8 @@ impl RunFigures {
         self.figures().into_iter().flat_map(|f| f.1).collect()
     }
 
-    fn figures(&self) -> Vec<Figure> {
+    /// The panels of each figure but the overview.
+    pub(crate) fn figures(&self) -> Vec<Figure> {
         let figures = [
             ("losses", vec![self.losses(), self.penalties(), self.class_losses()]),
             ("outputs", vec![self.outputs(), self.logits()]),

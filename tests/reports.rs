@@ -39,6 +39,52 @@ fn names(dir: impl AsRef<Path>) -> Vec<String> {
 }
 
 #[test]
+fn a_report_is_one_page_and_twice_the_same() {
+    let tmp = Scratch::new("report");
+    let dir = tmp.path("a <b>run");
+    train(&dir, &[]);
+    let path = Path::new(&dir).join("report.html");
+    let at_its_end = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    for threads in ["1", "2"] {
+        let out = run(&["report", &dir, "--threads", threads]);
+        assert!(out.status.success() && out.stdout.is_empty(), "{}", text(&out.stderr));
+        assert_eq!(text(&out.stderr).trim_end(), path.display().to_string());
+        assert!(fs::read(&path).unwrap() == at_its_end, "other bytes on {threads} threads");
+    }
+    let page = String::from_utf8(at_its_end).unwrap();
+    assert!(page.contains("<title>a &lt;b&gt;run</title>") && !page.contains("<b>run"));
+    // MNIST has pictures that the run has not seen, and digits that the classifier knows.
+    for words in ["real, never seen (1024)", "Test images and theirs", "looked at 500 samples", "No alarms"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2 + 1 + 40);
+    // What is gone is said, and what is left is shown.
+    for gone in ["samples", "checkpoints"] {
+        fs::remove_dir_all(Path::new(&dir).join(gone)).unwrap();
+    }
+    let elsewhere = tmp.path("page.html");
+    assert!(run(&["report", &dir, "--out", &elsewhere]).status.success());
+    let page = fs::read_to_string(&elsewhere).unwrap();
+    assert!(page.contains("There is no sample grid") && page.contains("There is no checkpoint"));
+
+    let none = tmp.path("none");
+    let into_none = format!("{none}/page.html");
+    let cases: [(&[&str], i32, &[&str]); 5] = [
+        (&[&none], 1, &["config.toml", "ganvil list"]),
+        (&[&dir, "--data", &none], 2, &["--data", "no such folder"]),
+        (&[&dir, "--out", &dir], 2, &["--out", "it is a folder"]),
+        (&[&dir, "--threads", "0"], 2, &["--threads"]),
+        (&[&dir, "--out", &into_none], 1, &["page.html"]),
+    ];
+    for (args, code, words) in cases {
+        let (exit, err) = fails(&[&["report"], args].concat());
+        assert!(exit == code && err.lines().count() == 1, "{args:?}: {exit}, {err}");
+        words.iter().for_each(|w| assert!(err.contains(w), "{args:?}: {err}"));
+    }
+}
+
+#[test]
 fn figures_are_drawn_again_from_the_log_alone() {
     let tmp = Scratch::new("plot");
     let dir = tmp.path("run");

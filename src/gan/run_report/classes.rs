@@ -8,8 +8,10 @@ use crate::gan::session::knowing;
 use crate::metrics::{ClassReport, ClassifierNet, digit_images};
 use crate::report::html::{Bins, Block, Plot, PlotKind, Section, shown};
 
-/// Samples that are looked at.
-const SAMPLES: usize = 500;
+/// Samples that are looked at, at least and at most.
+const SAMPLES: (usize, usize) = (200, 500);
+/// Multiply-adds of the classifier for a picture.
+const COST: u64 = 11_100_000;
 /// Real images by which it is found whether the classifier knows the data.
 const REALS: usize = 64;
 
@@ -36,10 +38,11 @@ fn counted(p: &Players, train: &Dataset) -> Result<Vec<Block>> {
     let reals: Vec<f32> =
         train.images.pixels[..n * train.images.area()].iter().map(|v| to_unit(*v)).collect();
     let Some(classifier) = knowing(&reals, &labels[..n], s.shape, pad)? else { return missing() };
-    let images = digit_images(&s.sample(SAMPLES, 0), s.shape, pad)?;
+    let count = p.affordable(SAMPLES.0, SAMPLES.1, COST);
+    let images = digit_images(&s.sample(count, 0), s.shape, pad)?;
     let digits = ClassifierNet::CLASSES;
     let asked = s.classes.filter(|n| *n <= digits);
-    let asked = asked.map(|n| (0..SAMPLES).map(|i| (i % n) as u32).collect::<Vec<_>>());
+    let asked = asked.map(|n| (0..count).map(|i| (i % n) as u32).collect::<Vec<_>>());
     let report = ClassReport::new(&classifier, &images, asked.as_deref())?;
     let mut real = vec![0.0; digits];
     labels.iter().for_each(|y| real[*y as usize] += 1.0 / labels.len() as f64);

@@ -32,7 +32,7 @@ pub(super) fn section(m: &Material) -> Section {
         }
     }
     if left_out > 0 {
-        blocks.push(Block::Hint(format!("{left_out} more grids lie in `samples/`.")));
+        blocks.push(Block::Hint(format!("Grids in `samples/` that are not shown: {left_out}.")));
     }
     super::section("samples", "Samples", "Samples over time", blocks)
 }

@@ -7,8 +7,6 @@ use crate::gan::NormStatistics;
 use crate::gan::losses::Output;
 use crate::report::html::{Bins, Block, Plot, PlotKind, Section, Table, shown};
 
-/// Values of pictures that D looks at from each side: 1024 of MNIST's, fewer of larger ones.
-const VALUES: usize = 1024 * 784;
 /// Pictures from each side, at least and at most.
 const PICTURES: (usize, usize) = (128, 1024);
 /// A probability of 1 in f32 may stand for any logit from here on.
@@ -47,8 +45,7 @@ pub(super) fn section(m: &Material) -> Section {
 
 /// Pictures that D looks at from each side.
 fn count(p: &Players) -> usize {
-    let area: usize = p.sampler.shape.iter().product();
-    (VALUES / area.max(1)).clamp(PICTURES.0, PICTURES.1)
+    p.affordable(PICTURES.0, PICTURES.1, p.summaries[1].macs)
 }
 
 /// D on pictures spread over all of a data set; nothing where they are too few, or lack the classes that D wants.

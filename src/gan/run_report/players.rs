@@ -8,7 +8,7 @@ use crate::gan::network::Network;
 use crate::gan::regularisers::pack;
 use crate::gan::run::checkpoints;
 use crate::gan::sampler::{Sampler, holds};
-use crate::nn::{Ctx, load_state_dict};
+use crate::nn::{Ctx, Summary, load_state_dict, summary};
 use crate::rng::Stream;
 use crate::{Error, Generator, Result, Tensor, no_grad};
 use std::path::Path;
@@ -22,7 +22,12 @@ pub(super) struct Players {
     pub data: Option<Fingerprint>,
     /// What a sample is behind the batch.
     pub sample: Vec<usize>,
+    /// What G and D are made of, and what a sample costs.
+    pub summaries: [Summary; 2],
 }
+
+/// Multiply-adds that a look at many samples may take, about: a second or less.
+const WORK: u64 = 8_000_000_000;
 
 impl Players {
     /// Reads them; nothing in the folder is changed, whatever is found.
@@ -53,7 +58,15 @@ impl Players {
         let mut d = Network::build("D", &a.discriminator, &config.init, &random);
         load_state_dict(&mut d, &file.tensors, "D.", path)?;
         let data = serde_json::from_value(file.meta["data"].clone()).ok();
-        Ok(Players { data, sample: a.sample, d, sampler })
+        let mut seen = [&[1], &*a.sample].concat();
+        seen[1] *= config.step.pack;
+        let summaries = [summary(sampler.network(), &[1, config.latent]), summary(&d, &seen)];
+        Ok(Players { data, sample: a.sample, d, sampler, summaries })
+    }
+
+    /// How many samples to look at, `most` where that costs little: of a G, and another network of so many multiply-adds.
+    pub fn affordable(&self, least: usize, most: usize, other: u64) -> usize {
+        ((WORK / (self.summaries[0].macs + other).max(1)) as usize).clamp(least, most)
     }
 
     /// Samples that D can judge at once, of so many.

@@ -3,7 +3,7 @@
 use super::material::Material;
 use crate::gan::resume::leaves;
 use crate::gan::zoo;
-use crate::nn::{Module, Summary, summary};
+use crate::nn::{Row, Summary};
 use crate::optim::Rule;
 use crate::report::html::{Block, Section, Table, shown};
 use crate::report::quoted;
@@ -73,7 +73,7 @@ fn facts(m: &Material) -> Vec<(String, String)> {
         add("Seed", c.seed.to_string());
     }
     if let Ok(p) = &m.players {
-        let (g, d) = networks(m).unzip();
+        let [g, d] = &p.summaries;
         let size = |s: &Summary| {
             format!(
                 "{} parameters, {} multiply-adds a sample",
@@ -82,8 +82,8 @@ fn facts(m: &Material) -> Vec<(String, String)> {
             )
         };
         let average = if p.sampler.config().step.ema.is_some() { ", moving average" } else { "" };
-        g.iter().for_each(|g| add("Generator", size(g) + average));
-        d.iter().for_each(|d| add("Discriminator", size(d)));
+        add("Generator", size(g) + average);
+        add("Discriminator", size(d));
         add("Checkpoint", format!("step {}", shown_whole(p.sampler.steps)));
     }
     if let Some(start) = m.starts.last() {
@@ -112,13 +112,13 @@ fn described(m: &Material) -> String {
 fn folded(m: &Material) -> Vec<Block> {
     let fold = |summary: &str, blocks| Block::Fold { summary: summary.into(), blocks };
     let mut blocks = Vec::new();
-    match networks(m) {
-        Some((g, d)) => {
+    match &m.players {
+        Ok(p) => {
             let of = |name: &str, s: &Summary| [Block::Heading(name.into()), Block::Table(layers(s))];
-            let both = [of("Generator", &g), of("Discriminator", &d)].concat();
+            let both = [of("Generator", &p.summaries[0]), of("Discriminator", &p.summaries[1])].concat();
             blocks.push(fold("Both networks, layer by layer", both));
         }
-        None => blocks.extend(m.players.as_ref().err().map(|why| Block::Missing(why.clone()))),
+        Err(why) => blocks.push(Block::Missing(why.clone())),
     }
     if let Ok(c) = &m.config {
         let mut all = Vec::new();
@@ -147,19 +147,9 @@ fn folded(m: &Material) -> Vec<Block> {
     blocks
 }
 
-/// What both networks are made of.
-fn networks(m: &Material) -> Option<(Summary, Summary)> {
-    let p = m.players.as_ref().ok()?;
-    let config = p.sampler.config();
-    let g = summary(p.sampler.network() as &dyn Module, &[1, config.latent]);
-    let mut seen = [&[1], &*p.sample].concat();
-    seen[1] *= config.step.pack;
-    Some((g, summary(&p.d, &seen)))
-}
-
 fn layers(s: &Summary) -> Table {
     let dash = |n: u64| if n == 0 { "\u{2013}".into() } else { shown_whole(n) };
-    let row = |r: &crate::nn::Row| {
+    let row = |r: &Row| {
         let output: Vec<String> = r.output.iter().skip(1).map(usize::to_string).collect();
         vec![
             format!("`{}`", r.name),

@@ -101,6 +101,10 @@ class Browser:
         return self.do("se/log", {"type": kind})
 
     def open(self, url, width, theme):
+        # What the browser's own first page fetches is not the report's.
+        self.do("url", {"url": "about:blank"})
+        time.sleep(0.2)
+        self.log("performance"), self.log("browser")
         self.chrome("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
         self.chrome("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
         self.do("url", {"url": url})
@@ -138,7 +142,7 @@ def quiet(browser, url):
     assert not said, f"on the console: {said}"
     events = [json.loads(e["message"])["message"] for e in browser.log("performance")]
     asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    others = [u[:120] for u in asked if not u.startswith("data:") and u.split("#")[0] != url]
+    others = [u[:120] for u in asked if not u.startswith(("data:", "chrome:")) and u.split("#")[0] != url]
     assert not others, f"fetched: {others}"
     assert url in [u.split("#")[0] for u in asked], "the log of requests has not even the page"
 

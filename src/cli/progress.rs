@@ -22,6 +22,7 @@ pub struct Progress {
     /// Alarms raised since this start.
     alarms: usize,
     grid: Option<PathBuf>,
+    report: Option<PathBuf>,
     /// The tables of the profile, which stand at the end.
     profile: Option<String>,
     dir: PathBuf,
@@ -61,6 +62,7 @@ impl Progress {
             printed: -LINE_EVERY,
             alarms: 0,
             grid: None,
+            report: None,
             profile: None,
             dir,
         }
@@ -80,6 +82,9 @@ impl Progress {
             Event::Profiled(p) => self.profile = Some(profile::tables(p)),
             Event::Wrote(path) if path.parent().is_some_and(|p| p.ends_with("samples")) => {
                 self.grid = Some(path.to_path_buf());
+            }
+            Event::Wrote(path) if path.extension().is_some_and(|e| e == "html") => {
+                self.report = Some(path.to_path_buf());
             }
             Event::Wrote(_) => {}
             Event::Failed(e) => note(&format!("warning: {e}")),
@@ -144,6 +149,9 @@ impl Progress {
         note(&format!("done in {seconds:.1} s: {}", self.dir.display()));
         if let Some(grid) = &self.grid {
             note(&format!("samples: {}", grid.display()));
+        }
+        if let Some(report) = &self.report {
+            note(&format!("report:  {}", report.display()));
         }
         note(&format!("more:    ganvil sample {}", self.dir.display()));
     }

@@ -178,7 +178,12 @@ pub(super) fn plots_of(m: &Material, names: &[&str]) -> Vec<Plot> {
     let facts = m.config.as_ref().map_or(LossFacts::default(), |c| loss_facts(&c.step));
     let figures = RunFigures::new("", facts, m.log()).figures();
     let panels = figures.into_iter().filter(|f| names.contains(&f.0)).flat_map(|f| f.1);
-    let hint = |p: &Panel| HINTS.iter().find(|h| h.0 == p.title).map_or("", |h| h.1);
+    let hint = |p: &Panel| match &*p.title {
+        "Discriminator output" if !facts.probabilities => {
+            "Scores without bounds: above those of fakes, but not by ever more."
+        }
+        title => HINTS.iter().find(|h| h.0 == title).map_or("", |h| h.1),
+    };
     panels.map(|p| plot(hint(&p), p)).collect()
 }
 
@@ -235,12 +240,7 @@ fn singular_values(history: &History) -> Vec<Plot> {
         });
         let parts = fields.len().div_ceil(CURVES).max(1);
         for fields in fields.chunks(fields.len().div_ceil(parts).max(1)) {
-            let label = |f: &str| {
-                f.trim_start_matches(&prefix)
-                    .trim_start_matches("net.")
-                    .trim_end_matches(".weight")
-                    .to_owned()
-            };
+            let label = |f: &str| f.trim_start_matches(&prefix).trim_end_matches(".weight").to_owned();
             let lines =
                 fields.iter().map(|f| line(history, &label(f), f)).filter(|l| !l.points.is_empty()).collect();
             let (title, y_label) = (title.into(), "largest singular value".into());

@@ -90,7 +90,7 @@ fn shown_blocks(judged: &[Judged], output: Output) -> Vec<Block> {
     let (what, middle) = match output {
         Output::Probability | Output::Logit => ("logit a(x)", Some((0.0, "undecided"))),
         Output::Estimate => ("estimate of real", Some((0.5, "undecided"))),
-        Output::Score => ("score", Some((0.0, "0"))),
+        Output::Score => ("score", Some((0.0, "undecided"))),
         Output::Difference => ("score, of which only differences count", None),
     };
     let fakes = judged.iter().find(|j| j.name == "samples");

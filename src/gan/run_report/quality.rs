@@ -96,8 +96,9 @@ fn measured(records: &[Value], last: &Value) -> Vec<Block> {
     } else {
         blocks.push(Block::Missing("The last line of `metrics.jsonl` has no metrics.".into()));
     }
-    if records.len() > 1 {
-        blocks.push(Block::Plots(curves(records)));
+    let plots = curves(records);
+    if !plots.is_empty() {
+        blocks.push(Block::Plots(plots));
     }
     if let Some(sha) = last["feature_sha256"].as_str() {
         let text = format!(
@@ -209,5 +210,7 @@ fn curves(records: &[Value]) -> Vec<Plot> {
         };
         Plot { kind: PlotKind::Lines(panel, axis), hint: String::new() }
     };
-    fields.into_iter().map(plot).collect()
+    // One value is no curve.
+    let several = |f: &&str| history.points(axis, f).iter().filter(|p| p.1.is_finite()).count() > 1;
+    fields.into_iter().filter(several).map(plot).collect()
 }

@@ -88,7 +88,7 @@ fn facts(m: &Material) -> Vec<(String, String)> {
     }
     if let Some(start) = m.starts.last() {
         let of = |key: &str| text(start, key);
-        add("Machine", format!("{}, {}, {} threads", of("cpu"), of("simd"), of("threads")));
+        add("Machine", machine(start));
         add("Program", format!("ganvil {}, commit {}", of("version"), of("commit")));
     }
     facts
@@ -131,15 +131,12 @@ fn folded(m: &Material) -> Vec<Block> {
     }
     if !m.starts.is_empty() {
         let start = |s: &Value| {
-            let machine = format!(
-                "{}, {}, {} threads, {}",
-                text(s, "cpu"),
-                text(s, "simd"),
-                text(s, "threads"),
-                text(s, "system")
+            let from = format!(
+                "From step {} on, with ganvil {} on {}:",
+                text(s, "step"),
+                text(s, "version"),
+                machine(s)
             );
-            let from =
-                format!("From step {} on, with ganvil {} on {machine}:", text(s, "step"), text(s, "version"));
             [Block::Text(from), Block::Command(text(s, "command"))]
         };
         blocks.push(fold("The commands as they were given", m.starts.iter().flat_map(start).collect()));
@@ -161,6 +158,14 @@ fn layers(s: &Summary) -> Table {
     };
     let head = ["layer", "type", "output", "parameters", "multiply-adds"].map(String::from);
     Table { head: head.into(), rows: s.rows.iter().map(row).collect(), prose: vec![] }
+}
+
+/// Where a start ran.
+fn machine(start: &Value) -> String {
+    let of = |key: &str| text(start, key);
+    let threads = of("threads");
+    let s = if threads == "1" { "" } else { "s" };
+    format!("{}, {}, {threads} thread{s}, {}", of("cpu"), of("simd"), of("system"))
 }
 
 /// A field of `environment.json`.

@@ -26,9 +26,8 @@ pub(super) fn histogram(bins: &Bins, hint: &str) -> String {
         let _ = write!(drawing, "<path class=\"line {}\" d=\"{outline}\"/>", class(i));
     }
     let x_ticks = placed(ticks(bins.range, 5), bins.range);
-    let names = bins.mark.iter().filter(|m| within(bins, m.0));
-    let names = names.map(|(v, name)| (part(bins, *v), 0.94, name.clone())).collect();
-    framed(bins, top, drawing, x_ticks, names, hint)
+    let marks = bins.mark.iter().filter(|m| within(bins, m.0)).map(|m| m.1.clone()).collect();
+    framed(bins, top, drawing, x_ticks, marks, hint)
 }
 
 /// Bars, those of a class side by side.
@@ -55,7 +54,7 @@ fn framed(
     top: f64,
     drawing: String,
     x_ticks: Vec<(f64, String)>,
-    names: Vec<(f64, f64, String)>,
+    marks: Vec<String>,
     hint: &str,
 ) -> String {
     let percent = |v: f64| format!("{} %", shown(100.0 * v));
@@ -71,7 +70,7 @@ fn framed(
         keys: bins.series.iter().map(|s| Key { name: s.0.clone(), last: String::new() }).collect(),
         x_ticks,
         y_ticks,
-        names,
+        marks,
         drawing,
         notes: vec![hint.into()],
         data: json!({"kind": "bins", "label": bins.x_label, "x": places, "y": shares}),

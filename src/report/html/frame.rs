@@ -26,8 +26,8 @@ pub(super) struct Frame<'a> {
     /// Numbers along the axes, in parts of their length.
     pub x_ticks: Vec<Tick>,
     pub y_ticks: Vec<Tick>,
-    /// Marks within the plot: place from the left and from the bottom, in parts; text.
-    pub names: Vec<(f64, f64, String)>,
+    /// What dashed lines are.
+    pub marks: Vec<String>,
     /// The paths.
     pub drawing: String,
     /// Sentences under the plot.
@@ -54,6 +54,9 @@ impl Frame<'_> {
                 escape(&key.last)
             );
         }
+        for mark in &self.marks {
+            let _ = write!(out, "<span class=\"key mark\"><i></i>{}</span>", escape(mark));
+        }
         out += "</div><div class=\"frame\"><div class=\"ys\" aria-hidden=\"true\">";
         for (at, text) in self.y_ticks.iter().filter(|t| !t.1.is_empty()) {
             let _ = write!(out, "<span style=\"bottom:{}%\">{}</span>", percent(*at), escape(text));
@@ -67,19 +70,6 @@ impl Frame<'_> {
             self.grid(),
             self.drawing
         );
-        for (x, y, text) in &self.names {
-            let side = if *x > 0.5 {
-                format!("right:{}%", percent(1.0 - x))
-            } else {
-                format!("left:{}%", percent(*x))
-            };
-            let _ = write!(
-                out,
-                "<span class=\"name\" style=\"{side};bottom:{}%\">{}</span>",
-                percent(*y),
-                escape(text)
-            );
-        }
         out += "</div><div class=\"xs\" aria-hidden=\"true\">";
         for (at, text) in self.x_ticks.iter().filter(|t| !t.1.is_empty()) {
             let _ = write!(out, "<span style=\"left:{}%\">{}</span>", percent(*at), escape(text));

@@ -5,13 +5,16 @@ use super::text::shown;
 use crate::report::chart::strokes::{automatic, average, crowded, many, stride};
 use crate::report::curve::{Point, clip, drawable, extent, runs, thin};
 use crate::report::plot::{Axis, Line, Panel, Scale};
-use crate::report::ticks::{log_ticks, ticks, whole_ticks};
+use crate::report::ticks::{Tick, log_ticks, ticks, whole_ticks};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Records whose values a reader can look up in a plot: more would make the page heavy, and no finger finds them.
 const LOOKED_UP: usize = 400;
+
+/// Of a line with so many points, or less, each is marked.
+const FEW: usize = 12;
 
 /// A panel's curves over an axis.
 pub(super) fn html(panel: &Panel, axis: Axis, hint: &str) -> String {
@@ -21,12 +24,12 @@ pub(super) fn html(panel: &Panel, axis: Axis, hint: &str) -> String {
     let given = panel.y_range.filter(|(low, high)| low < high && drawable((*low, *high)));
     let y = given.unwrap_or_else(|| automatic(&drawn));
     let numbers = match panel.y_scale {
-        Scale::Linear => ticks(y, 4),
-        Scale::Log => log_ticks(y),
+        Scale::Linear => ticks(y, 5),
+        Scale::Log => log_numbers(y),
     };
     let steps = if axis.whole() { whole_ticks(x, 4) } else { ticks(x, 4) };
     let reference = drawn.reference.iter().filter(|r| (y.0..=y.1).contains(&r.0));
-    let names = reference.map(|(v, name)| (1.0, (v - y.0) / (y.1 - y.0), name.clone())).collect();
+    let marks = reference.map(|r| r.1.clone()).collect();
     let last = |l: &Line| l.points.iter().rfind(|p| p.1.is_finite()).map_or("no data".into(), |p| shown(p.1));
     let frame = Frame {
         title: &panel.title,
@@ -35,12 +38,22 @@ pub(super) fn html(panel: &Panel, axis: Axis, hint: &str) -> String {
         keys: panel.lines.iter().map(|l| Key { name: l.label.clone(), last: last(l) }).collect(),
         x_ticks: placed(steps, x),
         y_ticks: placed(numbers, y),
-        names,
+        marks,
         drawing: drawing(&drawn, x, y),
         notes: vec![hint.into(), left_out(panel, &drawn, y)],
         data: looked_up(panel, axis, x, y),
     };
     frame.html()
+}
+
+/// Numbers of a logarithmic axis, whose ends are powers of ten: more of them where round ones are too few.
+fn log_numbers((low, high): (f64, f64)) -> Vec<Tick> {
+    let usual = log_ticks((low, high));
+    if usual.iter().filter(|t| !t.1.is_empty()).count() > 2 {
+        return usual;
+    }
+    let linear = ticks((10f64.powf(low), 10f64.powf(high)), 7);
+    linear.into_iter().filter(|t| t.0 > 0.0).map(|(v, text)| (v.log10(), text)).collect()
 }
 
 /// The panel with values in units of its axis: logarithms where that is logarithmic, where what is not above 0 has no place.
@@ -67,6 +80,11 @@ fn drawing(panel: &Panel, x: (f64, f64), y: (f64, f64)) -> String {
     for (i, line) in panel.lines.iter().enumerate() {
         let strong = path(average(line, y).into_iter(), x, y);
         let _ = write!(out, "<path class=\"line {}\" d=\"{strong}\"/>", class(i));
+        let points: Vec<Point> = line.points.iter().copied().filter(|&p| drawable(p)).collect();
+        if points.len() <= FEW {
+            let each = path(points.into_iter().map(|p| vec![p]), x, y);
+            let _ = write!(out, "<path class=\"point {}\" d=\"{each}\"/>", class(i));
+        }
     }
     out
 }

@@ -81,7 +81,7 @@
   for (const plot of all(".plot")) {
     const data = held(plot), area = plot.querySelector(".area"), at = plot.querySelector(".at");
     if (!data || !data.x.length) continue;
-    const keys = all(".key", plot), values = keys.map((key) => key.querySelector("b"));
+    const keys = all(".key:not(.mark)", plot), values = keys.map((key) => key.querySelector("b"));
     const last = values.map((value) => value.textContent);
     const lines = data.kind === "lines", count = data.x.length;
     const [x0, x1, y0, y1] = lines ? data.range : [];

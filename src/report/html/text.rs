@@ -61,8 +61,17 @@ fn papers(text: &str) -> String {
 
 /// Equations, a line each: what follows a `_` or `^` is lowered or raised.
 pub(super) fn equation(text: &str) -> String {
+    const SIGNS: [(&str, &str); 7] = [
+        (" - ", " \u{2212} "),
+        ("= -", "= \u{2212}"),
+        (" . ", " \u{b7} "),
+        ("psi(", "\u{3c8}("),
+        ("phi(", "\u{3c6}("),
+        ("lambda", "\u{3bb}"),
+        ("gamma", "\u{3b3}"),
+    ];
     let lines = text.split(",  ").map(|line| {
-        let line = escape(&line.replace(" - ", " \u{2212} ").replace("= -", "= \u{2212}"));
+        let line = escape(&SIGNS.iter().fold(line.to_owned(), |line, (word, sign)| line.replace(word, sign)));
         let mut out = String::new();
         let mut chars = line.chars().peekable();
         while let Some(c) = chars.next() {

@@ -116,10 +116,8 @@ fn write_picture(p: &Picture, attributes: &str, out: &mut String) {
 /// The last picture is there without the script, which has the others.
 fn write_frames(frames: &[Picture], beside: Option<&Picture>, out: &mut String) {
     let Some((last, others)) = frames.split_last() else { return };
-    *out += "<div class=\"frames\"><div class=\"pictures\">";
+    *out += "<div class=\"frames\"><div class=\"pictures\"><div>";
     write_picture(last, " class=\"shown\"", out);
-    beside.iter().for_each(|p| write_picture(p, "", out));
-    *out += "</div>";
     if !others.is_empty() {
         let at = others.len();
         let _ = write!(
@@ -132,6 +130,8 @@ fn write_frames(frames: &[Picture], beside: Option<&Picture>, out: &mut String) 
         let _ = write!(out, "<script type=\"application/json\">{}</script>", json(&held));
     }
     *out += "</div>";
+    beside.iter().for_each(|p| write_picture(p, "", out));
+    *out += "</div></div>";
 }
 
 fn write_pair(p: &Pair, out: &mut String) {

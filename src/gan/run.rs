@@ -18,7 +18,7 @@ pub(super) const CHECKPOINTS: &str = "checkpoints";
 const MOST_CONFIG: u64 = 1 << 20;
 
 /// The folder of a run: `config.toml`, `environment.json`, `log.jsonl`, `samples/`, `plots/`, `checkpoints/`, and
-/// `profile.json` if one was asked for. As long as this lives, no other process can train into it.
+/// `profile.json` if one was asked for, and at its end `report.html`. As long as this lives, no other process can train into it.
 pub struct Run {
     dir: PathBuf,
     /// Holds the lock, where the system has locks of folders.

@@ -1,12 +1,13 @@
 //! What went wrong, in words.
 
+use super::capital;
 use super::material::Material;
 use crate::report::html::{Block, Section, Tile, Tone, shown};
 use crate::report::read_log;
 use serde_json::Value;
 
-/// Alarms of one kind that are shown in full; it may be raised again and again.
-const OF_A_KIND: usize = 3;
+/// Of one kind that is raised again and again so many further steps are named.
+const STEPS: usize = 8;
 
 pub(super) fn tile(m: &Material) -> Tile {
     let (value, note) = match read(m) {
@@ -55,39 +56,48 @@ fn read(m: &Material) -> Result<Vec<Value>, String> {
     if path.is_file() { read_log(&path).map_err(|e| e.to_string()) } else { Ok(Vec::new()) }
 }
 
+/// A callout for each kind, in the order in which they came: the first of a kind in full, the others by their steps.
 fn shown_alarms(alarms: &[Value]) -> Vec<Block> {
-    let kind = |a: &Value| a["alarm"].as_str().unwrap_or("of an unknown kind").to_owned();
-    let before = |i: usize| alarms[..i].iter().filter(|a| kind(a) == kind(&alarms[i])).count();
-    let text = |a: &Value, key: &str| a[key].as_str().unwrap_or_default().to_owned();
-    let callout = |a: &Value| {
-        let step = a["step"].as_u64().map_or(String::new(), |s| format!("Step {}: ", shown(s as f64)));
-        let said = [capital(&text(a, "evidence")), format!("It means: {}.", text(a, "meaning"))];
-        let remedies =
-            a["remedies"].as_array().into_iter().flatten().filter_map(Value::as_str).map(remedy).collect();
-        Block::Callout {
-            tone: Tone::Bad,
-            title: format!("{step}{}", kind(a)),
-            text: said.into(),
-            list: remedies,
+    let mut kinds: Vec<(&str, Vec<&Value>)> = Vec::new();
+    for alarm in alarms {
+        let kind = alarm["alarm"].as_str().unwrap_or("of an unknown kind");
+        match kinds.iter_mut().find(|k| k.0 == kind) {
+            Some((_, all)) => all.push(alarm),
+            None => kinds.push((kind, vec![alarm])),
+        }
+    }
+    kinds.into_iter().map(|(kind, all)| callout(kind, &all)).collect()
+}
+
+fn callout(kind: &str, all: &[&Value]) -> Block {
+    let first = all[0];
+    let text = |key: &str| first[key].as_str().unwrap_or_default();
+    let steps = all.iter().filter_map(|a| a["step"].as_u64()).map(|s| shown(s as f64));
+    let steps: Vec<String> = steps.collect();
+    let when = match steps.split_first() {
+        None => String::new(),
+        Some((first, [])) => format!("At step {first}. "),
+        Some((first, others)) if others.len() <= STEPS => {
+            format!("At step {first}, and again at {}. The first time: ", others.join(", "))
+        }
+        Some((first, others)) => {
+            let last = &others[others.len() - 1];
+            format!(
+                "At step {first}, and {} more times, the last at step {last}. The first time: ",
+                others.len()
+            )
         }
     };
-    let mut blocks: Vec<Block> =
-        alarms.iter().enumerate().filter(|(i, _)| before(*i) < OF_A_KIND).map(|(_, a)| callout(a)).collect();
-    let more = alarms.len() - blocks.len();
-    if more > 0 {
-        blocks.push(Block::Hint(format!("{more} more of the same kinds are in `alarms.jsonl`.")));
+    let remedies = first["remedies"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    Block::Callout {
+        tone: Tone::Bad,
+        title: capital(&kind.replace('-', " ")),
+        text: vec![format!("{when}{}.", text("evidence")), format!("It means: {}.", text("meaning"))],
+        list: remedies.map(remedy).collect(),
     }
-    blocks
 }
 
 /// Flags and a reason, the flags as code.
 fn remedy(text: &str) -> String {
     text.split_once(": ").map_or(text.into(), |(flags, why)| format!("`{flags}`: {why}"))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map_or(String::new(), |c| format!("{}{}.", c.to_uppercase(), chars.as_str().trim_end_matches('.')))
 }

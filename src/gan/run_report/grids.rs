@@ -72,15 +72,17 @@ fn kimg(name: &str) -> Option<f64> {
 /// When a grid was drawn.
 fn caption(name: &str, config: Option<&TrainConfig>) -> String {
     let images = kimg(name).map_or(0.0, |k| (1000.0 * k).round());
-    if images == 0.0 && !name.contains("-step-") {
-        return "Before the first step".into();
-    }
     let step = match name.split_once("-step-").map(|(_, n)| n.trim_end_matches(".png").parse::<u64>()) {
         Some(step) => step.ok(),
+        None if images == 0.0 => Some(0),
         None => config.and_then(|c| step(images, c)),
     };
     let seen = format!("{} real images seen", shown(images));
-    step.map_or(format!("After {seen}"), |s| format!("After step {}, {seen}", shown(s as f64)))
+    match step {
+        Some(0) => "Before the first step".into(),
+        Some(step) => format!("After step {}, {seen}", shown(step as f64)),
+        None => format!("After {seen}"),
+    }
 }
 
 /// The step that so many images, rounded to a hundred, were seen after: one at which grids are drawn. None where none is.

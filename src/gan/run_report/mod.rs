@@ -109,6 +109,12 @@ fn tiles(m: &Material) -> Vec<Tile> {
     tiles
 }
 
+/// A text that begins with a capital letter.
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
+}
+
 /// Two digits behind the point.
 fn rounded(v: f64) -> f64 {
     (v * 100.0).round() / 100.0

@@ -1,5 +1,6 @@
 //! What was measured, beside what real images have.
 
+use super::capital;
 use super::material::Material;
 use crate::report::html::{Block, Plot, PlotKind, Section, Table, Tile, Tone, shown};
 use crate::report::{Axis, History, Line, Panel};
@@ -170,11 +171,6 @@ fn known(name: &str) -> (String, String) {
         Some((_, name, meaning)) => ((*name).into(), (*meaning).into()),
         None => (capital(&name.replace('_', " ")), String::new()),
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// Each metric over the images seen, or over the steps where some record lacks them.

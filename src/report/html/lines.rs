@@ -27,7 +27,7 @@ pub(super) fn html(panel: &Panel, axis: Axis, hint: &str) -> String {
         Scale::Linear => ticks(y, 5),
         Scale::Log => log_numbers(y),
     };
-    let steps = if axis.whole() { whole_ticks(x, 4) } else { ticks(x, 4) };
+    let steps = if axis.whole() { whole_ticks(x, 5) } else { ticks(x, 5) };
     let reference = drawn.reference.iter().filter(|r| (y.0..=y.1).contains(&r.0));
     let marks = reference.map(|r| r.1.clone()).collect();
     let last = |l: &Line| l.points.iter().rfind(|p| p.1.is_finite()).map_or("no data".into(), |p| shown(p.1));

@@ -23,6 +23,8 @@ pub(super) fn escape(text: &str) -> String {
 /// A paragraph's text: code between backticks, and links for papers.
 pub(super) fn prose(text: &str) -> String {
     let mut out = String::new();
+    // A number and its sign stay on one line.
+    let text = text.replace(" %", "\u{a0}%");
     for (i, part) in text.split('`').enumerate() {
         let last = i == text.matches('`').count();
         match i % 2 {

@@ -57,8 +57,8 @@ use std::process::ExitCode;
     // One screen: the usual template would spend eight lines on the options and on what each line says twice.
     help_template = "{about-with-newline}\nUsage: {usage}\n\nCommands:\n{subcommands}{after-help}",
     after_help = "Options: -h, --help; -V, --version. `ganvil COMMAND --help` has examples.\n\
-        More: `ganvil plot`, `ganvil prune`; PyTorch: `ganvil export`, `ganvil import`;\n\
-        Shell: `ganvil completions bash` (zsh, fish, elvish, powershell), `ganvil man`.\n\
+        More: `ganvil plot`, `ganvil prune`, `ganvil summary`; PyTorch: `ganvil export`,\n\
+        `ganvil import`; shell: `ganvil completions bash` (zsh, fish, ..), `ganvil man`.\n\
         Scarce labels: `ganvil augment`. Start here: `ganvil train` (MNIST, 3 minutes).",
     max_term_width = 100
 )]
@@ -109,6 +109,7 @@ enum Command {
     /// Look at data: files, folders, distributions
     Data(data::Args),
     /// List layers, parameters and costs of a recipe's networks
+    #[command(hide = true)]
     Summary(summary::Args),
     /// Show version, processor, SIMD tier, threads and data
     Info(info::Args),
@@ -123,7 +124,8 @@ enum Command {
 }
 
 /// Commands that `ganvil --help` names at its end, not in the list.
-const IN_ONE_LINE: [&str; 7] = ["plot", "prune", "export", "import", "augment", "completions", "man"];
+const IN_ONE_LINE: [&str; 8] =
+    ["plot", "prune", "summary", "export", "import", "augment", "completions", "man"];
 
 /// The parser, with what each command's help lists.
 fn unbuilt() -> clap::Command {

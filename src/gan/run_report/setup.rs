@@ -125,9 +125,8 @@ fn folded(m: &Material) -> Vec<Block> {
         leaves("", &json!(c), &mut all);
         // Where the data lies is no setting of the game.
         let rows = all.into_iter().filter(|(key, _)| key != "dataset");
-        let rows = rows.map(|(key, v)| vec![key, v.as_str().map_or(v.to_string(), String::from)]).collect();
-        let table = Table { head: ["setting", "value"].map(String::from).into(), rows, prose: vec![1] };
-        blocks.push(fold("All settings", vec![Block::Table(table)]));
+        let rows = rows.map(|(key, v)| (key, v.as_str().map_or(v.to_string(), String::from)));
+        blocks.push(fold("All settings", vec![Block::Facts(rows.collect())]));
     }
     if !m.starts.is_empty() {
         let start = |s: &Value| {
@@ -149,7 +148,7 @@ fn layers(s: &Summary) -> Table {
     let row = |r: &Row| {
         let output: Vec<String> = r.output.iter().skip(1).map(usize::to_string).collect();
         vec![
-            format!("`{}`", r.name),
+            if r.name.is_empty() { "itself".into() } else { format!("`{}`", r.name) },
             r.layer.to_owned(),
             output.join(" \u{d7} "),
             dash(r.parameters as u64),
@@ -157,7 +156,7 @@ fn layers(s: &Summary) -> Table {
         ]
     };
     let head = ["layer", "type", "output", "parameters", "multiply-adds"].map(String::from);
-    Table { head: head.into(), rows: s.rows.iter().map(row).collect(), prose: vec![] }
+    Table { head: head.into(), rows: s.rows.iter().map(row).collect(), prose: vec![1] }
 }
 
 /// Where a start ran.

@@ -127,7 +127,7 @@ pub struct Table {
     pub head: Vec<String>,
     /// The rows, each as long as `head`.
     pub rows: Vec<Vec<String>>,
-    /// Columns that hold sentences; the others but the first hold numbers.
+    /// Columns that hold words; the others but the first hold numbers.
     pub prose: Vec<usize>,
 }
 

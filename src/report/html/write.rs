@@ -65,10 +65,11 @@ impl Plot {
     }
 }
 
-/// On a narrow screen rows stand below each other, so that each cell says what it is.
+/// On a narrow screen the cells of a table that ends in sentences stand below each other, so that each says what it is.
 fn write_table(table: &Table, out: &mut String) {
     let class = |i: usize| if i == 0 || table.prose.contains(&i) { "" } else { " class=\"n\"" };
-    let stack = if table.prose.is_empty() { "" } else { " class=\"stack\"" };
+    let last = table.head.len().wrapping_sub(1);
+    let stack = if table.prose.contains(&last) { " class=\"stack\"" } else { "" };
     let _ = write!(out, "<div class=\"scroll\"><table{stack}><thead><tr>");
     for (i, name) in table.head.iter().enumerate() {
         let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(i), prose(name));

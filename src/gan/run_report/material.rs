@@ -4,6 +4,7 @@ use super::players::Players;
 use crate::data::{Dataset, Split, locate};
 use crate::gan::config::TrainConfig;
 use crate::gan::run::read_config;
+use crate::gan::session::METRICS;
 use crate::report::read_log;
 use crate::{Error, Result};
 use serde_json::Value;
@@ -81,7 +82,7 @@ impl Material {
                 "There is no log: a run writes it while it trains, one made by `ganvil import` has none.",
             ),
             starts: starts(dir),
-            metrics: lines("metrics.jsonl", "Nothing has been measured yet."),
+            metrics: lines(METRICS, "Nothing has been measured yet."),
             players: Players::load(dir),
             train: Err(String::new()),
             test: Err(String::new()),

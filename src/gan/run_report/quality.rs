@@ -6,18 +6,20 @@ use crate::report::html::{Block, Plot, PlotKind, Section, Table, Tile, Tone, sho
 use crate::report::{Axis, History, Line, Panel};
 use serde_json::{Value, json};
 
-/// What there is to say of a metric: its name in the file, its name for people, and what it means.
-const KNOWN: [(&str, &str, &str); 16] = [
+/// What there is to say of a metric: its name in the file, its name for people, and what it means. Others are shown by their
+/// names in the file.
+const KNOWN: [(&str, &str, &str); 17] = [
     (
         "fid",
         "FID",
-        "Distance of the features' means and covariances from real images'; 0 is equal, lower is better.",
+        "Distance of the features' means and covariances from those of real images; lower is better.",
     ),
     (
-        "kid",
-        "KID",
-        "The same question by a kernel, without bias in the number of samples; 0 is equal, lower is better.",
+        "fid-infinity",
+        "FID, any number",
+        "The same for infinitely many samples: without the bias of their number.",
     ),
+    ("kid", "KID", "The same question by a kernel, unbiased: about 0 for equal sets; lower is better."),
     ("precision", "Precision", "Share of samples that lie among real images: fidelity; higher is better."),
     ("recall", "Recall", "Share of real images that lie among samples: variety; higher is better."),
     (
@@ -28,46 +30,70 @@ const KNOWN: [(&str, &str, &str); 16] = [
     (
         "coverage",
         "Coverage",
-        "Share of real images with a sample nearby: variety that outliers do not blur; higher is better.",
+        "Share of real images with a sample nearby: variety, whatever the outliers; higher is better.",
     ),
     (
         "score",
-        "Inception score",
-        "Sure of each class, and all classes alike: at most the number of classes; higher is better.",
+        "Classifier score",
+        "Each sample of one class for sure, all classes alike: at most their number; higher is better.",
     ),
-    (
-        "is",
-        "Inception score",
-        "Sure of each class, and all classes alike: at most the number of classes; higher is better.",
-    ),
+    ("confidence", "Confidence", "How sure the classifier is on average; unclear samples lower it."),
     (
         "entropy",
         "Entropy of classes",
-        "Of the classes that the classifier finds, in nats; ln(classes) where all are alike.",
+        "Of the classes that the classifier finds, in nats; ln(classes) where all come alike.",
     ),
+    ("smallest-share", "Smallest share", "Of the class that comes least; near 0 a class is missing."),
     (
-        "confidence",
-        "Confidence",
-        "How sure the classifier is of its class, on average; unclear samples lower it.",
+        "class-jsd",
+        "Class divergence",
+        "Of the classes' shares from those of real images, in nats, 0 to 0.693; lower is better.",
     ),
     (
         "agreement",
         "Class agreement",
         "Share of samples that show the class that was asked for; higher is better.",
     ),
-    ("min_share", "Smallest share", "Of the class that comes least; near 0 a class is missing."),
-    ("kl", "Divergence of classes", "From equal shares, in nats; 0 where all classes come alike."),
-    ("kl_to_uniform", "Divergence of classes", "From equal shares, in nats; 0 where all classes come alike."),
-    ("memorised", "Memorised", "Share of samples that are copies of training images; should be 0."),
     (
-        "authenticity",
-        "Authenticity",
-        "Share of samples that are not copies of training images; higher is better.",
+        "copies",
+        "Copies",
+        "Share of samples nearer to a training image, in pixels, than nearly all unseen images are; should be about 0.01.",
+    ),
+    (
+        "feature-copies",
+        "Copies, in features",
+        "The same in features: copies that were moved or changed a little as well.",
+    ),
+    (
+        "path-length",
+        "Path length",
+        "How much features change for a small step in latent space; lower is smoother.",
+    ),
+    (
+        "gan-train",
+        "GAN-train",
+        "How well a classifier that learnt from samples alone tells real images; higher is better.",
     ),
 ];
 
+/// What decides whether two results can be compared.
+const PROTOCOL: [&str; 5] = ["against", "n_fake", "features", "feature_sha256", "seed"];
+
+/// The record that is shown: of the last step, and of that the one of the most samples.
+fn shown_record(records: &[Value]) -> Option<&Value> {
+    let place = |r: &&Value| (r["step"].as_u64(), r["n_fake"].as_u64());
+    records.iter().max_by_key(place)
+}
+
+/// The longest series of records that can be compared.
+fn series(records: &[Value]) -> Vec<&Value> {
+    let alike = |a: &Value, b: &Value| PROTOCOL.iter().all(|key| a[*key] == b[*key]);
+    let of = |r: &&Value| records.iter().filter(|other| alike(r, other)).collect::<Vec<_>>();
+    records.iter().map(|r| of(&r)).max_by_key(Vec::len).unwrap_or_default()
+}
+
 pub(super) fn tile(m: &Material) -> Option<Tile> {
-    let last = m.metrics.as_ref().ok()?.last()?;
+    let last = shown_record(m.metrics.as_ref().ok()?)?;
     let (name, metric) =
         ["fid", "kid", "coverage", "precision"].iter().find_map(|n| Some((n, last["metrics"].get(n)?)))?;
     let floor = metric["floor"].as_f64().map(|f| format!("real images: {}", shown(f)));
@@ -80,7 +106,7 @@ pub(super) fn section(m: &Material) -> Section {
                RUN` shows it here.";
     let blocks = match &m.metrics {
         Err(why) => vec![Block::Missing(format!("{why} {how}"))],
-        Ok(records) => match records.last() {
+        Ok(records) => match shown_record(records) {
             None => vec![Block::Missing(format!("Nothing has been measured yet. {how}"))],
             Some(last) => measured(records, last),
         },
@@ -97,7 +123,7 @@ fn measured(records: &[Value], last: &Value) -> Vec<Block> {
     } else {
         blocks.push(Block::Missing("The last line of `metrics.jsonl` has no metrics.".into()));
     }
-    let plots = curves(records);
+    let plots = curves(&series(records));
     if !plots.is_empty() {
         blocks.push(Block::Plots(plots));
     }
@@ -169,14 +195,14 @@ fn table(metrics: &serde_json::Map<String, Value>) -> Table {
 fn known(name: &str) -> (String, String) {
     match KNOWN.iter().find(|k| k.0 == name) {
         Some((_, name, meaning)) => ((*name).into(), (*meaning).into()),
-        None => (capital(&name.replace('_', " ")), String::new()),
+        None => (capital(&name.replace(['_', '-'], " ")), String::new()),
     }
 }
 
 /// Each metric over the images seen, or over the steps where some record lacks them.
-fn curves(records: &[Value]) -> Vec<Plot> {
+fn curves(records: &[&Value]) -> Vec<Plot> {
     let axis = if records.iter().all(|r| r["kimg"].is_number()) { Axis::Kimg } else { Axis::Step };
-    let flat = |r: &Value| {
+    let flat = |r: &&Value| {
         let mut all = json!({"step": r["step"], "kimg": r["kimg"]});
         for (name, metric) in r["metrics"].as_object().into_iter().flatten() {
             all[format!("metrics.{name}")] =

@@ -200,7 +200,7 @@ fn damage_is_said_and_markup_is_text() {
         &[
             json!({"step": 6, "kimg": 0.024, "metrics": {"fid": {"value": 3.5}, "mine": 2, "odd": {"value": "text"}}}),
             json!({"step": 12, "kimg": 0.048, "n_fake": 10000, "n_real": 9000, "against": evil, "features": evil, "feature_sha256": evil,
-                "metrics": {"fid": {"value": 1.25, "deviation": 0.5, "floor": 0.1, "ratio": 12.5}, "new_one": {"value": 7.0, "floor": null}, evil: {}},
+                "metrics": {"fid": {"value": 1.25, "deviation": 0.5, "floor": 0.1, "ratio": 12.5}, "new_one": {"value": 7.0, "floor": null}, "mine": 2, evil: {}},
                 "findings": [{"kind": "collapsed", "text": evil}, {"kind": 3}, "in words"]}),
         ],
     );

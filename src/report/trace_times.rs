@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::backend::trace::Part;
 use crate::{Error, Result};
 
-/// No trace of [`Watch::MOST_PROFILED`](crate::gan::Watch::MOST_PROFILED) steps of a usual network is longer.
+/// A trace of the most steps that are profiled is not longer.
 const MOST_BYTES: u64 = 1 << 28;
 
 /// The times in a file that [`Profile::write`](super::Profile::write) made. Each list adds up to the steps' time.

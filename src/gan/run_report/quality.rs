@@ -5,6 +5,7 @@ use super::material::Material;
 use crate::report::html::{Block, Plot, PlotKind, Section, Table, Tile, Tone, shown};
 use crate::report::{Axis, History, Line, Panel};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What there is to say of a metric: its name in the file, its name for people, and what it means. Others are shown by their
 /// names in the file.
@@ -87,9 +88,11 @@ fn shown_record(records: &[Value]) -> Option<&Value> {
 
 /// The longest series of records that can be compared.
 fn series(records: &[Value]) -> Vec<&Value> {
-    let alike = |a: &Value, b: &Value| PROTOCOL.iter().all(|key| a[*key] == b[*key]);
-    let of = |r: &&Value| records.iter().filter(|other| alike(r, other)).collect::<Vec<_>>();
-    records.iter().map(|r| of(&r)).max_by_key(Vec::len).unwrap_or_default()
+    let mut all: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    for r in records {
+        all.entry(json!(PROTOCOL.map(|key| &r[key])).to_string()).or_default().push(r);
+    }
+    all.into_values().max_by_key(Vec::len).unwrap_or_default()
 }
 
 pub(super) fn tile(m: &Material) -> Option<Tile> {
@@ -127,13 +130,13 @@ fn measured(records: &[Value], last: &Value) -> Vec<Block> {
     if !plots.is_empty() {
         blocks.push(Block::Plots(plots));
     }
+    let mut text = "`docs/metrics.md` says what each number means, and when it lies.".to_owned();
     if let Some(sha) = last["feature_sha256"].as_str() {
-        let text = format!(
-            "Figures compare only between results with the same features: `{}`, SHA-256 `{sha}`.",
-            last["features"].as_str().unwrap_or("unnamed")
-        );
-        blocks.push(Block::Hint(text));
+        let features = last["features"].as_str().unwrap_or("unnamed");
+        text +=
+            &format!(" Results compare only where the features are the same: `{features}`, SHA-256 `{sha}`.");
     }
+    blocks.push(Block::Hint(text));
     blocks
 }
 

@@ -201,7 +201,7 @@ fn listed(words: &[&str], found: &mut Vec<String>) {
 
 #[test]
 fn every_command_has_help_with_an_example_and_a_manual_page() {
-    let unlisted = ["plot", "prune", "summary", "export", "import", "completions", "man"];
+    let unlisted = ["plot", "prune", "summary", "export", "import", "augment", "completions", "man"];
     let mut commands = Vec::from(unlisted.map(String::from));
     listed(&[], &mut commands);
     assert!(commands.len() >= 13 && commands.contains(&"data inspect".into()), "{commands:?}");

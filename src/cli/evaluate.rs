@@ -23,7 +23,7 @@ use std::str::FromStr;
     the same. Of several runs the mean and deviation are printed as well. docs/metrics.md says what each metric means \
     and when it lies.\n\n\
     Metrics: fid, fid-infinity, kid, precision, recall, density, coverage, score, confidence, entropy, smallest-share, \
-    class-jsd, agreement, copies, feature-copies, path-length, gan-train.\n\n\
+    class-jsd, agreement, copies, feature-copies, strays, path-length, gan-train.\n\n\
     Examples:\n  \
     ganvil evaluate runs/00000-mnist-mlp\n  \
     ganvil evaluate seed-0 seed-1 seed-2 --metrics fid,precision,recall\n  \
@@ -204,7 +204,9 @@ fn check_complete(args: &Args, samples: &Samples, found: &Evaluation) -> Result<
     let Some(missing) = asked.into_iter().find(|m| !found.metrics.contains_key(m)) else { return Ok(()) };
     let needs = match missing {
         Metric::PathLength => "a generator, not pictures",
-        Metric::Copies | Metric::FeatureCopies => "both a train and a test split of the real images",
+        Metric::Copies | Metric::FeatureCopies | Metric::Strays => {
+            "both a train and a test split of the real images"
+        }
         Metric::Agreement | Metric::GanTrain => "a conditional run",
         _ => "labels of the real images",
     };

@@ -91,7 +91,7 @@ enum Command {
     Prune(prune::Args),
     /// Draw samples from a trained generator
     Sample(Box<sample::Args>),
-    /// Measure samples: FID, precision, recall, copies and more, beside real images
+    /// Measure samples beside real images: FID, recall, ...
     Evaluate(Box<evaluate::Args>),
     /// Write a network for PyTorch
     #[command(hide = true)]

@@ -76,16 +76,36 @@ pub fn nearest_training(samples: &Tensor, training: &Tensor) -> Nearest {
 /// If either is empty.
 #[track_caller]
 pub fn copied_share(samples: &[f64], held_out: &[f64]) -> f64 {
+    let sorted = sorted("copied_share", samples, held_out);
+    let limit = sorted[sorted.len() / 100];
+    samples.iter().filter(|d| **d < limit).count() as f64 / samples.len() as f64
+}
+
+/// The share of samples that are farther from every training image than 99 in 100 of the held-out images are: in pixels,
+/// those with noise or debris, which a classifier is trained to look past.
+///
+/// ```
+/// use ganvil::metrics::stray_share;
+/// let held_out: Vec<f64> = (0..200).map(f64::from).collect();
+/// assert_eq!(stray_share(&[0.0, 197.0, 198.0, 500.0], &held_out), 0.5);
+/// ```
+///
+/// # Panics
+/// If either is empty.
+#[track_caller]
+pub fn stray_share(samples: &[f64], held_out: &[f64]) -> f64 {
+    let sorted = sorted("stray_share", samples, held_out);
+    let limit = sorted[sorted.len() - 1 - sorted.len() / 100];
+    samples.iter().filter(|d| **d > limit).count() as f64 / samples.len() as f64
+}
+
+/// The distances of held-out images, from the nearest.
+#[track_caller]
+fn sorted(what: &'static str, samples: &[f64], held_out: &[f64]) -> Vec<f64> {
     if samples.is_empty() || held_out.is_empty() {
-        misuse!(
-            "copied_share",
-            "{} samples and {} held-out images; both are needed",
-            samples.len(),
-            held_out.len()
-        );
+        misuse!(what, "{} samples and {} held-out images; both are needed", samples.len(), held_out.len());
     }
     let mut sorted = held_out.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let limit = sorted[sorted.len() / 100];
-    samples.iter().filter(|d| **d < limit).count() as f64 / samples.len() as f64
+    sorted
 }

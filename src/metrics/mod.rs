@@ -30,7 +30,7 @@ pub use gan_train::gan_train;
 pub use inception::Inception;
 pub use kid::{KernelDistance, Subsets, kernel_distance};
 pub use manifold::{DensityCoverage, PrecisionRecall, density_coverage, precision_recall};
-pub use memory::{Nearest, copied_share, nearest_training};
+pub use memory::{Nearest, copied_share, nearest_training, stray_share};
 pub use modes::{ModeCoverage, mode_coverage};
 pub use paired::{psnr, ssim};
 pub use path_length::path_length;

@@ -2,7 +2,9 @@
 
 use super::super::divergence::js;
 use super::super::manifold::Manifold;
-use super::super::{FeatureNet, Pair, Subsets, copied_share, fid_infinity, gan_train, kernel_distance};
+use super::super::{
+    FeatureNet, Pair, Subsets, copied_share, fid_infinity, gan_train, kernel_distance, stray_share,
+};
 use super::side::{NEIGHBOURS_OF, Side, Training, order};
 use super::{Evaluation, Measured, Metric, Reals, Wanted, findings};
 use crate::data::{Dataset, Images};
@@ -146,7 +148,9 @@ impl Evaluator {
 
     /// Training images, and how near to them real ones are that no training has seen. Needs both splits.
     fn look_for_copies(&mut self, reals: &Reals) -> Result<()> {
-        let asked = [Metric::Copies, Metric::FeatureCopies].iter().any(|m| self.wanted.metrics.contains(m));
+        let asked = [Metric::Copies, Metric::FeatureCopies, Metric::Strays]
+            .iter()
+            .any(|m| self.wanted.metrics.contains(m));
         let (Some(train), Some(test), true) = (reals.train, reals.test, asked) else { return Ok(()) };
         let training =
             Training::new(&self.net, &train.images, self.wanted.metrics.contains(&Metric::FeatureCopies))?;
@@ -225,6 +229,7 @@ impl Evaluator {
         let is_floor = std::ptr::eq(side, &self.floor);
         let found = if is_floor { held_out.clone() } else { side.distances_to(training) };
         put(Metric::Copies, copied_share(&found.0, &held_out.0));
+        put(Metric::Strays, stray_share(&found.0, &held_out.0));
         if let (Some(found), Some(held_out)) = (&found.1, &held_out.1) {
             put(Metric::FeatureCopies, copied_share(found, held_out));
         }

@@ -33,10 +33,14 @@ pub struct Finding {
 
 /// Coverage below this share of the floor's: most real images have no sample near them.
 const COLLAPSED: f64 = 0.3;
-/// Precision above this share of the floor's: samples lie where real images do.
+/// Precision below this share of the floor's, or density below the other: samples lie off the data. Precision alone would
+/// not see it all: a real outlier has a wide ball, and whatever lies in it passes; density counts how many balls it is.
 const PRECISE: f64 = 0.5;
+const DENSE: f64 = 0.4;
 /// Copies above this share: twenty times what held-out images have.
 const COPIED: f64 = 0.2;
+/// Strays above this share.
+const STRAYED: f64 = 0.2;
 /// A class with less than this share of the samples is missing, where it has five times as much of the real ones.
 const MISSING: f64 = 0.01;
 
@@ -47,25 +51,33 @@ pub(super) fn findings(metrics: &BTreeMap<Metric, Measured>, classes: Option<&Cl
     let of = |m: Metric| {
         metrics.get(&m).map(|v| (v.value, v.floor.unwrap_or(f64::NAN), v.ratio.unwrap_or(f64::NAN)))
     };
-    if let (Some((precision, p_floor, p)), Some((coverage, c_floor, c))) =
-        (of(Metric::Precision), of(Metric::Coverage))
+    let (precision, density) = (of(Metric::Precision), of(Metric::Density));
+    let off = [(precision, "precision", PRECISE), (density, "density", DENSE)];
+    let off = off.into_iter().find_map(|(m, name, bound)| m.filter(|m| m.2 < bound).map(|m| (name, m)));
+    if let Some((strays, ..)) = of(Metric::Strays).filter(|(share, ..)| *share > STRAYED) {
+        say(
+            FindingKind::Noisy,
+            format!(
+                "{:.0} % of samples are farther from every training image (in pixels) than all but 1 % of real ones: they \
+                 have noise or debris in them, which features may look past",
+                100.0 * strays
+            ),
+        );
+    } else if let Some((name, (value, floor, _))) = off {
+        let text = format!(
+            "many samples lie where no real image does: {name} {value:.3}, real images have {floor:.3}"
+        );
+        say(FindingKind::Noisy, text);
+    } else if let (Some((coverage, floor, c)), true) = (of(Metric::Coverage), precision.is_some())
+        && c < COLLAPSED
     {
-        if p < PRECISE {
-            say(
-                FindingKind::Noisy,
-                format!(
-                    "most samples lie where no real image does: precision {precision:.3}, real images have {p_floor:.3}"
-                ),
-            );
-        } else if c < COLLAPSED {
-            say(
-                FindingKind::Collapsed,
-                format!(
-                    "samples look real and are all alike: most real images have no sample near them, coverage \
-                     {coverage:.3} where other real images have {c_floor:.3}"
-                ),
-            );
-        }
+        say(
+            FindingKind::Collapsed,
+            format!(
+                "samples look real and are all alike: most real images have no sample near them, coverage {coverage:.3} \
+                 where other real images have {floor:.3}"
+            ),
+        );
     }
     let copies = [(Metric::Copies, "pixels"), (Metric::FeatureCopies, "features")];
     let most =

@@ -38,6 +38,8 @@ pub enum Metric {
     Copies,
     /// The same in features.
     FeatureCopies,
+    /// Share of these samples that are [far](crate::metrics::stray_share) from every training image in pixels.
+    Strays,
     /// [Perceptual path length](fn@crate::metrics::path_length), of a generator only.
     PathLength,
     /// Of a conditional model: how well a classifier trained on samples alone tells real images (GAN-train).
@@ -55,7 +57,7 @@ pub enum Better {
 
 impl Metric {
     /// All, in the order in which they are shown.
-    pub const ALL: [Metric; 17] = [
+    pub const ALL: [Metric; 18] = [
         Metric::Fid,
         Metric::FidInfinity,
         Metric::Kid,
@@ -71,6 +73,7 @@ impl Metric {
         Metric::Agreement,
         Metric::Copies,
         Metric::FeatureCopies,
+        Metric::Strays,
         Metric::PathLength,
         Metric::GanTrain,
     ];
@@ -93,6 +96,7 @@ impl Metric {
             Metric::Agreement => "agreement",
             Metric::Copies => "copies",
             Metric::FeatureCopies => "feature-copies",
+            Metric::Strays => "strays",
             Metric::PathLength => "path-length",
             Metric::GanTrain => "gan-train",
         }
@@ -107,6 +111,7 @@ impl Metric {
             | Metric::ClassJsd
             | Metric::Copies
             | Metric::FeatureCopies
+            | Metric::Strays
             | Metric::PathLength => Better::Lower,
             _ => Better::Higher,
         }

@@ -212,6 +212,15 @@ fn a_run_measures_on_the_way_and_keeps_the_best() {
         std::fs::read(format!("{dir}/{last}")).unwrap(),
         std::fs::read(format!("{plain}/{last}")).unwrap()
     );
+    // What is measured of the same step later joins its record.
+    let more = ["evaluate", &dir, "--n", "60", "--metrics", "score", "--threads", "1"];
+    assert!(run(&more).status.success());
+    let record = read(&dir).pop().unwrap();
+    assert!(
+        ["fid", "recall", "score"].iter().all(|m| record["metrics"][*m]["value"].is_number()),
+        "{record}"
+    );
+    assert_eq!(read(&dir).len(), 4);
     let table = text(&run(&["compare", &dir, &plain]).stdout);
     assert!(table.contains("fid"), "{table}");
 }

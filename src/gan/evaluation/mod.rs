@@ -21,8 +21,8 @@ use crate::nn::Ctx;
 use crate::report::read_log;
 use crate::rng::Stream;
 use crate::{Device, Generator, Result, Tensor};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::path::Path;
 
 /// Samples made at a time, which bounds the memory that activations take.
@@ -43,20 +43,26 @@ pub struct EvaluationRecord {
     pub evaluation: Evaluation,
 }
 
-/// Adds what was measured of a run's samples to its `metrics.jsonl`, in place of what was measured of the same step in the
-/// same way.
+/// Adds what was measured of a run's samples to its `metrics.jsonl`: into the record of the same step measured in the same
+/// way, if there is one.
 ///
 /// # Errors
 /// If a process is training into the run, or the file cannot be written.
 pub fn note_evaluation(dir: &Path, sampler: &Sampler, evaluation: &Evaluation) -> Result<()> {
     let run = Run::open(dir)?;
     let path = run.dir().join(METRICS);
-    let record =
-        json!(EvaluationRecord { step: sampler.steps, kimg: sampler.kimg, evaluation: evaluation.clone() });
+    let record = |evaluation| json!(EvaluationRecord { step: sampler.steps, kimg: sampler.kimg, evaluation });
     let mut records = if path.exists() { read_log(&path)? } else { Vec::new() };
-    let same = |r: &Value| SAME.iter().all(|key| r[*key] == record[*key]);
-    records.retain(|r| !same(r));
-    records.push(record.clone());
+    let new = record(evaluation.clone());
+    let mut whole = evaluation.clone();
+    for earlier in records.extract_if(.., |r| SAME.iter().all(|key| r[*key] == new[*key])) {
+        let metrics = earlier["metrics"].as_object().into_iter().flatten();
+        // Names that this version does not know go.
+        let known =
+            metrics.filter_map(|(name, v)| Some((name.parse().ok()?, Measured::deserialize(v).ok()?)));
+        whole = whole.with_earlier(known.collect());
+    }
+    records.push(record(whole));
     records.sort_by_key(|r| r["step"].as_u64());
     let lines: String = records.iter().map(|r| format!("{r}\n")).collect();
     write_atomic(&path, lines.as_bytes())

@@ -31,6 +31,14 @@ pub(super) fn section(m: &Material) -> Section {
                     recipe.about.watch.trim_end_matches('.')
                 );
                 blocks.push(Block::Text(text));
+                let (own, loss) = ((recipe.config)().step.loss, config.step.loss);
+                if own != loss {
+                    blocks.push(Block::Text(format!(
+                        "The equation is the recipe's; this run was told to play with the loss {} in place of {}.",
+                        loss.name(),
+                        own.name()
+                    )));
+                }
             }
         }
     }

@@ -184,3 +184,14 @@ pub struct Evaluation {
     /// What the numbers say in words.
     pub findings: Vec<Finding>,
 }
+
+impl Evaluation {
+    /// Adds what was measured of the same samples in the same way before, where it was not measured again.
+    pub fn with_earlier(mut self, earlier: BTreeMap<Metric, Measured>) -> Evaluation {
+        for (metric, value) in earlier {
+            self.metrics.entry(metric).or_insert(value);
+        }
+        self.findings = findings(&self.metrics, self.classes.as_ref());
+        self
+    }
+}

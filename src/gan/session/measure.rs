@@ -71,7 +71,8 @@ fn evaluator(trainer: &Trainer, config: &Evaluate) -> Result<Evaluator> {
         metrics: config.metrics.iter().copied().collect(),
         against: reals.against(),
         n: config.n,
-        seed: c.seed,
+        // As `ganvil evaluate` has it: runs of different seeds are measured by the same draws.
+        seed: 0,
     };
     Evaluator::new(net, &reals.reals(), wanted)
 }

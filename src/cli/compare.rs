@@ -1,7 +1,7 @@
 //! `ganvil compare`.
 
 use super::recorded::{Recorded, columns, number};
-use crate::metrics::Metric;
+use crate::metrics::{Evaluation, Metric};
 use crate::report::{Axis, ComparedRun, History, read_log, save_comparison};
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -66,15 +66,6 @@ struct Run {
     /// The last line of `metrics.jsonl`, or null.
     measured: Value,
 }
-
-/// What must be the same for numbers to compare.
-const PROTOCOL: [(&str, &str); 5] = [
-    ("n_fake", "samples"),
-    ("against", "against"),
-    ("features", "features"),
-    ("feature_sha256", "features' SHA-256"),
-    ("seed", "seed of the draws"),
-];
 
 impl Run {
     /// A field of the last record: None where it is missing or was not finite.
@@ -193,7 +184,7 @@ fn table(runs: &[Run]) -> String {
         let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
         let cell = |r: &Run, key: &str| r.measured.get(key).map_or("-".into(), text);
         rows.push(row("  step", &|r| cell(r, "step")));
-        for (key, what) in PROTOCOL.iter().filter(|(key, _)| differs(runs, key)) {
+        for (key, what) in Evaluation::PROTOCOL.iter().filter(|(key, _)| differs(runs, key)) {
             rows.push(row(&format!("  {what}"), &|r| cell(r, key)));
         }
         for metric in measured(runs) {
@@ -201,7 +192,7 @@ fn table(runs: &[Run]) -> String {
                 r.measured(metric).map_or("-".into(), |v| number(v.as_f64().unwrap_or(f64::NAN)))
             }));
         }
-        if PROTOCOL.iter().any(|(key, _)| differs(runs, key)) {
+        if Evaluation::PROTOCOL.iter().any(|(key, _)| differs(runs, key)) {
             rows.push(section("  these were not measured in the same way and do not compare"));
         }
     }

@@ -4,8 +4,8 @@ mod table;
 
 use super::device::DeviceArg;
 use super::recorded::folder_name;
-use crate::data::{Dataset, ImageOptions, Split};
-use crate::gan::{RealImages, Sampler, feature_net, latest_checkpoint, note_evaluation};
+use crate::data::{Dataset, Fingerprint, ImageOptions, Split};
+use crate::gan::{RealImages, Sampler, feature_net, latest_checkpoint, note_evaluation, read_config};
 use crate::metrics::{
     Classifier, ClassifierNet, Evaluation, Evaluator, FeatureNet, Inception, Metric, Wanted,
 };
@@ -136,6 +136,13 @@ impl Samples {
         Ok(Samples::Generator { path, sampler })
     }
 
+    fn trained_on(&self) -> Option<Fingerprint> {
+        match self {
+            Samples::Generator { sampler, .. } => sampler.trained_on,
+            Samples::Pictures { .. } => None,
+        }
+    }
+
     /// A run that cannot be measured is refused before the work, not after it.
     fn check(&self, net: &FeatureNet, n: usize) -> Result<()> {
         let sampler = match self {
@@ -216,15 +223,17 @@ fn check_complete(args: &Args, samples: &Samples, found: &Evaluation) -> Result<
 
 /// The real images, prepared, with the network asked for or the one that fits.
 fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Evaluator> {
-    let of_run = match &all[0] {
-        Samples::Generator { sampler, .. } => sampler.config().dataset.clone(),
-        Samples::Pictures { .. } => None,
-    };
-    let dir = args.data.clone().or(of_run);
+    let dir = args.data.clone().or_else(|| dataset_of(all[0].path()));
     let dir = dir.as_deref();
     let bare = ImageOptions { pad: None, ..options };
     let mut reals = RealImages::open(dir, &bare)?;
+    if args.data.is_none() {
+        // A fingerprint is that of the images as they were trained on.
+        let as_trained = if options.pad.is_some() { &RealImages::open(dir, &options)? } else { &reals };
+        all.iter().try_for_each(|s| as_trained.check(s.trained_on()))?;
+    }
     if let Some(file) = &args.inception {
+        let reals = if options.pad.is_some() { RealImages::open(dir, &options)? } else { reals };
         return finish(args, all, reals, FeatureNet::Inception(Box::new(Inception::load(file)?)));
     }
     let net = match (&args.classifier, args.features) {
@@ -242,6 +251,13 @@ fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Eval
         }
     }
     finish(args, all, reals, net)
+}
+
+/// The folder of data that the run's settings name, for its folder or a checkpoint in it.
+fn dataset_of(path: &Path) -> Option<PathBuf> {
+    let configs = path.ancestors().take(4).map(|dir| dir.join("config.toml"));
+    let config = configs.into_iter().find(|file| file.is_file())?;
+    read_config(&config).ok()?.dataset.filter(|dir| dir.is_dir())
 }
 
 /// Settles what is measured by this network.

@@ -9,6 +9,7 @@ use super::prior::{Truncation, truncated_normal};
 use super::walk::{Round, slerp_or_lerp};
 use crate::backend::cpu::with_conv_mode;
 use crate::checkpoint::{self, Checkpoint};
+use crate::data::Fingerprint;
 use crate::error::misuse;
 use crate::metrics::{Evaluation, Evaluator};
 use crate::nn::{Ctx, LayerSpec, Module, load_state_dict, to_device};
@@ -29,6 +30,8 @@ pub struct Sampler {
     pub steps: u64,
     /// Thousands of real images that it was trained on.
     pub kimg: f64,
+    /// By what these are known; none of networks from elsewhere.
+    pub trained_on: Option<Fingerprint>,
     /// Where the network is.
     device: Device,
 }
@@ -132,7 +135,8 @@ impl Sampler {
         let mut net = Network::build("G", &spec, &config.init, &Generator::new(config.seed, Stream::Init));
         load_state_dict(&mut net, &file.tensors, prefix, path)?;
         let kimg = file.meta["images"].as_u64().unwrap_or(0) as f64 / 1000.0;
-        Ok(Sampler { net, config, shape, classes, steps, kimg, device: Device::Cpu })
+        let trained_on = serde_json::from_value(file.meta["data"].clone()).ok();
+        Ok(Sampler { net, config, shape, classes, steps, kimg, trained_on, device: Device::Cpu })
     }
 
     /// The same, computing on another device.

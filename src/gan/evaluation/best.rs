@@ -3,13 +3,14 @@
 use crate::Result;
 use crate::atomic::remove;
 use crate::checkpoint::manifest;
-use crate::metrics::{Better, Metric};
+use crate::metrics::{Better, Evaluation, Metric};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-/// Keeps the checkpoint of `step` if its value of `metric` is one of the `keep` best of all records, and removes those
-/// that are so no longer. Of equal values the earlier is better.
+/// Keeps the checkpoint of `step`, which the last record is of, if its value of `metric` is one of the `keep` best, and
+/// removes those that are so no longer. Of equal values the earlier is better. Records compare that were measured as the last
+/// one was, of steps whose checkpoint is there.
 ///
 /// # Errors
 /// If a file cannot be written or removed.
@@ -21,8 +22,12 @@ pub fn keep_best(
     step: u64,
     bytes: impl FnOnce() -> Result<Vec<u8>>,
 ) -> Result<()> {
+    let there: Vec<u64> = manifest::list(dir)?.iter().filter_map(|path| manifest::step(path)).collect();
+    let Some(last) = records.last() else { return Ok(()) };
+    let alike = |r: &&Value| Evaluation::PROTOCOL.iter().all(|(key, _)| r[*key] == last[*key]);
     let value = |r: &Value| Some((r["metrics"][metric.name()]["value"].as_f64()?, r["step"].as_u64()?));
-    let mut ranked: Vec<(f64, u64)> = records.iter().filter_map(value).collect();
+    let known = records.iter().filter(alike).filter_map(value);
+    let mut ranked: Vec<(f64, u64)> = known.filter(|(_, s)| *s == step || there.contains(s)).collect();
     let sign = if metric.better() == Better::Lower { 1.0 } else { -1.0 };
     ranked.sort_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)).then(a.1.cmp(&b.1)));
     ranked.truncate(keep);
@@ -55,7 +60,7 @@ mod tests {
         assert_eq!(kept(30, 6.0, Metric::Fid), [10, 30]);
         assert_eq!(kept(40, 6.0, Metric::Fid), [10, 30], "the earlier of equals");
         assert_eq!(kept(50, 1.0, Metric::Fid), [10, 50]);
-        // By recall the best were 20 and one of 30 and 40, which are gone; what is there and not among them goes too.
-        assert_eq!(kept(60, 9.0, Metric::Recall), [60]);
+        // Those that are better by recall are gone: what is there stays.
+        assert_eq!(kept(60, 9.0, Metric::Recall), [10, 60]);
     }
 }

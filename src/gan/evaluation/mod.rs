@@ -22,7 +22,7 @@ use crate::report::read_log;
 use crate::rng::Stream;
 use crate::{Device, Generator, Result, Tensor};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Samples made at a time, which bounds the memory that activations take.
@@ -54,8 +54,11 @@ pub fn note_evaluation(dir: &Path, sampler: &Sampler, evaluation: &Evaluation) -
     let record = |evaluation| json!(EvaluationRecord { step: sampler.steps, kimg: sampler.kimg, evaluation });
     let mut records = if path.exists() { read_log(&path)? } else { Vec::new() };
     let new = record(evaluation.clone());
+    let same = |r: &Value, new: &Value| {
+        r["step"] == new["step"] && Evaluation::PROTOCOL.iter().all(|(key, _)| r[*key] == new[*key])
+    };
     let mut whole = evaluation.clone();
-    for earlier in records.extract_if(.., |r| SAME.iter().all(|key| r[*key] == new[*key])) {
+    for earlier in records.extract_if(.., |r| same(r, &new)) {
         let metrics = earlier["metrics"].as_object().into_iter().flatten();
         // Names that this version does not know go.
         let known =
@@ -67,9 +70,6 @@ pub fn note_evaluation(dir: &Path, sampler: &Sampler, evaluation: &Evaluation) -
     let lines: String = records.iter().map(|r| format!("{r}\n")).collect();
     write_atomic(&path, lines.as_bytes())
 }
-
-/// What makes two results measurements of the same thing.
-const SAME: [&str; 6] = ["step", "against", "n_fake", "features", "feature_sha256", "seed"];
 
 /// A generator that is asked for samples.
 pub(super) struct Generating<'a> {

@@ -1,6 +1,6 @@
 //! The real images that a run's samples are compared with.
 
-use crate::data::{Dataset, ImageOptions, Split, locate};
+use crate::data::{Dataset, Fingerprint, ImageOptions, Split, locate};
 use crate::metrics::{Classifier, ClassifierNet, FeatureNet, Reals};
 use crate::{Error, Result};
 use std::path::Path;
@@ -34,6 +34,22 @@ impl RealImages {
     /// For an evaluator.
     pub fn reals(&self) -> Reals<'_> {
         Reals { train: self.train.as_ref(), test: self.test.as_ref() }
+    }
+
+    /// Whether a run that was trained on data known by this was trained on these images.
+    ///
+    /// # Errors
+    /// If it was not.
+    pub fn check(&self, trained_on: Option<Fingerprint>) -> Result<()> {
+        let Some((found, of_run)) = self.train.as_ref().map(Dataset::fingerprint).zip(trained_on) else {
+            return Ok(());
+        };
+        if found == of_run {
+            return Ok(());
+        }
+        let remedy =
+            format!("the run was trained on other data, {of_run}; name the folder to compare with by --data");
+        Err(Error::Argument { what: "data", value: found.to_string(), remedy })
     }
 
     /// The split that samples are compared with unless another is asked for: images that were not trained on, if there are any.

@@ -33,14 +33,16 @@ fn counted(p: &Players, train: &Dataset) -> Result<Vec<Block>> {
     };
     let s = &p.sampler;
     let pad = s.config().data.pad;
-    let Some(labels) = &train.labels else { return missing() };
+    let digits = ClassifierNet::CLASSES;
+    let Some(labels) = train.labels.as_ref().filter(|l| l.iter().all(|y| (*y as usize) < digits)) else {
+        return missing();
+    };
     let n = REALS.min(train.images.count);
     let reals: Vec<f32> =
         train.images.pixels[..n * train.images.area()].iter().map(|v| to_unit(*v)).collect();
     let Some(classifier) = knowing(&reals, &labels[..n], s.shape, pad)? else { return missing() };
     let count = p.affordable(SAMPLES.0, SAMPLES.1, COST);
     let images = digit_images(&s.sample(count, 0), s.shape, pad)?;
-    let digits = ClassifierNet::CLASSES;
     let asked = s.classes.filter(|n| *n <= digits);
     let asked = asked.map(|n| (0..count).map(|i| (i % n) as u32).collect::<Vec<_>>());
     let report = ClassReport::new(&classifier, &images, asked.as_deref())?;

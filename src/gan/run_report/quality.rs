@@ -2,6 +2,7 @@
 
 use super::capital;
 use super::material::Material;
+use crate::metrics::Evaluation;
 use crate::report::html::{Block, Plot, PlotKind, Section, Table, Tile, Tone, shown};
 use crate::report::{Axis, History, Line, Panel};
 use serde_json::{Value, json};
@@ -9,11 +10,16 @@ use std::collections::BTreeMap;
 
 /// What there is to say of a metric: its name in the file, its name for people, and what it means. Others are shown by their
 /// names in the file.
-const KNOWN: [(&str, &str, &str); 17] = [
+const KNOWN: [(&str, &str, &str); 18] = [
     (
         "fid",
         "FID",
         "Distance of the features' means and covariances from those of real images; lower is better.",
+    ),
+    (
+        "strays",
+        "Strays",
+        "Share of samples far from every training image, in pixels: noise and debris; about 0.01 where all is well.",
     ),
     (
         "fid-infinity",
@@ -77,9 +83,6 @@ const KNOWN: [(&str, &str, &str); 17] = [
     ),
 ];
 
-/// What decides whether two results can be compared.
-const PROTOCOL: [&str; 5] = ["against", "n_fake", "features", "feature_sha256", "seed"];
-
 /// The record that is shown: of the last step, and of that the one of the most samples.
 fn shown_record(records: &[Value]) -> Option<&Value> {
     let place = |r: &&Value| (r["step"].as_u64(), r["n_fake"].as_u64());
@@ -90,7 +93,7 @@ fn shown_record(records: &[Value]) -> Option<&Value> {
 fn series(records: &[Value]) -> Vec<&Value> {
     let mut all: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for r in records {
-        all.entry(json!(PROTOCOL.map(|key| &r[key])).to_string()).or_default().push(r);
+        all.entry(json!(Evaluation::PROTOCOL.map(|(key, _)| &r[key])).to_string()).or_default().push(r);
     }
     all.into_values().max_by_key(Vec::len).unwrap_or_default()
 }
@@ -154,7 +157,7 @@ fn intro(last: &Value) -> String {
         (None, Some(split)) => text += &format!(" against the {split} split"),
         (None, None) => {}
     }
-    text + ". The floor is what other real images get in place of the samples: no generator can be expected to do better; the ratio \
+    text + ". The floor is what other real images get in place of the samples: a generator that draws as the data do is there; the ratio \
             says how far from it these samples are."
 }
 

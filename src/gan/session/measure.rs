@@ -1,13 +1,13 @@
 //! What a run measures of its samples while it goes on.
 
 use super::Event;
-use crate::Result;
-use crate::data::ImageOptions;
+use crate::data::{ImageOptions, Split};
 use crate::gan::evaluation::{Evaluate, EvaluationRecord, RealImages, feature_net, keep_best};
 use crate::gan::run::Run;
 use crate::gan::trainer::Trainer;
-use crate::metrics::{Evaluator, FeatureNet, Wanted};
+use crate::metrics::{Evaluator, FeatureNet, Metric, Wanted};
 use crate::report::{RunLog, read_log};
+use crate::{Error, Result};
 use std::path::PathBuf;
 
 /// The file in a run's folder.
@@ -18,8 +18,7 @@ const BEST: &str = "best";
 /// The measuring of a run.
 pub(super) struct Measuring {
     config: Evaluate,
-    /// Real images are looked at when they are first needed.
-    evaluator: Option<Evaluator>,
+    evaluator: Evaluator,
     path: PathBuf,
     log: RunLog,
     best: PathBuf,
@@ -29,10 +28,17 @@ impl Measuring {
     /// Goes on with the run's records; those behind its step will come anew. Nothing where nothing is to be measured.
     pub fn start(trainer: &Trainer, run: &Run) -> Result<Option<Measuring>> {
         let (path, done) = (run.dir().join(METRICS), trainer.steps());
-        let Some(config) = trainer.config().evaluate.clone() else { return Ok(None) };
-        let log = RunLog::resume(&path, |record| record["step"].as_u64().is_some_and(|step| step <= done))?;
-        let best = run.checkpoints().join(BEST);
-        Ok(Some(Measuring { config, evaluator: None, path, log, best }))
+        let resumed =
+            || RunLog::resume(&path, |record| record["step"].as_u64().is_some_and(|step| step <= done));
+        let Some(config) = trainer.config().evaluate.clone() else {
+            if path.exists() {
+                resumed()?;
+            }
+            return Ok(None);
+        };
+        let evaluator = evaluator(trainer, &config).map_err(flags)?;
+        let (log, best) = (resumed()?, run.checkpoints().join(BEST));
+        Ok(Some(Measuring { config, evaluator, path, log, best }))
     }
 
     /// Whether step `next` of `steps` is one to measure after.
@@ -42,13 +48,11 @@ impl Measuring {
 
     /// Measures, logs, and keeps the checkpoint if it is one of the best.
     pub fn look(&mut self, trainer: &Trainer, on: &mut dyn FnMut(Event)) -> Result<()> {
-        let evaluator = match &mut self.evaluator {
-            Some(evaluator) => evaluator,
-            none => none.insert(evaluator(trainer, &self.config)?),
-        };
-        let evaluation = trainer.generating().evaluate(evaluator)?;
+        let evaluation = trainer.generating().evaluate(&self.evaluator)?;
         let record = EvaluationRecord { step: trainer.steps(), kimg: trainer.kimg(), evaluation };
         self.log.write(&record)?;
+        // Which checkpoint is best is never known of a record that a crash could lose.
+        self.log.sync()?;
         on(Event::Measured(&record));
         let records = read_log(&self.path)?;
         let bytes = || trainer.to_bytes(&self.best);
@@ -56,7 +60,19 @@ impl Measuring {
     }
 }
 
-/// With the network that fits the run's data.
+/// The flags by which a run is told what `ganvil evaluate` calls otherwise.
+fn flags(e: Error) -> Error {
+    match e {
+        Error::Argument { what: "--n", value, remedy } => Error::Argument { what: "--eval-n", value, remedy },
+        Error::Argument { what: "metric", value, remedy } => {
+            Error::Argument { what: "--eval-metrics", value, remedy }
+        }
+        e => e,
+    }
+}
+
+/// With the network that fits the run's data. Samples are measured against training images where there are both splits: the
+/// best checkpoint is not to be chosen by the images that it will be judged by.
 fn evaluator(trainer: &Trainer, config: &Evaluate) -> Result<Evaluator> {
     let c = trainer.config();
     let bare = ImageOptions { pad: None, ..c.data };
@@ -67,9 +83,13 @@ fn evaluator(trainer: &Trainer, config: &Evaluate) -> Result<Evaluator> {
     if matches!(net, FeatureNet::Pixels) && !c.data.is_default() {
         reals = RealImages::open(dir, &c.data)?;
     }
+    if trainer.classes().is_none() && config.metrics.contains(&Metric::Agreement) {
+        let remedy = "no class is asked for in this run; leave it out".into();
+        return Err(Error::Argument { what: "metric", value: Metric::Agreement.name().into(), remedy });
+    }
     let wanted = Wanted {
         metrics: config.metrics.iter().copied().collect(),
-        against: reals.against(),
+        against: Split::Train,
         n: config.n,
         // As `ganvil evaluate` has it: runs of different seeds are measured by the same draws.
         seed: 0,

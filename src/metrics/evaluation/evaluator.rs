@@ -14,11 +14,15 @@ use std::collections::BTreeMap;
 /// A classifier that tells fewer of the real images right was trained on others.
 const KNOWS_THEM: f64 = 0.8;
 
+/// Covariances of more features take gigabytes, and their eigenvalues hours.
+const MOST_FEATURES: usize = 4096;
+
 /// Real images, ready to be compared with: what is the same for every set of samples is computed once.
 pub struct Evaluator {
     net: FeatureNet,
     wanted: Wanted,
     against: String,
+    data: String,
     real: Side,
     /// Other real images, which are what a perfect generator would give.
     floor: Side,
@@ -38,6 +42,8 @@ impl Evaluator {
     pub fn new(net: FeatureNet, reals: &Reals, wanted: Wanted) -> Result<Evaluator> {
         wanted.check(&net)?;
         let (real, against, other) = reals.sides(wanted.against, wanted.n)?;
+        let known = |d: &Dataset| format!("{:08x}", d.fingerprint().crc32);
+        let data = [Some(real), other].into_iter().flatten().map(known).collect::<Vec<_>>().join(" ");
         let side =
             |data: &Dataset, chosen: &[usize]| Side::of(&net, &data.images, data.labels.as_deref(), chosen);
         let (real, floor) = match other {
@@ -56,10 +62,19 @@ impl Evaluator {
                 (side(real, &first[..wanted.n])?, side(real, &second[..wanted.n])?)
             }
         };
+        let (d, distance) = (real.features.shape()[1], [Metric::Fid, Metric::FidInfinity]);
+        if let Some(metric) = distance.into_iter().find(|m| d > MOST_FEATURES && wanted.metrics.contains(m)) {
+            let remedy = format!(
+                "a covariance of {d} features is too large, {MOST_FEATURES} are possible; leave it out with --metrics, or \
+                 compare by --inception"
+            );
+            return Err(Error::Argument { what: "metric", value: metric.name().into(), remedy });
+        }
         let mut e = Evaluator {
             net,
             wanted,
             against,
+            data,
             real,
             floor,
             training: None,
@@ -102,9 +117,10 @@ impl Evaluator {
         let metrics: BTreeMap<Metric, Measured> =
             self.measure(&side)?.into_iter().map(|(m, v)| (m, v.beside(m, self.floors.get(&m)))).collect();
         let classes = side.classes.clone();
-        let findings = findings(&metrics, classes.as_ref());
+        let findings = findings(&metrics, classes.as_ref().zip(self.real.classes.as_ref()));
         Ok(Evaluation {
             against: self.against.clone(),
+            data: self.data.clone(),
             n_fake: n,
             n_real: self.real.len(),
             features: self.net.name().into(),

@@ -45,7 +45,10 @@ const STRAYED: f64 = 0.2;
 const MISSING: f64 = 0.01;
 
 /// What the numbers say; nothing where all is as it should be, or too little was measured to tell.
-pub(super) fn findings(metrics: &BTreeMap<Metric, Measured>, classes: Option<&ClassReport>) -> Vec<Finding> {
+pub(super) fn findings(
+    metrics: &BTreeMap<Metric, Measured>,
+    classes: Option<(&ClassReport, &ClassReport)>,
+) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut say = |kind, text: String| all.push(Finding { kind, text });
     let of = |m: Metric| {
@@ -87,20 +90,20 @@ pub(super) fn findings(metrics: &BTreeMap<Metric, Measured>, classes: Option<&Cl
             FindingKind::Memorising,
             format!(
                 "{:.0} % of samples are nearer to a training image (in {by}) than all but 1 % of images that were not \
-                 trained on: G draws training images from memory",
+                 trained on: it looks as if G drew from memory; see the nearest neighbours in `ganvil report`",
                 100.0 * share
             ),
         );
     }
-    if let Some(classes) = classes {
-        let expected = 1.0 / classes.shares.len() as f64;
-        for (class, share) in
-            classes.shares.iter().enumerate().filter(|(_, s)| **s < MISSING.min(expected / 5.0))
-        {
-            say(
-                FindingKind::MissingClass,
-                format!("class {class} has {:.2} % of the samples", 100.0 * share),
+    if let Some((samples, real)) = classes {
+        let both = samples.shares.iter().zip(&real.shares).enumerate();
+        for (class, (share, real)) in both.filter(|(_, (share, real))| **share < MISSING.min(*real / 5.0)) {
+            let text = format!(
+                "class {class} has {:.2} % of the samples, and {:.2} % of the real images",
+                100.0 * share,
+                100.0 * real
             );
+            say(FindingKind::MissingClass, text);
         }
     }
     all

@@ -166,6 +166,8 @@ pub struct Evaluation {
     pub n_fake: usize,
     /// Real images, and as many others for the floor.
     pub n_real: usize,
+    /// What the sets are known by that the real images were taken from: the split, then the other one.
+    pub data: String,
     /// The feature network.
     pub features: String,
     /// SHA-256 of its weights.
@@ -186,12 +188,23 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The fields that must be the same for two results to compare, and what they are called.
+    pub const PROTOCOL: [(&str, &str); 7] = [
+        ("n_fake", "samples"),
+        ("n_real", "real images"),
+        ("against", "against"),
+        ("data", "data"),
+        ("features", "features"),
+        ("feature_sha256", "features' SHA-256"),
+        ("seed", "seed of the draws"),
+    ];
+
     /// Adds what was measured of the same samples in the same way before, where it was not measured again.
     pub fn with_earlier(mut self, earlier: BTreeMap<Metric, Measured>) -> Evaluation {
         for (metric, value) in earlier {
             self.metrics.entry(metric).or_insert(value);
         }
-        self.findings = findings(&self.metrics, self.classes.as_ref());
+        self.findings = findings(&self.metrics, self.classes.as_ref().zip(self.real_classes.as_ref()));
         self
     }
 }

@@ -227,14 +227,15 @@ fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Eval
     let dir = dir.as_deref();
     let bare = ImageOptions { pad: None, ..options };
     let mut reals = RealImages::open(dir, &bare)?;
-    if args.data.is_none() {
-        // A fingerprint is that of the images as they were trained on.
-        let as_trained = if options.pad.is_some() { &RealImages::open(dir, &options)? } else { &reals };
-        all.iter().try_for_each(|s| as_trained.check(s.trained_on()))?;
-    }
     if let Some(file) = &args.inception {
         let reals = if options.pad.is_some() { RealImages::open(dir, &options)? } else { reals };
-        return finish(args, all, reals, FeatureNet::Inception(Box::new(Inception::load(file)?)));
+        return finish(
+            args,
+            all,
+            (dir, options),
+            reals,
+            FeatureNet::Inception(Box::new(Inception::load(file)?)),
+        );
     }
     let net = match (&args.classifier, args.features) {
         (Some(file), _) => FeatureNet::Classifier(folder_name(file), Box::new(Classifier::load(file, None)?)),
@@ -250,7 +251,7 @@ fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Eval
             reals = RealImages::open(dir, &options)?;
         }
     }
-    finish(args, all, reals, net)
+    finish(args, all, (dir, options), reals, net)
 }
 
 /// The folder of data that the run's settings name, for its folder or a checkpoint in it.
@@ -261,8 +262,19 @@ fn dataset_of(path: &Path) -> Option<PathBuf> {
 }
 
 /// Settles what is measured by this network.
-fn finish(args: &Args, all: &[Samples], reals: RealImages, net: FeatureNet) -> Result<Evaluator> {
+fn finish(
+    args: &Args,
+    all: &[Samples],
+    (dir, options): (Option<&Path>, ImageOptions),
+    reals: RealImages,
+    net: FeatureNet,
+) -> Result<Evaluator> {
     all.iter().try_for_each(|samples| samples.check(&net, args.n))?;
+    if args.data.is_none() {
+        // A run's images are known by what they were made into before it saw them.
+        let as_seen = if options.pad.is_some() { &RealImages::open(dir, &options)? } else { &reals };
+        all.iter().try_for_each(|samples| as_seen.check(samples.trained_on()))?;
+    }
     let against = args.against.map_or(reals.against(), |s| s.0);
     let mut wanted = Wanted::usual(&net, args.n, against, args.seed);
     if let Some(metrics) = &args.metrics {

@@ -113,13 +113,12 @@ fn left_out(panel: &Panel, drawn: &Panel, y: (f64, f64)) -> String {
     let points = || drawn.lines.iter().flat_map(|l| &l.points);
     let all = points().count();
     let finite = panel.lines.iter().flat_map(|l| &l.points).filter(|&&p| drawable(p)).count();
-    let (missing, places) = (all - finite, points().filter(|&&p| drawable(p)).count());
+    let places = points().filter(|&&p| drawable(p)).count();
+    // A logarithm may have a place where the number itself has none.
+    let (missing, small) = (all - finite.max(places), finite.saturating_sub(places));
     let beyond = points().filter(|&&p| drawable(p) && !(y.0..=y.1).contains(&p.1)).count();
-    let counted = [
-        (missing, "missing or not finite"),
-        (finite - places, "too small for the axis"),
-        (beyond, "beyond the axis"),
-    ];
+    let counted =
+        [(missing, "missing or not finite"), (small, "too small for the axis"), (beyond, "beyond the axis")];
     let said: Vec<String> =
         counted.iter().filter(|c| c.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if said.is_empty() { String::new() } else { format!("Of {all} points {}.", said.join(", ")) }

@@ -217,7 +217,7 @@ fn a_run_measures_on_the_way_and_keeps_the_best() {
         std::fs::read(format!("{plain}/{last}")).unwrap()
     );
     // What is measured of the same step later joins its record.
-    let more = ["evaluate", &dir, "--n", "60", "--metrics", "score", "--threads", "1"];
+    let more = ["evaluate", &dir, "--n", "60", "--metrics", "score", "--against", "train", "--threads", "1"];
     assert!(run(&more).status.success());
     let record = read(&dir).pop().unwrap();
     assert!(

@@ -1,9 +1,9 @@
-//! The recipes to take when the pictures matter more than what is learnt from training them, of a length for half an hour
-//! on two cores. docs/metrics.md has what was measured of them and of others.
+//! The recipes to take when the pictures matter more than what is learnt from training them, of a length meant for half
+//! an hour on two cores. docs/metrics.md has what was measured of them and of others.
 //!
 //! The networks of `cdcgan` at half the width: the class sets gain and bias of G's normalisation, D adds the inner product
-//! of its features with the class's row and is under spectral normalisation, the loss is the hinge. What the label brings
-//! is more than everything else together: G need not find the classes, and D judges a sample among those of its kind.
+//! of its features with the class's row and is under spectral normalisation, the loss is the hinge. What each of
+//! these brings by itself is open; the label lets D judge a sample among those of its kind.
 //! Both learning rates fall to 0, which lets the game come to rest.
 
 use super::dcgan::{config, dcgan28, multiple_of_4};

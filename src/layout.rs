@@ -292,7 +292,20 @@ impl Layout {
 
     /// The storage index of every element in logical row-major order.
     pub fn indices(&self) -> Indices {
-        Indices { layout: *self, at: Dims::filled(self.rank(), 0), index: self.offset, left: self.numel() }
+        self.indices_from(0)
+    }
+
+    /// [`Layout::indices`] without those of the first `start` elements.
+    pub(crate) fn indices_from(&self, start: usize) -> Indices {
+        let mut at = Dims::filled(self.rank(), 0);
+        let (mut index, mut rest) = (self.offset, start);
+        for d in (0..self.rank()).rev() {
+            let size = self.shape[d].max(1);
+            at[d] = rest % size;
+            rest /= size;
+            index += at[d] * self.strides[d];
+        }
+        Indices { layout: *self, at, index, left: self.numel().saturating_sub(start) }
     }
 }
 

@@ -227,6 +227,17 @@ fn a_run_measures_on_the_way_and_keeps_the_best() {
     assert_eq!(read(&dir).len(), 4);
     let table = text(&run(&["compare", &dir, &plain]).stdout);
     assert!(table.contains("fid"), "{table}");
+    // The newest way of measuring that both share, not what each was last measured by.
+    let shared = |dir: &str| run(&["evaluate", dir, "--n", "60", "--metrics", "score", "--threads", "1"]);
+    let other = ["evaluate", &plain, "--n", "70", "--metrics", "score", "--threads", "1"];
+    assert!(shared(&dir).status.success() && shared(&plain).status.success() && run(&other).status.success());
+    let table = text(&run(&["compare", &dir, &plain]).stdout);
+    assert!(table.contains("score") && !table.contains("not measured in the same way"), "{table}");
+    // What one of several runs cannot have is refused before any is measured.
+    let before = std::fs::read(format!("{dir}/metrics.jsonl")).unwrap();
+    let (code, err) = fails(&["evaluate", &dir, &plain, "--n", "80", "--metrics", "score,agreement"]);
+    assert!(code == 2 && err.contains("conditional run") && err.contains(&dir), "{err}");
+    assert_eq!(std::fs::read(format!("{dir}/metrics.jsonl")).unwrap(), before);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Prints the settings that differ, a - where a run does not have one, the last record of each log, and what was last measured of samples.\n\n\
+    after_help = "Prints the settings that differ, a - where a run does not have one, the last record of each log, and what was last measured of samples, in the same way if there is one.\n\n\
     Examples:\n  \
     ganvil compare runs/00000-mnist-mlp runs/00001-mnist-mlp\n  \
     ganvil compare my-run runs/00000-mnist-mlp --out curves.svg --x kimg"
@@ -63,7 +63,9 @@ struct Run {
     history: History,
     /// The last record, or null.
     last: Value,
-    /// The last line of `metrics.jsonl`, or null.
+    /// What `metrics.jsonl` has.
+    evaluations: Vec<Value>,
+    /// The one that is compared, or null.
     measured: Value,
 }
 
@@ -86,6 +88,7 @@ pub fn run(args: Args) -> Result<()> {
         runs.push(open(dir)?);
     }
     name_apart(&mut runs);
+    choose_evaluations(&mut runs);
     if let Some(out) = &args.out {
         draw(&runs, out, args.x)?;
     }
@@ -103,9 +106,28 @@ fn open(dir: &Path) -> Result<Run> {
     let records = if recorded.log().exists() { recorded.records()? } else { Vec::new() };
     let (name, settings) = (recorded.name(), recorded.settings());
     let path = dir.join("metrics.jsonl");
-    let measured = if path.exists() { read_log(path)?.pop().unwrap_or_default() } else { Value::Null };
+    let evaluations = if path.exists() { read_log(path)? } else { Vec::new() };
     let last = records.last().cloned().unwrap_or_default();
-    Ok(Run { recorded, name, settings, history: History::new(&records), last, measured })
+    let measured = Value::Null;
+    Ok(Run { recorded, name, settings, history: History::new(&records), last, evaluations, measured })
+}
+
+/// Of each run the last evaluation of the way of measuring that all runs with evaluations share, the newest if there are
+/// several; where they share none, each run's last.
+fn choose_evaluations(runs: &mut [Run]) {
+    let way = |r: &Value| Evaluation::PROTOCOL.map(|(key, _)| r[key].clone());
+    let last_of =
+        |run: &Run, wanted: &[Value; 7]| run.evaluations.iter().rfind(|r| way(r) == *wanted).cloned();
+    let with: Vec<&Run> = runs.iter().filter(|r| !r.evaluations.is_empty()).collect();
+    let candidates = with.first().into_iter().flat_map(|r| r.evaluations.iter().rev().map(way));
+    let shared = candidates.into_iter().find(|w| with.iter().all(|r| last_of(r, w).is_some()));
+    for run in runs {
+        let chosen = match &shared {
+            Some(way) => last_of(run, way),
+            None => run.evaluations.last().cloned(),
+        };
+        run.measured = chosen.unwrap_or_default();
+    }
 }
 
 /// Refuses a run that is given twice, under whatever paths.

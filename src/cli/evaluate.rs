@@ -188,7 +188,6 @@ pub fn run(args: Args) -> Result<()> {
         all.iter().map(|samples| samples.evaluate(&evaluator)).collect::<Result<Vec<_>>>()
     })?;
     for (samples, evaluation) in all.iter().zip(&found) {
-        check_complete(&args, samples, evaluation)?;
         if let Samples::Generator { path, sampler } = samples
             && path.is_dir()
             && let Err(e) = note_evaluation(path, sampler, evaluation)
@@ -205,20 +204,24 @@ pub fn run(args: Args) -> Result<()> {
     super::print(&text(&named))
 }
 
-/// What was asked for by name is not left out without a word.
-fn check_complete(args: &Args, samples: &Samples, found: &Evaluation) -> Result<()> {
-    let asked = args.metrics.iter().flatten();
-    let Some(missing) = asked.into_iter().find(|m| !found.metrics.contains_key(m)) else { return Ok(()) };
-    let needs = match missing {
-        Metric::PathLength => "a generator, not pictures",
-        Metric::Copies | Metric::FeatureCopies | Metric::Strays => {
+/// What was asked for by name is not left out without a word, and refused before the work.
+fn check_possible(metric: Metric, samples: &Samples, reals: &RealImages) -> Result<()> {
+    let (both, labels) = (reals.has_both(), reals.has_labels());
+    let (generator, conditional) = match samples {
+        Samples::Generator { sampler, .. } => (true, sampler.classes.is_some()),
+        Samples::Pictures { .. } => (false, false),
+    };
+    let needs = match metric {
+        Metric::PathLength if !generator => "a generator, not pictures",
+        Metric::Copies | Metric::FeatureCopies | Metric::Strays if !both => {
             "both a train and a test split of the real images"
         }
-        Metric::Agreement | Metric::GanTrain => "a conditional run",
-        _ => "labels of the real images",
+        Metric::Agreement | Metric::GanTrain if !conditional => "a conditional run",
+        Metric::GanTrain if !labels => "labels of the real images",
+        _ => return Ok(()),
     };
     let remedy = format!("of {} it cannot be measured: it needs {needs}", samples.path().display());
-    Err(Error::Argument { what: "--metrics", value: missing.to_string(), remedy })
+    Err(Error::Argument { what: "--metrics", value: metric.to_string(), remedy })
 }
 
 /// The real images, prepared, with the network asked for or the one that fits.
@@ -270,6 +273,9 @@ fn finish(
     net: FeatureNet,
 ) -> Result<Evaluator> {
     all.iter().try_for_each(|samples| samples.check(&net, args.n))?;
+    for metric in args.metrics.iter().flatten() {
+        all.iter().try_for_each(|samples| check_possible(*metric, samples, &reals))?;
+    }
     if args.data.is_none() {
         // A run's images are known by what they were made into before it saw them.
         let as_seen = if options.pad.is_some() { &RealImages::open(dir, &options)? } else { &reals };

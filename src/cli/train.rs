@@ -59,7 +59,7 @@ pub struct Args {
     /// Seed of every random stream [default: 0]
     #[arg(long, value_name = "N", help_heading = "Run")]
     seed: Option<u64>,
-    /// Training steps [default: the recipe's]
+    /// Training steps; a schedule that ends with the run ends with it still [default: the recipe's]
     #[arg(long, value_name = "N", conflicts_with = "epochs", help_heading = "Length")]
     steps: Option<u64>,
     /// Passes over the data, in place of --steps
@@ -158,7 +158,9 @@ impl Args {
         c.tensorboard |= self.tensorboard;
         set(&mut c.seed, self.seed);
         set(&mut c.batch, self.batch);
-        set(&mut c.steps, self.steps);
+        if let Some(steps) = self.steps {
+            c.set_steps(steps);
+        }
         set(&mut c.conv, self.conv);
         set(&mut c.prior, self.prior);
         set(&mut c.init, self.init);
@@ -207,7 +209,9 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     let mut config = args.config()?;
     let data = open_data(&mut config)?;
     if let Some(epochs) = args.epochs {
-        config.steps = args.steps(epochs, &config, data.images.count)?;
+        config.set_steps(args.steps(epochs, &config, data.images.count)?);
+        // A horizon that was asked for stays, even where it was the recipe's length.
+        config.set_all(&args.set)?;
     }
     let watch = Watch { explain: args.explain_step, profile: args.profile.profile };
     watch.check(0, config.steps)?;

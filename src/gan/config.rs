@@ -117,6 +117,21 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// Trains for this many steps; a schedule that ended with the run does so still.
+    ///
+    /// ```
+    /// let mut config = (ganvil::gan::zoo::recipe("best-mnist")?.config)();
+    /// config.set_steps(1000);
+    /// assert_eq!((config.schedule_d.factor(500), config.schedule_g.factor(1000)), (0.5, 0.0));
+    /// # Ok::<(), ganvil::Error>(())
+    /// ```
+    pub fn set_steps(&mut self, steps: u64) {
+        for schedule in [&mut self.schedule_d, &mut self.schedule_g] {
+            schedule.follow(self.steps, steps);
+        }
+        self.steps = steps;
+    }
+
     /// Refuses settings that cannot be trained with.
     ///
     /// # Errors

@@ -91,3 +91,18 @@ fn broadcasting() {
     assert_eq!(broadcast_shapes(&[], &[0]).unwrap()[..], [0]);
     assert!(broadcast_shapes(&[2], &[3]).is_none());
 }
+
+#[test]
+fn indices_start_anywhere() {
+    for l in [
+        Layout::contiguous(&[4, 6]).narrowed(1, 2, 3),
+        Layout::contiguous(&[2, 3, 5]).permuted(&[2, 0, 1]),
+        Layout::contiguous(&[]),
+        Layout::contiguous(&[3, 0, 2]),
+    ] {
+        for start in 0..=l.numel() {
+            let want: Vec<usize> = l.indices().skip(start).collect();
+            assert_eq!(l.indices_from(start).collect::<Vec<_>>(), want, "{l:?} from {start}");
+        }
+    }
+}

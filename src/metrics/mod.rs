@@ -16,6 +16,7 @@ mod modes;
 mod neighbours;
 mod paired;
 mod path_length;
+mod pictures;
 mod score;
 mod sets;
 
@@ -34,5 +35,6 @@ pub use memory::{Nearest, copied_share, nearest_training, stray_share};
 pub use modes::{ModeCoverage, mode_coverage};
 pub use paired::{psnr, ssim};
 pub use path_length::path_length;
+pub(crate) use pictures::{median, nearest_picture};
 pub use score::{Score, classifier_score};
 pub use sets::Pair;

@@ -113,6 +113,23 @@ impl Schedule {
         w * self.after_warmup(t)
     }
 
+    /// Puts a horizon that is at `from` to `to`: what ended with a run of `from` steps ends with one of `to`.
+    ///
+    /// ```
+    /// use ganvil::optim::Schedule;
+    /// let mut linear = Schedule::Linear { horizon: 100, end: 0.0, warmup: 0 };
+    /// linear.follow(100, 60);
+    /// linear.follow(100, 80); // no longer at 100
+    /// assert_eq!(linear.factor(30), 0.5);
+    /// ```
+    pub fn follow(&mut self, from: u64, to: u64) {
+        if let Schedule::Linear { horizon, .. } | Schedule::Cosine { horizon, .. } = self
+            && *horizon == from
+        {
+            *horizon = to;
+        }
+    }
+
     fn after_warmup(&self, t: u64) -> f64 {
         let over = |horizon: u64, warmup: u64| {
             if t >= horizon { 1.0 } else { t.saturating_sub(warmup) as f64 / (horizon - warmup) as f64 }

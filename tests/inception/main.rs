@@ -228,9 +228,12 @@ fn a_file_may_lack_the_logits_and_have_other_tensors() {
 /// Random weights and pictures that `.ci/inception.py peer` wrote into $GANVIL_INCEPTION, with what the package's module
 /// makes of them in PyTorch. Run by `.ci/nightly inception`, whose line is the last one printed.
 #[test]
-#[ignore = "needs files that .ci/nightly makes with PyTorch"]
 fn the_package_itself_agrees() {
-    let folder = std::env::var("GANVIL_INCEPTION").expect("GANVIL_INCEPTION names the folder of the files");
+    let Ok(folder) = std::env::var("GANVIL_INCEPTION") else {
+        return println!(
+            "SKIPPED: GANVIL_INCEPTION does not name the folder of the package's files; see .ci/nightly"
+        );
+    };
     let path = |name: &str| Path::new(&folder).join(name);
     let cases = checkpoint::load(&path("cases.safetensors")).unwrap().tensors;
     let [plain, numbered] =

@@ -1,13 +1,20 @@
 //! Reading and adding at indices.
 
 use super::float::Float;
+use super::par;
 use crate::backend::BadIndex;
 use crate::{Dims, Layout};
 use std::ops::Range;
 
 /// Checks every index before anything is read or written.
 pub(super) fn check(index: &[i64], il: &Layout, size: usize) -> Result<(), BadIndex> {
-    match il.indices().map(|i| index[i]).find(|&i| i < 0 || i as usize >= size) {
+    let out_of_range = |i: &i64| *i < 0 || *i as usize >= size;
+    let found = if il.is_contiguous() {
+        index[il.offset()..][..il.numel()].iter().copied().find(out_of_range)
+    } else {
+        il.indices().map(|i| index[i]).find(out_of_range)
+    };
+    match found {
         Some(index) => Err(BadIndex { index, size }),
         None => Ok(()),
     }
@@ -77,7 +84,13 @@ fn positions<'a>(
 }
 
 /// out (contiguous, of the index's shape) = the indexed elements of the contiguous `x` of this shape.
-pub(super) fn gather<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i64], &Layout), out: &mut [T]) {
+pub(super) fn gather<T: Copy + Send + Sync>(
+    x: &[T],
+    shape: &[usize],
+    dim: usize,
+    index: (&[i64], &Layout),
+    out: &mut [T],
+) {
     let (numbers, il) = index;
     let columns = il.shape().last().copied().unwrap_or(0);
     if !il.is_contiguous() || columns < 2 {
@@ -93,12 +106,15 @@ pub(super) fn gather<T: Copy>(x: &[T], shape: &[usize], dim: usize, index: (&[i6
     let along = strides[last];
     let rows = Layout::strided(&il.shape()[..last], &strides[..last], 0);
     let numbers = &numbers[il.offset()..];
-    let lines = out.chunks_exact_mut(columns).zip(numbers.chunks_exact(columns));
-    for (base, (out, numbers)) in rows.indices().zip(lines) {
-        for (j, (o, i)) in out.iter_mut().zip(numbers).enumerate() {
-            *o = x[base + j * along + *i as usize * step];
+    let pieces = par::pieces(out.len(), par::GRAIN);
+    par::split(out, columns, pieces, &|first, out| {
+        let lines = out.chunks_exact_mut(columns).zip(numbers[first * columns..].chunks_exact(columns));
+        for (base, (out, numbers)) in rows.indices_from(first).zip(lines) {
+            for (j, (o, i)) in out.iter_mut().zip(numbers).enumerate() {
+                *o = x[base + j * along + *i as usize * step];
+            }
         }
-    }
+    });
 }
 
 /// acc (contiguous, of this shape) += src (contiguous, of the index's shape) at the indexed elements, in order.
@@ -111,5 +127,26 @@ pub(super) fn scatter_add<T: Float>(
 ) {
     for (&s, p) in src.iter().zip(positions(shape, dim, index.0, index.1)) {
         acc[p] += s;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a size that is shared among threads, with an index smaller than the tensor beside `dim`.
+    #[test]
+    fn gather_reads_what_the_index_says() {
+        let (shape, index_shape) = ([90, 20, 70], [80, 30, 60]);
+        let x: Vec<u32> = (0..shape.iter().product::<usize>() as u32).collect();
+        let index: Vec<i64> = (0..index_shape.iter().product::<usize>() as i64).map(|i| i * 7 % 20).collect();
+        assert!(index.len() > 4 * par::GRAIN);
+        let mut out = vec![0; index.len()];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        pool.install(|| gather(&x, &shape, 1, (&index, &Layout::contiguous(&index_shape)), &mut out));
+        for (at, (found, i)) in out.iter().zip(&index).enumerate() {
+            let (row, column) = (at / (30 * 60), at % 60);
+            assert_eq!(*found as usize, (row * 20 + *i as usize) * 70 + column, "element {at}");
+        }
     }
 }

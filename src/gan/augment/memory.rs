@@ -1,7 +1,8 @@
 //! Whether a GAN repeats its training images.
 
-use crate::data::{Dataset, Images};
+use crate::data::Dataset;
 use crate::error::misuse;
+use crate::metrics::{median, nearest_picture};
 use serde::{Deserialize, Serialize};
 
 /// How far fakes are from the few images that their GAN was trained on, beside real images that it never saw.
@@ -43,7 +44,7 @@ impl Memory {
         }
         let bound = held_out[held_out.len() / 20];
         let nearer = fakes.iter().filter(|d| **d < bound).count() as f64 / fakes.len() as f64;
-        Memory { fakes: median(&fakes), held_out: median(&held_out), nearer }
+        Memory { fakes: median(fakes), held_out: median(held_out), nearer }
     }
 
     /// The fakes' distance over that of held-out images; 1 if they are alike.
@@ -60,35 +61,22 @@ fn distances(of: &Dataset, to: &Dataset) -> Vec<f64> {
         .iter()
         .enumerate()
         .map(|(i, class)| {
-            let same = theirs.iter().enumerate().filter(|(_, c)| *c == class).map(|(j, _)| j);
-            let nearest = same.map(|j| squares(&of.images, i, &to.images, j)).min();
-            let Some(nearest) = nearest else {
+            let same = theirs.iter().enumerate().filter(|(_, c)| *c == class);
+            let nearest = nearest_picture(of.images.image(i), same.map(|(j, _)| (j, to.images.image(j))));
+            let Some((_, distance)) = nearest else {
                 misuse!("memory", "class {class} has no training image to compare with")
             };
-            (nearest as f64).sqrt() / 255.0
+            distance
         })
         .collect();
     all.sort_by(f64::total_cmp);
     all
 }
 
-fn squares(a: &Images, i: usize, b: &Images, j: usize) -> u64 {
-    let (a, b) = (a.image(i), b.image(j));
-    if a.len() != b.len() {
-        misuse!("memory", "images of {} and of {} pixels have no distance", a.len(), b.len());
-    }
-    a.iter().zip(b).map(|(x, y)| u64::from(x.abs_diff(*y)).pow(2)).sum()
-}
-
-/// Of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    let n = sorted.len();
-    0.5 * (sorted[(n - 1) / 2] + sorted[n / 2])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Images;
 
     fn of(pixels: &[u8], labels: &[u32]) -> Dataset {
         let images = Images { count: labels.len(), channels: 1, rows: 1, cols: 2, pixels: pixels.to_vec() };
@@ -115,7 +103,5 @@ mod tests {
         assert_eq!((copies.fakes, copies.nearer, copies.ratio()), (0.0, 1.0, 0.0));
         let alike = Memory::of(&training, &held_out, &held_out);
         assert_eq!((alike.ratio(), alike.nearer), (1.0, 0.05));
-        assert_eq!(median(&[1.0, 2.0, 4.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0, 5.0]), 3.0);
     }
 }

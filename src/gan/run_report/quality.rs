@@ -89,11 +89,16 @@ fn shown_record(records: &[Value]) -> Option<&Value> {
     records.iter().max_by_key(place)
 }
 
+/// What must be the same for two records to compare.
+fn way(record: &Value) -> String {
+    json!(Evaluation::PROTOCOL.map(|(key, _)| &record[key])).to_string()
+}
+
 /// The longest series of records that can be compared.
 fn series(records: &[Value]) -> Vec<&Value> {
     let mut all: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for r in records {
-        all.entry(json!(Evaluation::PROTOCOL.map(|(key, _)| &r[key])).to_string()).or_default().push(r);
+        all.entry(way(r)).or_default().push(r);
     }
     all.into_values().max_by_key(Vec::len).unwrap_or_default()
 }
@@ -102,9 +107,11 @@ pub(super) fn tile(m: &Material) -> Option<Tile> {
     let last = shown_record(m.metrics.as_ref().ok()?)?;
     let (name, metric) =
         ["fid", "kid", "coverage", "precision"].iter().find_map(|n| Some((n, last["metrics"].get(n)?)))?;
+    // What is published as FID is in a network's features.
+    let by = if last["features"] == "pixels" { ", in pixels" } else { "" };
     let floor = metric["floor"].as_f64().map(|f| format!("real images: {}", shown(f)));
     let note = floor.unwrap_or_else(|| of_step(last).unwrap_or_default());
-    Some(Tile { name: known(name).0, value: shown(metric["value"].as_f64()?), note })
+    Some(Tile { name: known(name).0 + by, value: shown(metric["value"].as_f64()?), note })
 }
 
 pub(super) fn section(m: &Material) -> Section {
@@ -129,8 +136,16 @@ fn measured(records: &[Value], last: &Value) -> Vec<Block> {
     } else {
         blocks.push(Block::Missing("The last line of `metrics.jsonl` has no metrics.".into()));
     }
-    let plots = curves(&series(records));
+    let series = series(records);
+    let plots = curves(&series);
     if !plots.is_empty() {
+        if let Some(of_series) = series.last().filter(|r| way(r) != way(last)) {
+            let text = format!(
+                "On the way it was measured otherwise{}: the curves do not end at the table's values.",
+                intro_way(of_series)
+            );
+            blocks.push(Block::Text(text));
+        }
         blocks.push(Block::Plots(plots));
     }
     let mut text = "`docs/metrics.md` says what each number means, and when it lies.".to_owned();
@@ -145,20 +160,28 @@ fn measured(records: &[Value], last: &Value) -> Vec<Block> {
 
 /// When and against what was measured.
 fn intro(last: &Value) -> String {
-    let count = |key: &str| last[key].as_f64().map(shown);
-    let mut text = of_step(last).map_or("The last measurement".into(), |step| format!("At {step}"));
-    if let Some(n) = count("n_fake") {
-        text += &format!(", {n} samples");
-    }
-    let against = last["against"].as_str().or(last["split"].as_str());
+    let text = of_step(last).map_or("The last measurement".into(), |step| format!("At {step}"));
+    text + &intro_way(last)
+        + ". The floor is what other real images get in place of the samples: a generator that draws as the data do is there; the ratio \
+            says how far from it these samples are."
+}
+
+/// How much was measured against what, behind a comma; as far as it is known.
+fn intro_way(record: &Value) -> String {
+    let count = |key: &str| record[key].as_f64().map(shown);
+    let mut text = count("n_fake").map_or(String::new(), |n| format!(", {n} samples"));
+    let against = record["against"].as_str().or(record["split"].as_str());
     match (count("n_real"), against) {
         (Some(n), Some(split)) => text += &format!(" against {n} real images of the {split} split"),
         (Some(n), None) => text += &format!(" against {n} real images"),
         (None, Some(split)) => text += &format!(" against the {split} split"),
         (None, None) => {}
     }
-    text + ". The floor is what other real images get in place of the samples: a generator that draws as the data do is there; the ratio \
-            says how far from it these samples are."
+    match record["features"].as_str() {
+        Some("pixels") => text + ", pixel by pixel",
+        Some(features) => text + &format!(", in the features of `{features}`"),
+        None => text,
+    }
 }
 
 fn of_step(record: &Value) -> Option<String> {

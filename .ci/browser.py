@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Opens reports of runs in headless Chromium, as a reader does, and fails at the first thing that is not right.
 
-    browser.py [--shots DIR] REPORT...      needs chromium and chromedriver, and nothing but Python's own library
+    browser.py [--shots DIR] [--has PARTS] REPORT...      needs chromium and chromedriver, and nothing but Python's own library
 
 Each report is looked at 360 and 1280 pixels wide, light and dark: no error on the console, no request but for the file
 itself, every picture decoded, every plot drawn and not empty, nothing wider than the window; the slider changes the
 picture, plots answer to the pointer and to keys, the button changes the theme, links find their sections. --shots leaves
-pictures of the pages. Prints SKIPPED and why where there is no browser.
+pictures of the pages; --has names parts that must be there: pictures, plots, slider, metrics. Prints SKIPPED and why where there is no browser.
 """
 import argparse
 import base64
@@ -197,13 +197,19 @@ def dark(colour):
     return sum(int(v) for v in colour[colour.index("(") + 1 : -1].split(",")[:3]) < 3 * 128
 
 
-def look(browser, report, shots):
+# Where the parts of a page are that not every run has.
+PARTS = {"pictures": "img", "plots": ".plot", "slider": ".slide input", "metrics": "#quality table"}
+
+
+def look(browser, report, shots, parts):
     url = report.resolve().as_uri()
     for where, width in WIDTHS.items():
         for theme in ("light", "dark"):
             browser.open(url, width, theme)
             found = browser.run(LOOK)
             assert not found["wrong"], f"{width} wide, {theme}: {found['wrong']}"
+            missing = [p for p in parts if not browser.run("return !!document.querySelector(arguments[0])", PARTS[p])]
+            assert not missing, f"it has no {missing}"
             is_dark = theme == "dark"
             assert dark(found["paper"]) == is_dark != dark(found["ink"]), f"{theme} is {found['paper']}, {found['ink']}"
             if shots:
@@ -228,7 +234,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("reports", nargs="+", type=pathlib.Path)
     parser.add_argument("--shots", type=pathlib.Path)
+    parser.add_argument("--has", type=lambda text: text.split(","), default=[], metavar="PARTS")
     args = parser.parse_args()
+    if unknown := set(args.has) - set(PARTS):
+        parser.error(f"--has: no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not (chromium and driver):
@@ -238,7 +247,7 @@ def main():
     browser = Browser(driver, chromium)
     try:
         for report in args.reports:
-            look(browser, report, args.shots)
+            look(browser, report, args.shots, args.has)
     except AssertionError as e:
         sys.exit(f"{report}: {e}")
     finally:

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Scratch, fails, run, text};
 use ganvil::data::{Dataset, Images, Split, locate};
+use ganvil::gan::{EvaluationRecord, TrainConfig};
 use ganvil::metrics::{Evaluation, Evaluator, FeatureNet, FindingKind, Metric, Reals, Wanted};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -90,6 +91,26 @@ fn failing_generators_are_told_apart() {
     assert!(!kinds(&noisy).contains(&FindingKind::Collapsed));
     let ratio = noisy.metrics[&Precision].ratio.unwrap();
     assert!(ratio > 0.8 && noisy.findings[0].text.contains("in pixels"), "{ratio}, {:?}", noisy.findings);
+
+    // The report of a run says so, and of a good one nothing.
+    let tmp = Scratch::new("failing");
+    let all = ["Collapsed", "Memorising", "Noisy"];
+    for (name, evaluation) in [("good", good), (all[0], collapsed), (all[1], memorising), (all[2], noisy)] {
+        let dir = tmp.path(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        let config = toml::to_string(&TrainConfig::default()).unwrap();
+        std::fs::write(format!("{dir}/config.toml"), config).unwrap();
+        let record = EvaluationRecord { step: 1000, kimg: 64.0, evaluation };
+        let line = serde_json::to_string(&record).unwrap() + "\n";
+        std::fs::write(format!("{dir}/metrics.jsonl"), line).unwrap();
+        let out = run(&["report", &dir]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let page = std::fs::read_to_string(format!("{dir}/report.html")).unwrap();
+        let named: Vec<&str> =
+            all.into_iter().filter(|kind| page.contains(&format!("<h3>{kind}</h3>"))).collect();
+        let text = record.evaluation.findings.first().map_or("", |f| &f.text);
+        assert!(named.first().copied().unwrap_or("good") == name && page.contains(text), "{name}: {named:?}");
+    }
 }
 
 #[test]
@@ -104,6 +125,65 @@ fn results_depend_on_neither_order_nor_threads() {
     let backwards = pick(rest, (0..rest.images.count).rev());
     let want = measure(1, &rest.images);
     assert_eq!(want, measure(2, &backwards.images));
+    // Nor on the order of real images, but for what the sets are known by.
+    let turned = |d: &Dataset| pick(d, (0..d.images.count).rev());
+    let [train, test, _] = data();
+    let (train, test) = (turned(train), turned(test));
+    let wanted = Wanted { metrics: metrics.into(), against: Split::Test, n: N, seed: 0 };
+    let reals = Reals { train: Some(&train), test: Some(&test) };
+    let e = Evaluator::new(FeatureNet::mnist().unwrap(), &reals, wanted).unwrap();
+    let found = e.evaluate(&rest.images, None).unwrap();
+    assert_eq!(found.metrics, serde_json::from_str::<Value>(&want).map(|v| measured(&v["metrics"])).unwrap());
+}
+
+fn measured(metrics: &Value) -> std::collections::BTreeMap<Metric, ganvil::metrics::Measured> {
+    let metrics = metrics.as_object().unwrap();
+    metrics.iter().map(|(m, v)| (m.parse().unwrap(), serde_json::from_value(v.clone()).unwrap())).collect()
+}
+
+/// A folder of pictures in classes that no classifier knows, which the run's settings name.
+#[test]
+fn runs_on_pictures_are_measured_by_their_own_pictures() {
+    let tmp = Scratch::new("pictures");
+    let (photos, images) = (tmp.path("photos"), &data()[2].images);
+    for (class, name) in ["a", "b", "c"].iter().enumerate() {
+        let values: Vec<f32> =
+            (0..50).flat_map(|i| images.image(50 * class + i).to_vec()).map(ganvil::data::to_unit).collect();
+        ganvil::report::save_pictures(format!("{photos}/{name}"), &values, [50, 1, 28, 28]).unwrap();
+    }
+    for (name, pad, side) in [("plain", &[][..], 28), ("padded", &["--pad", "32"], 32)] {
+        let dir = tmp.path(name);
+        let train = [
+            "train",
+            "mlp-a",
+            "--data",
+            &photos,
+            "--steps",
+            "2",
+            "--batch",
+            "16",
+            "--out",
+            &dir,
+            "--threads",
+            "1",
+        ];
+        let out = run(&[&train[..], pad].concat());
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let out =
+            run(&["evaluate", &dir, "--n", "60", "--metrics", "fid,precision", "--json", "--threads", "1"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("no classifier knows these pictures"), "{}", text(&out.stderr));
+        let found: Value = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!((&found["features"], &found["against"]), (&"pixels".into(), &"half of photos".into()));
+        let mut fid = found["metrics"]["fid"]["value"].as_f64().unwrap();
+        // Background is the same in all pictures: it adds nothing to the distance of real ones, and samples of two steps
+        // are grey there.
+        assert!(fid > found["metrics"]["fid"]["floor"].as_f64().unwrap(), "{side}: {found}");
+        fid /= f64::from(side * side);
+        assert!(fid < 1.0, "{side}: squared distances of pixels in [0, 1]");
+        let (code, err) = fails(&["evaluate", &dir, "--n", "60", "--metrics", "copies"]);
+        assert!(code == 2 && err.contains("both a train and a test split"), "{err}");
+    }
 }
 
 #[test]
@@ -133,6 +213,59 @@ fn what_cannot_be_measured_is_refused() {
     let reals = Reals { train: Some(train), test: Some(&others) };
     let message = Evaluator::new(digits(), &reals, wanted(Metric::Fid, 100)).err().unwrap().to_string();
     assert!(message.contains("trained on others"), "{message}");
+    // And of data of more classes than it knows.
+    let classes = (0..15).map(|c| c.to_string()).collect();
+    let labels: Vec<u32> = (0..test.images.count as u32).map(|i| i % 15).collect();
+    let letters = Dataset { labels: Some(labels), classes, ..test.clone() };
+    for (train, test) in [(train, &letters), (&letters, test)] {
+        let reals = Reals { train: Some(train), test: Some(test) };
+        let message = Evaluator::new(digits(), &reals, wanted(Metric::Fid, 100)).err().unwrap().to_string();
+        assert!(message.contains("10 classes apart, and the data has 15"), "{message}");
+    }
+    let nothing = Wanted { metrics: BTreeSet::new(), against: Split::Test, n: 5, seed: 0 };
+    says(nothing, FeatureNet::Pixels, &["--n '5'", "nothing can be measured", "50"]);
+    says(wanted(Metric::GanTrain, 100), digits(), &["'gan-train'", "128"]);
+    let half = Reals { train: Some(train), test: None };
+    let message = Evaluator::new(digits(), &half, wanted(Metric::Strays, 100)).err().unwrap().to_string();
+    assert!(message.contains("'strays'") && message.contains("a train and a test split"), "{message}");
+    let wide = |d: &Dataset| {
+        let images =
+            Images { count: 200, channels: 3, rows: 64, cols: 64, pixels: vec![0; 200 * 3 * 64 * 64] };
+        Dataset { images, labels: None, ..d.clone() }
+    };
+    let (train, test) = (wide(train), wide(test));
+    let reals = Reals { train: Some(&train), test: Some(&test) };
+    let message =
+        Evaluator::new(FeatureNet::Pixels, &reals, wanted(Metric::Fid, 100)).err().unwrap().to_string();
+    assert!(message.contains("12288 features") && message.contains("4096"), "{message}");
+}
+
+#[test]
+fn a_run_that_cannot_be_measured_leaves_nothing_behind() {
+    let tmp = Scratch::new("not-measured");
+    let dir = tmp.path("run");
+    for (metrics, n, parts) in [
+        ("fid", "20000", ["--eval-n", "10000"]),
+        ("kid", "100", ["--eval-metrics", "1000"]),
+        ("fid,agreement", "100", ["--eval-metrics", "conditional run"]),
+    ] {
+        let (code, err) = fails(&[
+            "train",
+            "mlp-a",
+            "--steps",
+            "2",
+            "--eval-every",
+            "1",
+            "--eval-metrics",
+            metrics,
+            "--eval-n",
+            n,
+            "--out",
+            &dir,
+        ]);
+        assert!(code == 2 && parts.iter().all(|part| err.contains(part)), "{err}");
+        assert!(!std::path::Path::new(&dir).exists(), "{metrics}");
+    }
 }
 
 /// Samples are measured as bytes: floats that round to the same ones are the same samples.

@@ -47,7 +47,7 @@ pub struct Args {
     /// Steps of each GAN [default: 3000]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Change a setting by its name in settings.toml: `classifier.steps=1000`; may be repeated
+    /// Change a setting by its name in settings.toml, without `config.`: `classifier.steps=1000`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Folder with the data [default: $GANVIL_DATA, data/mnist]

@@ -7,12 +7,11 @@ use super::recorded::folder_name;
 use crate::data::{Dataset, Fingerprint, ImageOptions, Split};
 use crate::gan::{RealImages, Sampler, feature_net, latest_checkpoint, note_evaluation, read_config};
 use crate::metrics::{
-    Classifier, ClassifierNet, Evaluation, Evaluator, FeatureNet, Inception, Metric, Wanted,
+    Classifier, ClassifierNet, Evaluation, Evaluator, FeatureNet, Inception, Metric, Source, Wanted,
 };
 use crate::names::unknown;
 use crate::{Error, Result};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -136,6 +135,14 @@ impl Samples {
         Ok(Samples::Generator { path, sampler })
     }
 
+    fn source(&self) -> Source {
+        match self {
+            Samples::Pictures { .. } => Source::Pictures,
+            Samples::Generator { sampler, .. } if sampler.classes.is_some() => Source::Conditional,
+            Samples::Generator { .. } => Source::Generator,
+        }
+    }
+
     fn trained_on(&self) -> Option<Fingerprint> {
         match self {
             Samples::Generator { sampler, .. } => sampler.trained_on,
@@ -183,15 +190,19 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::Argument { what: "RUN", value: other.path().display().to_string(), remedy });
     }
     let threads = super::threads(args.threads)?;
-    let found = crate::threads(threads, || {
-        let evaluator = evaluator(&args, &all, options)?;
-        all.iter().map(|samples| samples.evaluate(&evaluator)).collect::<Result<Vec<_>>>()
+    let (found, own) = crate::threads(threads, || {
+        let (evaluator, own) = evaluator(&args, &all, options)?;
+        let found = all.iter().map(|samples| samples.evaluate(&evaluator)).collect::<Result<Vec<_>>>()?;
+        Ok((found, own))
     })?;
-    for (samples, evaluation) in all.iter().zip(&found) {
-        if let Samples::Generator { path, sampler } = samples
-            && path.is_dir()
-            && let Err(e) = note_evaluation(path, sampler, evaluation)
-        {
+    for ((samples, evaluation), own) in all.iter().zip(&found).zip(own) {
+        let Samples::Generator { path, sampler } = samples else { continue };
+        if !path.is_dir() {
+            continue;
+        }
+        if !own {
+            note!("note: {} was trained on other data; the result is not kept in the run", path.display());
+        } else if let Err(e) = note_evaluation(path, sampler, evaluation) {
             note!("note: {e}; the result is not kept in the run");
         }
     }
@@ -204,28 +215,9 @@ pub fn run(args: Args) -> Result<()> {
     super::print(&text(&named))
 }
 
-/// What was asked for by name is not left out without a word, and refused before the work.
-fn check_possible(metric: Metric, samples: &Samples, reals: &RealImages) -> Result<()> {
-    let (both, labels) = (reals.has_both(), reals.has_labels());
-    let (generator, conditional) = match samples {
-        Samples::Generator { sampler, .. } => (true, sampler.classes.is_some()),
-        Samples::Pictures { .. } => (false, false),
-    };
-    let needs = match metric {
-        Metric::PathLength if !generator => "a generator, not pictures",
-        Metric::Copies | Metric::FeatureCopies | Metric::Strays if !both => {
-            "both a train and a test split of the real images"
-        }
-        Metric::Agreement | Metric::GanTrain if !conditional => "a conditional run",
-        Metric::GanTrain if !labels => "labels of the real images",
-        _ => return Ok(()),
-    };
-    let remedy = format!("of {} it cannot be measured: it needs {needs}", samples.path().display());
-    Err(Error::Argument { what: "--metrics", value: metric.to_string(), remedy })
-}
-
-/// The real images, prepared, with the network asked for or the one that fits.
-fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<Evaluator> {
+/// The real images, prepared, with the network asked for or the one that fits; and whether they are those that each run was
+/// trained on.
+fn evaluator(args: &Args, all: &[Samples], options: ImageOptions) -> Result<(Evaluator, Vec<bool>)> {
     let dir = args.data.clone().or_else(|| dataset_of(all[0].path()));
     let dir = dir.as_deref();
     let bare = ImageOptions { pad: None, ..options };
@@ -271,27 +263,45 @@ fn finish(
     (dir, options): (Option<&Path>, ImageOptions),
     reals: RealImages,
     net: FeatureNet,
-) -> Result<Evaluator> {
+) -> Result<(Evaluator, Vec<bool>)> {
     all.iter().try_for_each(|samples| samples.check(&net, args.n))?;
-    for metric in args.metrics.iter().flatten() {
-        all.iter().try_for_each(|samples| check_possible(*metric, samples, &reals))?;
+    // A run's images are known by what they were made into before it saw them.
+    let as_seen = if options.pad.is_some() { &RealImages::open(dir, &options)? } else { &reals };
+    let mut own = Vec::new();
+    for samples in all {
+        match as_seen.check(samples.trained_on()) {
+            Err(e) if args.data.is_none() => return Err(e),
+            checked => own.push(checked.is_ok()),
+        }
     }
-    if args.data.is_none() {
-        // A run's images are known by what they were made into before it saw them.
-        let as_seen = if options.pad.is_some() { &RealImages::open(dir, &options)? } else { &reals };
-        all.iter().try_for_each(|samples| as_seen.check(samples.trained_on()))?;
+    // What was asked for by name is not left out without a word, and refused before the work.
+    for samples in all {
+        let path = samples.path().display();
+        let of = |e| match e {
+            Error::Argument { value, remedy, .. } => Error::Argument {
+                what: "--metrics",
+                value,
+                remedy: format!("of {path} it cannot be measured: {remedy}"),
+            },
+            e => e,
+        };
+        args.metrics.iter().flatten().try_for_each(|m| m.check_source(samples.source())).map_err(of)?;
     }
     let against = args.against.map_or(reals.against(), |s| s.0);
-    let mut wanted = Wanted::usual(&net, args.n, against, args.seed);
-    if let Some(metrics) = &args.metrics {
-        wanted.metrics = metrics.iter().copied().collect::<BTreeSet<_>>();
-    } else if args.n < Metric::FEWEST {
+    let usual = |m: &Metric| m.is_usual() && m.possible(&net, args.n, &reals.reals()).is_ok();
+    let metrics = match &args.metrics {
+        Some(metrics) => metrics.iter().copied().collect(),
+        None => Metric::ALL.into_iter().filter(usual).collect(),
+    };
+    let wanted = Wanted { metrics, against, n: args.n, seed: args.seed };
+    wanted.check(&net, &reals.reals())?;
+    if args.metrics.is_none() && args.n < Metric::FEWEST {
         note!(
             "note: distances and neighbours need {} samples or more; only classes are counted",
             Metric::FEWEST
         );
     }
-    Evaluator::new(net, &reals.reals(), wanted)
+    Ok((Evaluator::new(net, &reals.reals(), wanted)?, own))
 }
 
 /// The result with what it is of.

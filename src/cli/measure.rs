@@ -8,7 +8,8 @@ pub struct EvaluateArgs {
     /// Steps between measurements of samples, into metrics.jsonl [default: none]
     #[arg(long, value_name = "N")]
     eval_every: Option<u64>,
-    /// What is measured; the first decides which checkpoints are the best [default: fid,precision,recall,smallest-share]
+    /// What is measured; the first decides which checkpoints are the best [default: fid, precision, recall, density,
+    /// coverage, copies, strays, smallest-share, as far as the data allow]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     eval_metrics: Option<Vec<Metric>>,
     /// Samples that are measured, and real images beside them [default: 10000]

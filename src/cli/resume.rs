@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(
     after_help = "The run goes on from its newest intact checkpoint, bit for bit as if it had never stopped, on any number \
-    of threads. How long it goes is `steps` in its config.toml; reports and step sizes may be changed there too.\n\n\
+    of threads. A schedule of learning rates stays as it is, whatever --steps says. How long it goes is `steps` in its config.toml; reports and step sizes may be changed there too.\n\n\
     Examples:\n  ganvil resume runs/00000-mnist-mlp\n  ganvil resume my-run --steps 60000 --threads 1"
 )]
 pub struct Args {
@@ -60,6 +60,15 @@ pub fn run(args: Args) -> Result<()> {
         watch.check(done, config.steps)?;
         if config != written {
             run.set_config(&config)?;
+        }
+        let ends = [("D", &config.schedule_d), ("G", &config.schedule_g)].map(|(of, s)| (of, s.horizon()));
+        if let Some((of, Some(horizon))) = ends.into_iter().find(|(_, h)| h.is_some_and(|h| h < config.steps))
+        {
+            super::note(&format!(
+                "note: the learning rate of {of} keeps its last value from step {horizon} on, where its schedule ends; \
+                 `ganvil train --steps {}` would have a longer one",
+                config.steps
+            ));
         }
         if done >= config.steps {
             super::note(&format!(

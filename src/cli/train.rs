@@ -10,7 +10,8 @@ use super::technique::TechniqueArgs;
 use crate::backend::cpu::ConvMode;
 use crate::data::{Dataset, ImageOptions, Split, locate};
 use crate::gan::{
-    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, read_config, run_training, zoo,
+    Conditioning, Event, Prior, Run, TrainConfig, Trainer, Watch, check_measuring, read_config, run_training,
+    zoo,
 };
 use crate::metrics::ClassifierConfig;
 use crate::nn::Init;
@@ -217,6 +218,7 @@ pub fn run(args: Args, given: &[String]) -> Result<()> {
     watch.check(0, config.steps)?;
     let mut trainer = Trainer::new(config, data.clone(), args.device.open()?)?;
     crate::threads(threads, || {
+        check_measuring(&trainer)?;
         // Before, there is nothing to save.
         let stop = signals::watch(signals::RUN);
         let run = Run::create(args.out.as_deref(), &data.name, trainer.config())?;

@@ -68,7 +68,7 @@ pub use resume::{Resumed, resume};
 pub use run::{Run, checkpoints, is_running, latest_checkpoint, read_config};
 pub use run_report::write_report;
 pub use sampler::{Latents, NormStatistics, Sampler};
-pub use session::{Event, Record, Watch, run_training};
+pub use session::{Event, Record, Watch, check_measuring, run_training};
 pub use singular::{top_singular_value, top_singular_values};
 pub use statistics::{Statistics, StepStatistics, mean_distance};
 pub use step::{Gan, NotFinite, StepLosses};

@@ -1,6 +1,6 @@
 //! What pictures are compared by.
 
-use super::{Classifier, Inception, Metric, digit_images, digits};
+use super::{Classifier, ClassifierNet, Inception, Metric, digit_images, digits};
 use crate::data::{Images, from_unit};
 use crate::{DType, Result, Tensor};
 
@@ -40,6 +40,15 @@ impl FeatureNet {
             FeatureNet::Classifier(_, c) => Some(c.checksum()),
             FeatureNet::Inception(i) => Some(i.checksum()),
             FeatureNet::Pixels => None,
+        }
+    }
+
+    /// How many numbers it makes of a picture of these channels, rows and columns.
+    pub fn count(&self, shape: [usize; 3]) -> usize {
+        match self {
+            FeatureNet::Classifier(..) => ClassifierNet::FEATURES,
+            FeatureNet::Inception(_) => Inception::FEATURES,
+            FeatureNet::Pixels => shape.iter().product(),
         }
     }
 

@@ -24,7 +24,9 @@ pub use classes::{Agreement, ClassReport};
 pub use classifier::{Classifier, ClassifierConfig, ClassifierNet, ClassifierTrainer};
 pub use digits::digit_images;
 pub use divergence::{js_divergence, kl_divergence};
-pub use evaluation::{Better, Evaluation, Evaluator, Finding, FindingKind, Measured, Metric, Reals, Wanted};
+pub use evaluation::{
+    Better, Evaluation, Evaluator, Finding, FindingKind, Measured, Metric, Reals, Source, Wanted,
+};
 pub use features::FeatureNet;
 pub use fid::{Moments, fid_infinity, frechet_distance};
 pub use gan_train::gan_train;

@@ -130,6 +130,14 @@ impl Schedule {
         }
     }
 
+    /// The step from which the factor stays the same, where there is one.
+    pub fn horizon(&self) -> Option<u64> {
+        match self {
+            Schedule::Linear { horizon, .. } | Schedule::Cosine { horizon, .. } => Some(*horizon),
+            _ => None,
+        }
+    }
+
     fn after_warmup(&self, t: u64) -> f64 {
         let over = |horizon: u64, warmup: u64| {
             if t >= horizon { 1.0 } else { t.saturating_sub(warmup) as f64 / (horizon - warmup) as f64 }

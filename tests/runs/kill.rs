@@ -7,6 +7,7 @@ use crate::resume::{log_of, same_runs};
 use ganvil::gan::{checkpoints, latest_checkpoint};
 use ganvil::rng::{Key, Philox, Stream};
 use rand::RngExt;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -18,9 +19,10 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// Files that a kill left half-written: it came inside of writing one.
 fn half_written(dir: &Path) -> usize {
-    let all = ["", "samples", "plots", "checkpoints"]
+    let all = ["", "samples", "plots", "checkpoints", "checkpoints/best"]
         .into_iter()
-        .flat_map(|sub| fs::read_dir(dir.join(sub)).unwrap());
+        // The last one is made for the first best checkpoint.
+        .flat_map(|sub| fs::read_dir(dir.join(sub)).into_iter().flatten());
     all.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")).count()
 }
 
@@ -42,6 +44,12 @@ fn killed_runs_lose_nothing() {
         "4",
         "--batch",
         "16",
+        "--eval-every",
+        "4",
+        "--eval-n",
+        "60",
+        "--eval-metrics",
+        "precision",
         "--data",
         &data,
     ];
@@ -96,4 +104,13 @@ fn killed_runs_lose_nothing() {
     same_runs(Path::new(&whole), Path::new(&dir));
     let logged: Vec<u64> = log_of(Path::new(&dir)).iter().map(|r| r["step"].as_u64().unwrap()).collect();
     assert_eq!(logged, (1..=steps + 9).collect::<Vec<_>>(), "no line is torn, missing or doubled");
+    let best = |dir: &str| -> BTreeMap<_, _> {
+        let all = fs::read_dir(Path::new(dir).join("checkpoints/best")).unwrap().map(|e| e.unwrap());
+        all.map(|e| (e.file_name(), fs::read(e.path()).unwrap())).collect()
+    };
+    assert_eq!(best(&dir).keys().collect::<Vec<_>>(), best(&whole).keys().collect::<Vec<_>>());
+    assert!(best(&dir) == best(&whole) && !best(&dir).is_empty(), "other best checkpoints");
+    let [measured, of_whole] =
+        [&dir, &whole].map(|d| fs::read_to_string(format!("{d}/metrics.jsonl")).unwrap());
+    assert!(measured == of_whole, "measured otherwise:\n{measured}\n{of_whole}");
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use ganvil::gan::Evaluate;
-/// assert!(Evaluate { metrics: vec![], ..Evaluate::default() }.check().is_err());
+/// assert!(Evaluate { n: 10, ..Evaluate::default() }.check().is_err());
 /// ```
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,7 +17,8 @@ pub struct Evaluate {
     pub every: u64,
     /// Samples, and real images of each side.
     pub n: usize,
-    /// The metrics. The first decides which checkpoints are the best.
+    /// The metrics. The first decides which checkpoints are the best. Where none is named, those of
+    /// [`Evaluate::USUAL`] that the run's data and the network that knows them allow.
     pub metrics: Vec<Metric>,
     /// Checkpoints kept in `checkpoints/best`.
     pub keep_best: usize,
@@ -25,12 +26,23 @@ pub struct Evaluate {
 
 impl Default for Evaluate {
     fn default() -> Evaluate {
-        let metrics = vec![Metric::Fid, Metric::Precision, Metric::Recall, Metric::SmallestShare];
-        Evaluate { every: 5_000, n: 10_000, metrics, keep_best: 1 }
+        Evaluate { every: 5_000, n: 10_000, metrics: Vec::new(), keep_best: 1 }
     }
 }
 
 impl Evaluate {
+    /// What a run measures on the way if nothing is named: enough to tell samples that are noisy, all alike, or copies.
+    pub const USUAL: [Metric; 8] = [
+        Metric::Fid,
+        Metric::Precision,
+        Metric::Recall,
+        Metric::Density,
+        Metric::Coverage,
+        Metric::Copies,
+        Metric::Strays,
+        Metric::SmallestShare,
+    ];
+
     /// Refuses what cannot be measured.
     ///
     /// # Errors
@@ -43,9 +55,6 @@ impl Evaluate {
         }
         if self.n < 50 {
             return bad("--eval-n", self.n.to_string(), "use 50 or more; values of few samples say little");
-        }
-        if self.metrics.is_empty() {
-            return bad("--eval-metrics", String::new(), "name at least one, such as fid");
         }
         if let Some(m) = self.metrics.iter().find(|m| **m == Metric::GanTrain) {
             return bad(

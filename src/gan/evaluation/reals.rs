@@ -57,16 +57,6 @@ impl RealImages {
         if self.test.is_some() { Split::Test } else { Split::Train }
     }
 
-    /// Whether there are images that were trained on and others.
-    pub fn has_both(&self) -> bool {
-        self.train.is_some() && self.test.is_some()
-    }
-
-    /// Whether all that are there have labels.
-    pub fn has_labels(&self) -> bool {
-        [&self.train, &self.test].into_iter().flatten().all(|d| d.labels.is_some())
-    }
-
     /// One of them.
     fn any(&self) -> Option<&Dataset> {
         self.test.as_ref().or(self.train.as_ref())

@@ -5,7 +5,7 @@ use crate::data::{ImageOptions, Split};
 use crate::gan::evaluation::{Evaluate, EvaluationRecord, RealImages, feature_net, keep_best};
 use crate::gan::run::Run;
 use crate::gan::trainer::Trainer;
-use crate::metrics::{Evaluator, FeatureNet, Metric, Wanted};
+use crate::metrics::{Evaluator, FeatureNet, Metric, Source, Wanted};
 use crate::report::{RunLog, read_log};
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ const BEST: &str = "best";
 /// The measuring of a run.
 pub(super) struct Measuring {
     config: Evaluate,
+    /// What decides which checkpoints are the best.
+    first: Metric,
     evaluator: Evaluator,
     path: PathBuf,
     log: RunLog,
@@ -36,9 +38,10 @@ impl Measuring {
             }
             return Ok(None);
         };
-        let evaluator = evaluator(trainer, &config).map_err(flags)?;
+        let plan = Plan::of(trainer, &config)?;
+        let evaluator = Evaluator::new(plan.net, &plan.reals.reals(), plan.wanted).map_err(flags)?;
         let (log, best) = (resumed()?, run.checkpoints().join(BEST));
-        Ok(Some(Measuring { config, evaluator, path, log, best }))
+        Ok(Some(Measuring { config, first: plan.first, evaluator, path, log, best }))
     }
 
     /// Whether step `next` of `steps` is one to measure after.
@@ -56,7 +59,7 @@ impl Measuring {
         on(Event::Measured(&record));
         let records = read_log(&self.path)?;
         let bytes = || trainer.to_bytes(&self.best);
-        keep_best(&self.best, &records, self.config.metrics[0], self.config.keep_best, record.step, bytes)
+        keep_best(&self.best, &records, self.first, self.config.keep_best, record.step, bytes)
     }
 }
 
@@ -71,28 +74,50 @@ fn flags(e: Error) -> Error {
     }
 }
 
-/// With the network that fits the run's data. Samples are measured against training images where there are both splits: the
-/// best checkpoint is not to be chosen by the images that it will be judged by.
-fn evaluator(trainer: &Trainer, config: &Evaluate) -> Result<Evaluator> {
-    let c = trainer.config();
-    let bare = ImageOptions { pad: None, ..c.data };
-    let dir = c.dataset.as_deref();
-    let mut reals = RealImages::open(dir, &bare)?;
-    let net = feature_net(&reals)?;
-    // Pixels are compared as they were trained on.
-    if matches!(net, FeatureNet::Pixels) && !c.data.is_default() {
-        reals = RealImages::open(dir, &c.data)?;
+/// What is measured of a run by what.
+struct Plan {
+    net: FeatureNet,
+    reals: RealImages,
+    wanted: Wanted,
+    first: Metric,
+}
+
+impl Plan {
+    /// With the network that fits the run's data. Samples are measured against training images where there are both splits:
+    /// the best checkpoint is not to be chosen by the images that it will be judged by.
+    fn of(trainer: &Trainer, config: &Evaluate) -> Result<Plan> {
+        let c = trainer.config();
+        let bare = ImageOptions { pad: None, ..c.data };
+        let dir = c.dataset.as_deref();
+        let mut reals = RealImages::open(dir, &bare)?;
+        let net = feature_net(&reals)?;
+        // Pixels are compared as they were trained on.
+        if matches!(net, FeatureNet::Pixels) && !c.data.is_default() {
+            reals = RealImages::open(dir, &c.data)?;
+        }
+        let source = if trainer.classes().is_some() { Source::Conditional } else { Source::Generator };
+        config.metrics.iter().try_for_each(|m| m.check_source(source)).map_err(flags)?;
+        let fits = |m: &Metric| m.possible(&net, config.n, &reals.reals()).is_ok();
+        let usual = || Evaluate::USUAL.into_iter().filter(fits).collect();
+        let metrics: Vec<Metric> = if config.metrics.is_empty() { usual() } else { config.metrics.clone() };
+        let wanted = Wanted {
+            metrics: metrics.iter().copied().collect(),
+            against: Split::Train,
+            n: config.n,
+            // As `ganvil evaluate` has it: runs of different seeds are measured by the same draws.
+            seed: 0,
+        };
+        wanted.check(&net, &reals.reals()).map_err(flags)?;
+        // With fewer than one metric it was refused.
+        Ok(Plan { net, reals, first: metrics[0], wanted })
     }
-    if trainer.classes().is_none() && config.metrics.contains(&Metric::Agreement) {
-        let remedy = "no class is asked for in this run; leave it out".into();
-        return Err(Error::Argument { what: "metric", value: Metric::Agreement.name().into(), remedy });
-    }
-    let wanted = Wanted {
-        metrics: config.metrics.iter().copied().collect(),
-        against: Split::Train,
-        n: config.n,
-        // As `ganvil evaluate` has it: runs of different seeds are measured by the same draws.
-        seed: 0,
-    };
-    Evaluator::new(net, &reals.reals(), wanted)
+}
+
+/// Refuses what a run is to measure on the way and cannot, before anything is written.
+///
+/// # Errors
+/// Names the flag, its value and what it may be.
+pub fn check_measuring(trainer: &Trainer) -> Result<()> {
+    let config = trainer.config().evaluate.as_ref();
+    config.map_or(Ok(()), |config| Plan::of(trainer, config).map(drop))
 }

@@ -21,6 +21,7 @@ pub(super) use classes::knowing;
 use folder::{Session, kept};
 pub(super) use measure::METRICS;
 use measure::Measuring;
+pub use measure::check_measuring;
 use profile::Profiling;
 pub use record::Record;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,9 +14,6 @@ use std::collections::BTreeMap;
 /// A classifier that tells fewer of the real images right was trained on others.
 const KNOWS_THEM: f64 = 0.8;
 
-/// Covariances of more features take gigabytes, and their eigenvalues hours.
-const MOST_FEATURES: usize = 4096;
-
 /// Real images, ready to be compared with: what is the same for every set of samples is computed once.
 pub struct Evaluator {
     net: FeatureNet,
@@ -40,7 +37,7 @@ impl Evaluator {
     /// If there are not that many images, the network does not take their shape or does not know them, or a metric needs
     /// more images or classes that the network does not have.
     pub fn new(net: FeatureNet, reals: &Reals, wanted: Wanted) -> Result<Evaluator> {
-        wanted.check(&net)?;
+        wanted.check(&net, reals)?;
         let (real, against, other) = reals.sides(wanted.against, wanted.n)?;
         let known = |d: &Dataset| format!("{:08x}", d.fingerprint().crc32);
         let data = [Some(real), other].into_iter().flatten().map(known).collect::<Vec<_>>().join(" ");
@@ -62,14 +59,6 @@ impl Evaluator {
                 (side(real, &first[..wanted.n])?, side(real, &second[..wanted.n])?)
             }
         };
-        let (d, distance) = (real.features.shape()[1], [Metric::Fid, Metric::FidInfinity]);
-        if let Some(metric) = distance.into_iter().find(|m| d > MOST_FEATURES && wanted.metrics.contains(m)) {
-            let remedy = format!(
-                "a covariance of {d} features is too large, {MOST_FEATURES} are possible; leave it out with --metrics, or \
-                 compare by --inception"
-            );
-            return Err(Error::Argument { what: "metric", value: metric.name().into(), remedy });
-        }
         let mut e = Evaluator {
             net,
             wanted,

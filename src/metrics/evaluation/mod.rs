@@ -14,7 +14,7 @@ pub use evaluator::Evaluator;
 pub use findings::{Finding, FindingKind};
 pub use metric::{Better, Metric};
 
-use super::{ClassReport, FeatureNet, Subsets};
+use super::{ClassReport, ClassifierConfig, FeatureNet, Subsets, digits};
 use crate::data::{Dataset, Split};
 use crate::{Error, Result};
 use findings::findings;
@@ -35,23 +35,62 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The usual metrics that this network and this many samples allow.
-    pub fn usual(net: &FeatureNet, n: usize, against: Split, seed: u64) -> Wanted {
-        let fits = |m: &Metric| m.is_usual() && m.possible(net, n).is_ok();
-        Wanted { metrics: Metric::ALL.into_iter().filter(fits).collect(), against, n, seed }
+    /// Refuses what cannot be measured by this network beside these images, before anything is.
+    ///
+    /// # Errors
+    /// Names the metric or the number of samples, and what they may be.
+    pub fn check(&self, net: &FeatureNet, reals: &Reals) -> Result<()> {
+        let (real, _, other) = reals.sides(self.against, self.n)?;
+        if net.classifier().is_some() {
+            // The floor's labels count as well.
+            let labelled = [Some(real), other].into_iter().flatten().filter(|d| d.labels.is_some());
+            labelled.map(digits::labels).try_for_each(|found| found.map(drop))?;
+        }
+        if self.metrics.is_empty() {
+            let remedy = format!("nothing can be measured of so few; use {} or more", Metric::FEWEST);
+            return Err(Error::Argument { what: "--n", value: self.n.to_string(), remedy });
+        }
+        self.metrics.iter().try_for_each(|m| m.possible(net, self.n, reals))
     }
+}
 
-    fn check(&self, net: &FeatureNet) -> Result<()> {
-        self.metrics.iter().try_for_each(|m| m.possible(net, self.n))
-    }
+/// Where samples come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// Pictures that are there.
+    Pictures,
+    /// A generator.
+    Generator,
+    /// A generator that is asked for classes.
+    Conditional,
 }
 
 impl Metric {
     /// Fewer samples than this have no distances or neighbours to speak of.
     pub const FEWEST: usize = 50;
 
-    /// Refuses what cannot be measured of so many samples by this network.
-    fn possible(self, net: &FeatureNet, n: usize) -> Result<()> {
+    /// Covariances of more features take gigabytes, and their eigenvalues hours.
+    pub const MOST_FEATURES: usize = 4096;
+
+    /// Refuses what samples of this source do not have.
+    ///
+    /// # Errors
+    /// Names the metric and what it needs.
+    pub fn check_source(self, source: Source) -> Result<()> {
+        let needs = match self {
+            Metric::PathLength if source == Source::Pictures => "a generator, not pictures",
+            Metric::Agreement | Metric::GanTrain if source != Source::Conditional => "a conditional run",
+            _ => return Ok(()),
+        };
+        let remedy = format!("it needs {needs}; leave it out");
+        Err(Error::Argument { what: "metric", value: self.name().into(), remedy })
+    }
+
+    /// Refuses what cannot be measured of so many samples by this network beside these images.
+    ///
+    /// # Errors
+    /// Names the metric and what it needs.
+    pub fn possible(self, net: &FeatureNet, n: usize, reals: &Reals) -> Result<()> {
         let bad = |remedy| Err(Error::Argument { what: "metric", value: self.name().into(), remedy });
         if self == Metric::Kid && n < Subsets::SIZE {
             return bad(format!(
@@ -63,6 +102,27 @@ impl Metric {
             return bad(format!(
                 "it needs {} samples or more, and there are {n}; 10000 are usual",
                 Metric::FEWEST
+            ));
+        }
+        if self == Metric::GanTrain && n < ClassifierConfig::default().batch {
+            return bad(format!(
+                "it trains on batches of {}; use --n {0} or more",
+                ClassifierConfig::default().batch
+            ));
+        }
+        let [all, labelled] = [|_: &&Dataset| true, |d: &&Dataset| d.labels.is_some()]
+            .map(|which| [reals.train, reals.test].into_iter().flatten().filter(which).count());
+        if matches!(self, Metric::Copies | Metric::FeatureCopies | Metric::Strays) && all < 2 {
+            return bad("it needs both a train and a test split of the real images; leave it out".into());
+        }
+        if self == Metric::GanTrain && labelled < all {
+            return bad("it needs labels of the real images; leave it out".into());
+        }
+        let d = reals.train.or(reals.test).map_or(0, |data| net.count(data.shape()));
+        if matches!(self, Metric::Fid | Metric::FidInfinity) && d > Self::MOST_FEATURES {
+            return bad(format!(
+                "a covariance of {d} features is too large, {} are possible; measure others, or compare by --inception",
+                Self::MOST_FEATURES
             ));
         }
         let inception = matches!(net, FeatureNet::Inception(_));

@@ -41,20 +41,21 @@ impl Evaluator {
         let (real, against, other) = reals.sides(wanted.against, wanted.n)?;
         let known = |d: &Dataset| format!("{:08x}", d.fingerprint().crc32);
         let data = [Some(real), other].into_iter().flatten().map(known).collect::<Vec<_>>().join(" ");
-        let side =
-            |data: &Dataset, chosen: &[usize]| Side::of(&net, &data.images, data.labels.as_deref(), chosen);
+        let training = Training::wanted(&net, reals, &wanted.metrics)?;
+        let side = |data: &Dataset, chosen: &[usize]| {
+            // A picture's features do not depend on others: those of training images may be known.
+            let trained_on = reals.train.is_some_and(|train| std::ptr::eq(train, data));
+            let known = training.as_ref().filter(|_| trained_on).and_then(|t| t.features.as_ref());
+            Side::of(&net, &data.images, data.labels.as_deref(), chosen, known)
+        };
+        let ordered = |d: &Dataset| order(&d.images, d.labels.as_deref(), wanted.seed);
         let (real, floor) = match other {
             Some(other) => {
-                let draw = |d: &Dataset| {
-                    let mut all = order(&d.images, d.labels.as_deref(), wanted.seed);
-                    all.truncate(wanted.n);
-                    all
-                };
-                (side(real, &draw(real))?, side(other, &draw(other))?)
+                (side(real, &ordered(real)[..wanted.n])?, side(other, &ordered(other)[..wanted.n])?)
             }
             // One set: its halves, which share no image.
             None => {
-                let all = order(&real.images, real.labels.as_deref(), wanted.seed);
+                let all = ordered(real);
                 let (first, second) = all.split_at(all.len() / 2);
                 (side(real, &first[..wanted.n])?, side(real, &second[..wanted.n])?)
             }
@@ -66,7 +67,7 @@ impl Evaluator {
             data,
             real,
             floor,
-            training: None,
+            training,
             held_out: None,
             floors: BTreeMap::new(),
         };
@@ -151,19 +152,13 @@ impl Evaluator {
         }
     }
 
-    /// Training images, and how near to them real ones are that no training has seen. Needs both splits.
+    /// How near real images that no training has seen are to training images.
     fn look_for_copies(&mut self, reals: &Reals) -> Result<()> {
-        let asked = [Metric::Copies, Metric::FeatureCopies, Metric::Strays]
-            .iter()
-            .any(|m| self.wanted.metrics.contains(m));
-        let (Some(train), Some(test), true) = (reals.train, reals.test, asked) else { return Ok(()) };
-        let training =
-            Training::new(&self.net, &train.images, self.wanted.metrics.contains(&Metric::FeatureCopies))?;
+        let (Some(training), Some(test)) = (&self.training, reals.test) else { return Ok(()) };
         let mut held_out = order(&test.images, None, self.wanted.seed);
         held_out.truncate(NEIGHBOURS_OF);
-        let held_out = Side::of(&self.net, &test.images, None, &held_out)?;
-        self.held_out = Some(held_out.distances_to(&training));
-        self.training = Some(training);
+        let held_out = Side::of(&self.net, &test.images, None, &held_out, None)?;
+        self.held_out = Some(held_out.distances_to(training));
         Ok(())
     }
 

@@ -5,9 +5,11 @@ use super::super::manifold::Manifold;
 use super::super::neighbours::Points;
 use super::super::sets::{matrix, shuffled};
 use super::super::{ClassReport, FeatureNet, Moments, Score, classifier_score, nearest_training};
+use super::{Metric, Reals};
 use crate::data::Images;
 use crate::{Result, Tensor};
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 /// Splits of the classifier score.
 const SPLITS: usize = 10;
@@ -37,14 +39,26 @@ impl Side {
         seed: u64,
     ) -> Result<Side> {
         let order = order(images, labels, seed);
-        Side::of(net, images, labels, &order[..n.min(order.len())])
+        Side::of(net, images, labels, &order[..n.min(order.len())], None)
     }
 
-    /// Of the images with these numbers.
-    pub fn of(net: &FeatureNet, images: &Images, labels: Option<&[u32]>, chosen: &[usize]) -> Result<Side> {
+    /// Of the images with these numbers; `known` are the features of all images, where they are known.
+    pub fn of(
+        net: &FeatureNet,
+        images: &Images,
+        labels: Option<&[u32]>,
+        chosen: &[usize],
+        known: Option<&Tensor>,
+    ) -> Result<Side> {
         let images = pick(images, chosen);
         let labels: Option<Vec<u32>> = labels.map(|l| chosen.iter().map(|i| l[*i]).collect());
-        let features = net.features(&images)?;
+        let features = match known {
+            Some(all) => {
+                let rows: Vec<i64> = chosen.iter().map(|i| *i as i64).collect();
+                all.index_select(0, &Tensor::new(&rows, &[rows.len()]).to_device(all.device()))
+            }
+            None => net.features(&images)?,
+        };
         let probabilities = net.probabilities(&features);
         let score = probabilities.as_ref().map(|p| classifier_score(p, SPLITS.min(images.count)));
         let known = probabilities.filter(|_| net.classifier().is_some());
@@ -94,9 +108,13 @@ pub(super) struct Training {
 }
 
 impl Training {
-    pub fn new(net: &FeatureNet, images: &Images, features: bool) -> Result<Training> {
-        let features = if features { Some(net.features(images)?) } else { None };
-        Ok(Training { pixels: pixels(images), features })
+    /// Those of both splits that these metrics look at, if any does.
+    pub fn wanted(net: &FeatureNet, reals: &Reals, metrics: &BTreeSet<Metric>) -> Result<Option<Training>> {
+        let asked =
+            [Metric::Copies, Metric::FeatureCopies, Metric::Strays].iter().any(|m| metrics.contains(m));
+        let (Some(train), Some(_), true) = (reals.train, reals.test, asked) else { return Ok(None) };
+        let features = metrics.contains(&Metric::FeatureCopies).then(|| net.features(&train.images));
+        Ok(Some(Training { pixels: pixels(&train.images), features: features.transpose()? }))
     }
 }
 

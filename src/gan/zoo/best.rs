@@ -3,9 +3,8 @@
 //!
 //! The networks of `cdcgan` at half the width: the class sets gain and bias of G's normalisation, D adds the inner product
 //! of its features with the class's row and is under spectral normalisation, the loss is the hinge. The label lets D judge a
-//! sample among those of its kind. Spectral normalisation bears eight times the usual learning rate, which is what brings
-//! the most in a given time, and a little R1 keeps G from leaving things out. Both rates fall to 0, which lets the game come
-//! to rest.
+//! sample among those of its kind, which brings the most. Spectral normalisation bears eight times the usual learning rate,
+//! which brings precision, and a little R1 brings recall. Both rates fall to 0, which lets the game come to rest.
 
 use super::dcgan::{config, dcgan28, multiple_of_4};
 use super::{About, Recipe};

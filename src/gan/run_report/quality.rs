@@ -17,11 +17,6 @@ const KNOWN: [(&str, &str, &str); 18] = [
         "Distance of the features' means and covariances from those of real images; lower is better.",
     ),
     (
-        "strays",
-        "Strays",
-        "Share of samples far from every training image, in pixels: noise and debris; about 0.01 where all is well.",
-    ),
-    (
         "fid-infinity",
         "FID, any number",
         "The same for infinitely many samples: without the bias of their number.",
@@ -70,6 +65,11 @@ const KNOWN: [(&str, &str, &str); 18] = [
         "feature-copies",
         "Copies, in features",
         "The same in features: copies that were moved or changed a little as well.",
+    ),
+    (
+        "strays",
+        "Strays",
+        "Share of samples far from every training image, in pixels: noise and debris; about 0.01 where all is well.",
     ),
     (
         "path-length",

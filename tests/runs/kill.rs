@@ -19,10 +19,10 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// Files that a kill left half-written: it came inside of writing one.
 fn half_written(dir: &Path) -> usize {
-    let all = ["", "samples", "plots", "checkpoints", "checkpoints/best"]
-        .into_iter()
-        // The last one is made for the first best checkpoint.
-        .flat_map(|sub| fs::read_dir(dir.join(sub)).into_iter().flatten());
+    let always = ["", "samples", "plots", "checkpoints"].map(|sub| fs::read_dir(dir.join(sub)).unwrap());
+    // Made for the first best checkpoint.
+    let best = fs::read_dir(dir.join("checkpoints/best")).ok();
+    let all = always.into_iter().chain(best).flatten();
     all.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")).count()
 }
 

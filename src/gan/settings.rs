@@ -90,20 +90,17 @@ pub(super) fn assign<T: Clone + Serialize + DeserializeOwned>(
         if let Some(remedy) = refused(key, value) {
             return Err(bad(assignment, remedy.into()));
         }
-        // What is absent leaves no trace in the table, so that it is no setting shows only once it has some value.
-        let tried = if value == "none" { "true" } else { value };
-        let mut with_some = table.clone();
-        put(&mut with_some, key, tried).map_err(|remedy| bad(assignment, remedy))?;
+        put(&mut table, key, value).map_err(|remedy| bad(assignment, remedy))?;
         if value == "none" {
-            let found = with_some.try_into::<T>().map_err(|e| e.message().to_owned());
-            if let Err(text) = found.map(drop)
-                && text.starts_with("unknown field")
-            {
+            // What is absent leaves no trace in the table: that it is no setting shows once it has some value.
+            let mut with_some = table.clone();
+            put(&mut with_some, key, "true").map_err(|remedy| bad(assignment, remedy))?;
+            let problem = with_some.try_into::<T>().err().map(|e| e.message().to_owned());
+            if let Some(text) = problem.filter(|text| text.starts_with("unknown field")) {
                 let hint = elsewhere(&known, &[assignment]).unwrap_or_else(|| meant(&text));
                 return Err(bad(assignment, format!("{text}{hint}")));
             }
         }
-        put(&mut table, key, value).map_err(|remedy| bad(assignment, remedy))?;
     }
     *settings = table.try_into().map_err(|e: toml::de::Error| {
         let (text, hint) = (e.message(), elsewhere(&known, &all).unwrap_or_else(|| meant(e.message())));

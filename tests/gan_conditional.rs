@@ -62,6 +62,8 @@ struct Fixed {
     fake_labels: Option<[Tensor; 2]>,
     eps: Tensor,
     random: Generator,
+    /// Replayed masks belong to one batch: D judges real and fake samples apart.
+    apart: bool,
 }
 
 impl Fixed {
@@ -75,6 +77,7 @@ impl Fixed {
             fake_labels: Some([ints(&[3, 3, 0, 2, 1, 0]), ints(&[2, 0, 0, 1, 3, 2])]),
             eps: r.uniform(&[BATCH, 1], 0.0, 1.0, DType::F64, Device::Cpu),
             random: random(),
+            apart: false,
         }
     }
 }
@@ -102,6 +105,9 @@ impl Draws for Fixed {
     fn dropout(&self) -> &Generator {
         &self.random
     }
+    fn replays_masks(&self) -> bool {
+        self.apart
+    }
 }
 
 fn gan(conditioning: Conditioning, config: StepConfig) -> Gan {
@@ -119,6 +125,7 @@ struct Seen {
     d: Option<Update>,
     g: Option<Update>,
     r1: Option<f64>,
+    phases: Vec<&'static str>,
 }
 
 fn values(grads: &[Option<Tensor>]) -> Vec<Vec<f64>> {
@@ -126,6 +133,9 @@ fn values(grads: &[Option<Tensor>]) -> Vec<Vec<f64>> {
 }
 
 impl Probe for Seen {
+    fn phase(&mut self, name: &'static str) {
+        self.phases.push(name);
+    }
     fn discriminator(&mut self, u: &DiscriminatorUpdate) {
         self.d = Some((u.loss, u.class_loss, u.objective, values(u.grads)));
         self.r1 = u.penalties.r1;
@@ -495,4 +505,23 @@ fn a_stored_generator_draws_the_classes_that_it_is_asked_for() {
     assert!(sampler.sample_classes(&[], 0).unwrap().is_empty());
     let text = sampler.sample_classes(&[1, 10], 0).unwrap_err().to_string();
     assert!(text.contains("invalid class '10'") && text.contains("10 classes, 0 to 9"), "{text}");
+}
+
+/// One pass over real and fake samples is both passes: gradients are added up in another order, and no more.
+#[test]
+fn one_batch_of_real_and_fake_is_two() {
+    for conditioning in [Conditioning::Embed, Conditioning::Projection, Conditioning::AuxiliaryClassifier] {
+        let update = |apart: bool| {
+            let mut seen = Seen::default();
+            let mut draws = Fixed { apart, ..Fixed::new() };
+            gan(conditioning, StepConfig::default()).step(&mut draws, &mut seen).unwrap();
+            (seen.d.unwrap(), seen.phases.contains(&"D forward on x and G(z)"))
+        };
+        let ((joint, in_one), (two, in_two)) = (update(false), update(true));
+        assert!(in_one && !in_two, "{conditioning:?}");
+        assert_eq!((joint.0, joint.1, joint.2), (two.0, two.1, two.2), "{conditioning:?}");
+        for (a, b) in joint.3.concat().iter().zip(two.3.concat()) {
+            assert_relative_eq!(*a, b, epsilon = 1e-13, max_relative = 1e-12);
+        }
+    }
 }

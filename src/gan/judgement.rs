@@ -7,7 +7,7 @@ use super::probe::Probe;
 use super::regularisers::flip_labels;
 use super::step_config::StepConfig;
 use crate::error::misuse;
-use crate::nn::{Applied, Ctx, Watch};
+use crate::nn::{Applied, Ctx, Module, Watch};
 use crate::rng::Stream;
 use crate::{Reduction, Tensor};
 use std::cell::RefCell;
@@ -31,8 +31,9 @@ pub(super) struct Judgement {
     pub objective: Tensor,
 }
 
-/// Lets `d` judge samples as it sees them. Real and fake go through D apart: with batch statistics in D one joint batch
-/// would be another game. `regularised`: whether R1 and R2 are due.
+/// Lets `d` judge samples as it sees them. Real and fake go through D as one batch where each sample is judged by itself, and
+/// apart otherwise: with batch statistics in D one joint batch would be another game. `regularised`: whether R1 and R2 are
+/// due, whose pass over their samples is one of its own.
 pub(super) fn judge(
     d: &Network,
     config: &StepConfig,
@@ -51,12 +52,22 @@ pub(super) fn judge(
         Some(value)
     };
     let why = "carries D's graph: the way to D's parameters";
-    let (on_real, at_real) = judge_slope(d, real, due(config.r1).is_some(), draws, pass, On::Real);
-    probe.note("D on x", &on_real.out, why);
-    probe.phase(if at_real.is_some() { "D forward on x, with R1" } else { "D forward on x" });
-    let (on_fake, at_fake) = judge_slope(d, fake, due(config.r2).is_some(), draws, pass, On::Fake);
-    probe.note("D on G(z)", &on_fake.out, why);
-    probe.phase(if at_fake.is_some() { "D forward on G(z), with R2" } else { "D forward on G(z)" });
+    let slopes = due(config.r1).or(due(config.r2)).is_some();
+    let (on_real, at_real, on_fake, at_fake) = if d.is_per_sample() && !slopes && !draws.replays_masks() {
+        let [on_real, on_fake] = judge_both(d, [real, fake], draws, pass);
+        probe.note("D on x", &on_real.out, why);
+        probe.note("D on G(z)", &on_fake.out, why);
+        probe.phase("D forward on x and G(z)");
+        (on_real, None, on_fake, None)
+    } else {
+        let (on_real, at_real) = judge_slope(d, real, due(config.r1).is_some(), draws, pass, On::Real);
+        probe.note("D on x", &on_real.out, why);
+        probe.phase(if at_real.is_some() { "D forward on x, with R1" } else { "D forward on x" });
+        let (on_fake, at_fake) = judge_slope(d, fake, due(config.r2).is_some(), draws, pass, On::Fake);
+        probe.note("D on G(z)", &on_fake.out, why);
+        probe.phase(if at_fake.is_some() { "D forward on G(z), with R2" } else { "D forward on G(z)" });
+        (on_real, at_real, on_fake, at_fake)
+    };
     let (mut r, mut f) = (on_real.out.clone(), on_fake.out.clone());
     if let Some(p) = config.flip_labels {
         let random = draws.stream(Stream::LabelFlips);
@@ -97,6 +108,21 @@ pub(super) fn judge(
         objective = objective.add(&p.mul_scalar(weight));
     }
     Judgement { real: on_real, fake: on_fake, loss, classes, penalties, objective }
+}
+
+/// D on both batches in one pass: its weights are read once, and their gradient is one product.
+fn judge_both(d: &Network, both: [&Samples; 2], draws: &dyn Draws, pass: Pass) -> [Verdict; 2] {
+    let labels = both.map(|s| s.labels.as_ref());
+    let labels =
+        if let [Some(real), Some(fake)] = labels { Some(Tensor::cat(&[real, fake], 0)) } else { None };
+    let x = Tensor::cat(&both.map(|s| &s.x), 0);
+    // Which of the two it is on matters to replayed masks alone.
+    let verdict = forward(d, &Samples { x, labels }, draws, pass, On::Real);
+    let [n, m] = both.map(|s| s.x.shape()[0]);
+    [(0, n), (n, m)].map(|(start, count)| {
+        let of = |t: &Tensor| t.narrow(0, start, count);
+        Verdict { out: of(&verdict.out), classes: verdict.classes.as_ref().map(of) }
+    })
 }
 
 /// D on samples, and where it is wanted the penalty on its slope there.

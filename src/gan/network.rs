@@ -242,6 +242,10 @@ impl Module for Network {
         self.end.parts_mut().into_iter().for_each(|(name, m)| m.visit_mut(&format!("{path}{name}."), f));
     }
 
+    fn is_per_sample(&self) -> bool {
+        self.net.is_per_sample() && self.end.parts().into_iter().all(|(_, m)| m.is_per_sample())
+    }
+
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         self.net.visit_weights(&format!("{path}net."), f);
         self.end.parts().into_iter().for_each(|(name, m)| m.visit_weights(&format!("{path}{name}."), f));

@@ -23,6 +23,10 @@ impl Module for LeakyReLU {
         x.leaky_relu(self.negative_slope)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 macro_rules! activations {
@@ -34,6 +38,9 @@ macro_rules! activations {
             impl Module for $name {
                 fn forward(&self, $x: &Tensor, _: &Ctx) -> Tensor {
                     $y
+                }
+                fn is_per_sample(&self) -> bool {
+                    true
                 }
                 visits!();
             }

@@ -110,6 +110,10 @@ impl Module for Branches {
         self.modules.visit_mut(path, f);
     }
 
+    fn is_per_sample(&self) -> bool {
+        self.modules.is_per_sample() && self.join != Join::Cat(0)
+    }
+
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         self.modules.visit_weights(path, f);
     }

@@ -56,6 +56,10 @@ impl Module for Conv2d {
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         f(&format!("{path}weight"), &self.weight, 0);
     }
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 impl Weighted for Conv2d {
@@ -123,6 +127,10 @@ impl Module for ConvTranspose2d {
     visits!(Parameter weight, Parameter bias);
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         f(&format!("{path}weight"), &self.weight, 1);
+    }
+
+    fn is_per_sample(&self) -> bool {
+        true
     }
 }
 

@@ -34,6 +34,10 @@ impl Module for PixelNorm {
         x.pixel_norm(self.eps)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// Channels with the standard deviation over groups of samples appended: see [`Tensor::minibatch_stddev`].

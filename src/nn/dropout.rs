@@ -31,4 +31,8 @@ impl Module for Dropout {
         }
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }

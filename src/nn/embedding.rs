@@ -38,4 +38,8 @@ impl Module for Embedding {
         Tensor::embedding(index, &self.weight)
     }
     visits!(Parameter weight);
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }

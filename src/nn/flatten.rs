@@ -24,6 +24,10 @@ impl Module for Flatten {
         x.reshape(&[*batch, rest.iter().product()])
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// What is behind the batch's dimension, as a block of the given shape, in row-major order.
@@ -55,4 +59,8 @@ impl Module for Unflatten {
         }
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }

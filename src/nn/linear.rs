@@ -49,4 +49,8 @@ impl Module for Linear {
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         f(&format!("{path}weight"), &self.weight, 0);
     }
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }

@@ -67,6 +67,21 @@ pub trait Module: Boxed + Send + Sync {
     /// [`Module::visit`] for changing the tensors.
     fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, Kind, &'a mut Tensor));
 
+    /// Whether a training pass makes of each sample what it would in any other batch, and leaves no trace in the module: then
+    /// one pass over two batches does for two passes. Not so with statistics over the batch, or with an estimate that each
+    /// pass goes on with; a module that says nothing is taken for one of these.
+    ///
+    /// ```
+    /// use ganvil::nn::{BatchNorm1d, Linear, Module, Sequential, Tanh};
+    /// use ganvil::{Generator, rng::Stream};
+    /// let net = Sequential::new().with(Linear::new(2, 4, true, &Generator::new(0, Stream::Init))).with(Tanh);
+    /// assert!(net.is_per_sample());
+    /// assert!(!net.with(BatchNorm1d::new(4, 1e-5, 0.1)).is_per_sample());
+    /// ```
+    fn is_per_sample(&self) -> bool {
+        false
+    }
+
     /// The name of the type, as in summaries: `Linear`.
     fn type_name(&self) -> &'static str {
         let full = std::any::type_name::<Self>();
@@ -158,6 +173,9 @@ impl Module for Box<dyn Module> {
     }
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         (**self).visit_weights(path, f)
+    }
+    fn is_per_sample(&self) -> bool {
+        (**self).is_per_sample()
     }
     fn type_name(&self) -> &'static str {
         (**self).type_name()

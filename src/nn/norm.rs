@@ -70,6 +70,10 @@ impl Module for LayerNorm {
         x.layer_norm(&self.normalized_shape, self.weight.as_ref(), self.bias.as_ref(), self.eps)
     }
     visits!(Parameter weight, Parameter bias);
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// Group normalisation (Wu and He, 2018, arXiv:1803.08494): as [`LayerNorm`], over all positions of each group of
@@ -131,6 +135,10 @@ impl Module for GroupNorm {
         x.group_norm(self.num_groups, self.weight.as_ref(), self.bias.as_ref(), self.eps)
     }
     visits!(Parameter weight, Parameter bias);
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// Instance normalisation (Ulyanov et al., 2016, arXiv:1607.08022): as [`LayerNorm`], over the positions of each
@@ -203,6 +211,10 @@ impl<const DIMS: usize> Module for InstanceNorm<DIMS> {
         x.instance_norm(self.weight.as_ref(), self.bias.as_ref(), self.eps)
     }
     visits!(Parameter weight, Parameter bias);
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 
     fn type_name(&self) -> &'static str {
         if DIMS == 1 { "InstanceNorm1d" } else { "InstanceNorm2d" }

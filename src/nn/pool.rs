@@ -43,6 +43,10 @@ impl Module for AvgPool2d {
         x.avg_pool2d(self.kernel_size, self.stride.unwrap_or(self.kernel_size), self.padding)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// The largest element of each window: see [`Tensor::max_pool2d`]. In data a size is a number, for squares, or
@@ -80,6 +84,10 @@ impl Module for MaxPool2d {
         x.max_pool2d(self.kernel_size, self.stride.unwrap_or(self.kernel_size), self.padding)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// Images of any size averaged down to one size: see [`Tensor::adaptive_avg_pool2d`].
@@ -104,6 +112,10 @@ impl Module for AdaptiveAvgPool2d {
         x.adaptive_avg_pool2d(self.output_size)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// The sum of each channel's pixels, `[n, c, h, w]` to `[n, c]`: the features of SNGAN's discriminator (Miyato and
@@ -130,4 +142,8 @@ impl Module for GlobalSumPool {
         x.sum(&[2, 3], false)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }

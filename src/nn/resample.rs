@@ -33,6 +33,10 @@ impl Module for Upsample {
         x.interpolate(self.scale_factor, self.mode)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }
 
 /// Channels to pixels: see [`Tensor::pixel_shuffle`].
@@ -55,4 +59,8 @@ impl Module for PixelShuffle {
         x.pixel_shuffle(self.upscale_factor)
     }
     visits!();
+
+    fn is_per_sample(&self) -> bool {
+        true
+    }
 }

@@ -87,6 +87,10 @@ impl Module for Residual {
         self.shortcut.iter_mut().for_each(|s| s.visit_mut(&format!("{path}shortcut."), f));
     }
 
+    fn is_per_sample(&self) -> bool {
+        self.body.is_per_sample() && self.shortcut.as_ref().is_none_or(|s| s.is_per_sample())
+    }
+
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         self.body.visit_weights(&format!("{path}body."), f);
         self.shortcut.iter().for_each(|s| s.visit_weights(&format!("{path}shortcut."), f));

@@ -80,4 +80,8 @@ impl Module for Sequential {
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {
         self.parts().for_each(|(name, m)| m.visit_weights(&format!("{path}{name}."), f));
     }
+
+    fn is_per_sample(&self) -> bool {
+        self.parts().all(|(_, m)| m.is_per_sample())
+    }
 }

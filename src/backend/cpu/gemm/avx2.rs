@@ -3,6 +3,7 @@
 
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
 use super::patch::{PatchTile, patch};
+use super::row::{Row, row};
 use std::arch::x86_64::*;
 
 /// `MASK[8 - n ..]` starts with n lanes of ones.
@@ -102,6 +103,14 @@ unsafe fn run_patch<V: Vector, const MR: usize, const NV: usize>(t: &PatchTile<V
     unsafe { patch::<V, MR, NV>(t) }
 }
 
+/// # Safety
+/// As [`RowFn`](super::row::RowFn).
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_row<V: Vector>(r: &Row<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { row::<V>(r) }
+}
+
 /// A panel of B is 256 x 16 x 4 bytes = 16 KiB, half of the L1 of the machines whose widest tier this is.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 6,
@@ -111,6 +120,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     transpose: transpose::<f32, 8>,
     patch_mr: 6,
     patches: [run_patch::<__m256, 6, 1>, run_patch::<__m256, 6, 2>],
+    row: run_row::<__m256>,
 };
 
 /// As for f32, in bytes.
@@ -122,4 +132,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
     transpose: transpose::<f64, 4>,
     patch_mr: 6,
     patches: [run_patch::<__m256d, 6, 1>, run_patch::<__m256d, 6, 2>],
+    row: run_row::<__m256d>,
 };

@@ -3,6 +3,7 @@
 
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
 use super::patch::{PatchTile, patch};
+use super::row::{Row, row};
 use std::arch::x86_64::*;
 
 macro_rules! vector {
@@ -99,6 +100,14 @@ unsafe fn run_patch<V: Vector, const MR: usize, const NV: usize>(t: &PatchTile<V
     unsafe { patch::<V, MR, NV>(t) }
 }
 
+/// # Safety
+/// As [`RowFn`](super::row::RowFn).
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn run_row<V: Vector>(r: &Row<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { row::<V>(r) }
+}
+
 /// A panel of B is 256 x 32 x 4 bytes = 32 KiB and stays in L1 while the rows of A pass.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 12,
@@ -111,6 +120,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     transpose: transpose_f32,
     patch_mr: 8,
     patches: [run_patch::<__m512, 8, 1>, run_patch::<__m512, 8, 2>],
+    row: run_row::<__m512>,
 };
 
 /// 16 x 16 blocks in registers.
@@ -184,4 +194,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
     transpose: transpose::<f64, 8>,
     patch_mr: 8,
     patches: [run_patch::<__m512d, 8, 1>, run_patch::<__m512d, 8, 2>],
+    row: run_row::<__m512d>,
 };

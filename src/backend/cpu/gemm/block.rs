@@ -12,6 +12,7 @@
 use super::element::{GemmElement, is_acc};
 use super::kernel::{Kernels, Tile, TileBias};
 use super::pack::{ABlock, PAD, a_len, pack_a, pack_b, wants_a_copy};
+use super::row::Row;
 use super::threads::cut;
 use super::{MatRef, cache};
 use std::ops::Range;
@@ -39,6 +40,9 @@ impl Blocking {
 
 /// Rows of A up to which B is not packed if its rows can be read as they lie.
 pub const DIRECT_B_ROWS: usize = 128;
+
+/// Terms up to which rows of C are written one by one: a tile would spend more on reaching its rows than on its products.
+const FEW_TERMS: usize = 4;
 
 /// Columns staged at a time when C is not written directly.
 const STAGED_COLS: usize = 512;
@@ -153,6 +157,9 @@ impl<'a, T: GemmElement> Job<'a, T> {
         if rows.is_empty() || cols.is_empty() {
             return;
         }
+        if self.by_rows() {
+            return self.run_rows(rows, cols);
+        }
         let plan = self.plan(rows.len(), cols.len());
         let (a, rest) = scratch.split_at_mut(plan.a_len);
         let (b, rest) = rest.split_at_mut(plan.b_len);
@@ -170,6 +177,40 @@ impl<'a, T: GemmElement> Job<'a, T> {
                     worker.block(rows, cols.clone(), Target { data: data.cast(), ld: self.c.rs });
                 }
             }
+        }
+    }
+
+    /// Whether C is written row by row. Of one block of terms, as a row is one sum.
+    fn by_rows(&self) -> bool {
+        let few = self.m == 1 || self.k <= FEW_TERMS;
+        let one_block = k_end(0, self.k, self.kernels.kc) == self.k;
+        let per_row = matches!(self.bias, Bias::PerRow(_));
+        few && one_block && is_acc::<T>() && self.b.cs == 1 && self.c.cs == 1 && !per_row
+    }
+
+    /// A part of C by rows.
+    fn run_rows(&self, rows: Range<usize>, cols: Range<usize>) {
+        for i in rows {
+            let (a, b) = (self.a.from(i, 0), self.b.from(0, cols.start));
+            // T is T::Acc here.
+            let bias = match self.bias {
+                Bias::PerColumn(b) => b[cols.clone()].as_ptr(),
+                _ => std::ptr::null(),
+            };
+            let row = Row {
+                k: self.k,
+                s: a.data.as_ptr().cast(),
+                ss: a.cs,
+                b: b.data.as_ptr().cast(),
+                ldb: b.rs,
+                n: cols.len(),
+                bias,
+                // SAFETY: row i of C has these columns.
+                c: unsafe { self.c.data.add(i * self.c.rs + cols.start) }.cast(),
+            };
+            // SAFETY: the operands' sizes are checked; these elements of C belong to this thread. Tables of kernels exist
+            // for supported tiers only.
+            unsafe { (self.kernels.row)(&row) };
         }
     }
 

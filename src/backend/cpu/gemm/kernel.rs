@@ -13,6 +13,7 @@
 
 use super::element::Real;
 use super::patch::PatchFn;
+use super::row::RowFn;
 
 /// A register of `LANES` elements. Methods are `#[inline(always)]` so that they compile to single instructions
 /// inside the tier's `target_feature` functions.
@@ -111,6 +112,8 @@ pub struct Kernels<A: 'static> {
     pub patch_mr: usize,
     /// The kernels of such tiles, for one vector and for two.
     pub patches: [PatchFn<A>; 2],
+    /// The kernel of products of few rows or terms.
+    pub row: RowFn<A>,
 }
 
 impl<A> Kernels<A> {

@@ -23,6 +23,7 @@ mod pack;
 mod patch;
 mod peak;
 mod portable;
+mod row;
 mod share;
 mod threads;
 

@@ -5,6 +5,7 @@
 use super::element::Real;
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
 use super::patch::{PatchTile, patch};
+use super::row::{Row, row};
 
 /// N lanes, 16 bytes in all.
 #[derive(Clone, Copy)]
@@ -67,6 +68,13 @@ unsafe fn run_patch<V: Vector, const MR: usize, const NV: usize>(t: &PatchTile<V
     unsafe { patch::<V, MR, NV>(t) }
 }
 
+/// # Safety
+/// As [`RowFn`](super::row::RowFn).
+unsafe fn run_row<V: Vector>(r: &Row<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { row::<V>(r) }
+}
+
 /// The kc of the other tiers; its panels of B are 8 KiB.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 4,
@@ -76,6 +84,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     transpose: transpose::<f32, 4>,
     patch_mr: 4,
     patches: [run_patch::<Lanes<f32, 4>, 4, 1>, run_patch::<Lanes<f32, 4>, 4, 2>],
+    row: run_row::<Lanes<f32, 4>>,
 };
 
 /// As for f32, in bytes.
@@ -87,4 +96,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
     transpose: transpose::<f64, 2>,
     patch_mr: 4,
     patches: [run_patch::<Lanes<f64, 2>, 4, 1>, run_patch::<Lanes<f64, 2>, 4, 2>],
+    row: run_row::<Lanes<f64, 2>>,
 };

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Convolutions of PyTorch (oneDNN) at the layers of two DCGANs: forward, input gradient, weight gradient.
+"""Convolutions of PyTorch (oneDNN): forward, input gradient, weight gradient.
 
-    torch_conv.py THREADS [BATCH] [ONLY]
+    torch_conv.py SET THREADS [ONLY]
 
-Prints a JSON object for each layer whose name has ONLY in it, direction and order of images in memory (nchw, nhwc):
-`row` is the row of `ganvil bench conv` that computes the same, `us` the median time.
+SET is dcgan, the layers of two DCGANs, or odd, layers that neither has. Prints a JSON object for each layer whose name has
+ONLY in it, direction and order of images in memory (nchw, nhwc): `row` is the row of `ganvil bench conv` that computes the
+same, `us` the median time.
 """
 import json
 import os
 import sys
 import time
-T = int(sys.argv[1])
+T = int(sys.argv[2])
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(T)
 os.environ.setdefault("OMP_WAIT_POLICY", "active")
 import torch
 torch.set_num_threads(T)
-B = int(sys.argv[2]) if len(sys.argv) > 2 else 64
 only = sys.argv[3] if len(sys.argv) > 3 else ""
 # name, transposed, cin, cout, hin, k, s, p
 LAYERS = [
@@ -34,6 +34,20 @@ LAYERS = [
     ("64.G4 convT 128->64 16->32", 1, 128, 64, 16, 4, 2, 1),
     ("64.G5 convT 64->3 32->64", 1, 64, 3, 32, 4, 2, 1),
 ]
+# batch, cin, cout, hin, k, s, p
+ODD = [
+    (64, 48, 96, 15, 5, 2, 2),
+    (50, 64, 64, 32, 3, 1, 1),
+    (33, 48, 96, 16, 3, 1, 1),
+    (7, 96, 96, 32, 3, 2, 1),
+    (20, 32, 48, 28, 5, 1, 2),
+    (100, 64, 128, 14, 5, 2, 2),
+    (17, 96, 192, 32, 4, 2, 1),
+    (48, 64, 128, 16, 1, 1, 0),
+    (50, 3, 48, 32, 3, 1, 1),
+    (13, 5, 70, 31, 4, 2, 1),
+    (31, 3, 32, 32, 7, 1, 3),
+]
 
 
 def bench(f):
@@ -51,9 +65,9 @@ def bench(f):
 
 
 @torch.no_grad()
-def measure(name, tr, ci, co, h, k, s, p, order):
+def measure(name, layer, batch, tr, ci, co, h, k, s, p, order):
     fmt = torch.channels_last if order == "nhwc" else torch.contiguous_format
-    x = torch.randn(B, ci, h, h).contiguous(memory_format=fmt)
+    x = torch.randn(batch, ci, h, h).contiguous(memory_format=fmt)
     w = torch.randn(*((ci, co) if tr else (co, ci)), k, k).contiguous(memory_format=fmt)
     forward = lambda: torch.convolution(x, w, None, [s, s], [p, p], [1, 1], bool(tr), [0, 0], 1)
     y = forward()
@@ -61,7 +75,7 @@ def measure(name, tr, ci, co, h, k, s, p, order):
     backward = lambda m: torch.ops.aten.convolution_backward(g, x, w, None, [s, s], [p, p], [1, 1], bool(tr), [0, 0], 1, m)
     # The larger image's channels and side come first in ganvil's names.
     (c, side), (o, small) = ((co, y.shape[2]), (ci, h)) if tr else ((ci, h), (co, y.shape[2]))
-    layer = f"{name[:2]}: {c}<->{o}, {side}<->{small}"
+    layer += f": {c}<->{o}, {side}<->{small}"
     down, up = ("dinput", "fwd") if tr else ("fwd", "dinput")
     directions = {"fwd": forward, "dinput": lambda: backward([True, False, False]),
                   "dweight": lambda: backward([False, True, False])}
@@ -71,7 +85,14 @@ def measure(name, tr, ci, co, h, k, s, p, order):
         print(json.dumps(line), flush=True)
 
 
-for layer in LAYERS:
+def odd(batch, ci, co, h, k, s, p):
+    side = (h + 2 * p - k) // s + 1
+    layer = f"odd, {batch} of {k}x{k} by {s}"
+    return f"{layer}: {ci}->{co} {h}->{side}", layer, batch, 0, ci, co, h, k, s, p
+
+
+layers = [odd(*l) for l in ODD] if sys.argv[1] == "odd" else [(l[0], l[0][:2], 64, *l[1:]) for l in LAYERS]
+for layer in layers:
     for order in ("nchw", "nhwc"):
         if only in layer[0]:
             measure(*layer, order)

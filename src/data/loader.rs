@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dataset, Position, Sampler, to_unit};
+use super::{Dataset, Position, Sampler, to_units};
 use crate::Result;
 use crate::error::misuse;
 
@@ -67,9 +67,7 @@ impl Loader {
         }
         let indices = self.sampler.next_indices();
         for (&i, out) in indices.iter().zip(out.chunks_exact_mut(images.area())) {
-            for (x, &v) in out.iter_mut().zip(images.image(i as usize)) {
-                *x = to_unit(v);
-            }
+            to_units(images.image(i as usize), out);
         }
         indices
     }

@@ -22,7 +22,7 @@ pub use jitter::{Affine, Jitter};
 pub use loader::Loader;
 pub use mixture::Mixture;
 pub use mnist::locate;
-pub use pixel::{from_unit, to_unit};
+pub use pixel::{from_unit, to_unit, to_units};
 pub use sampler::{Position, Sampler};
 pub use survey::{PicturesReport, SplitReport};
 pub use synthetic::{Samples, Synthetic};

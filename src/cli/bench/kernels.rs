@@ -159,33 +159,76 @@ pub fn gemm(b: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Name, channels of the larger image and of the smaller one, side of the larger image, stride, padding; 4 x 4 windows.
-type Layer = (&'static str, usize, usize, usize, usize, usize);
-const LAYERS: [Layer; 9] = [
-    ("28: 1<->64, 28<->14", 1, 64, 28, 2, 1),
-    ("28: 64<->128, 14<->7", 64, 128, 14, 2, 1),
-    ("64: 3<->64, 64<->32", 3, 64, 64, 2, 1),
-    ("64: 64<->128, 32<->16", 64, 128, 32, 2, 1),
-    ("64: 128<->256, 16<->8", 128, 256, 16, 2, 1),
-    ("64: 256<->512, 8<->4", 256, 512, 8, 2, 1),
-    ("64: 512<->1, 4<->1", 512, 1, 4, 1, 0),
-    ("64: 512<->100, 4<->1", 512, 100, 4, 1, 0),
-    ("odd: 48<->96, 15<->8", 48, 96, 15, 2, 2),
+/// A convolution from the larger image to the smaller one, both square.
+struct Layer {
+    /// What stands before its sizes in a row's name.
+    name: &'static str,
+    batch: usize,
+    /// Of the larger image and of the smaller one.
+    channels: [usize; 2],
+    /// Of the larger image.
+    side: usize,
+    window: usize,
+    stride: usize,
+    padding: usize,
+}
+
+/// A layer of one of the two DCGANs: 4 x 4 windows, a batch of 64.
+const fn of_dcgan(
+    name: &'static str,
+    channels: [usize; 2],
+    side: usize,
+    stride: usize,
+    padding: usize,
+) -> Layer {
+    Layer { name, batch: 64, channels, side, window: 4, stride, padding }
+}
+
+/// A layer that no network here has.
+const fn odd(
+    name: &'static str,
+    batch: usize,
+    channels: [usize; 2],
+    side: usize,
+    [window, stride, padding]: [usize; 3],
+) -> Layer {
+    Layer { name, batch, channels, side, window, stride, padding }
+}
+
+const LAYERS: [Layer; 19] = [
+    of_dcgan("28", [1, 64], 28, 2, 1),
+    of_dcgan("28", [64, 128], 14, 2, 1),
+    of_dcgan("64", [3, 64], 64, 2, 1),
+    of_dcgan("64", [64, 128], 32, 2, 1),
+    of_dcgan("64", [128, 256], 16, 2, 1),
+    of_dcgan("64", [256, 512], 8, 2, 1),
+    of_dcgan("64", [512, 1], 4, 1, 0),
+    of_dcgan("64", [512, 100], 4, 1, 0),
+    odd("odd, 64 of 5x5 by 2", 64, [48, 96], 15, [5, 2, 2]),
+    odd("odd, 50 of 3x3 by 1", 50, [64, 64], 32, [3, 1, 1]),
+    odd("odd, 33 of 3x3 by 1", 33, [48, 96], 16, [3, 1, 1]),
+    odd("odd, 7 of 3x3 by 2", 7, [96, 96], 32, [3, 2, 1]),
+    odd("odd, 20 of 5x5 by 1", 20, [32, 48], 28, [5, 1, 2]),
+    odd("odd, 100 of 5x5 by 2", 100, [64, 128], 14, [5, 2, 2]),
+    odd("odd, 17 of 4x4 by 2", 17, [96, 192], 32, [4, 2, 1]),
+    odd("odd, 48 of 1x1 by 1", 48, [64, 128], 16, [1, 1, 0]),
+    odd("odd, 50 of 3x3 by 1", 50, [3, 48], 32, [3, 1, 1]),
+    odd("odd, 13 of 4x4 by 2", 13, [5, 70], 31, [4, 2, 1]),
+    odd("odd, 31 of 7x7 by 1", 31, [3, 32], 32, [7, 1, 3]),
 ];
 
 /// `ganvil bench conv`: down is the forward pass of a convolution and the input gradient of a transposed one, up the other
 /// way round.
 pub fn conv(b: &mut Bench) -> Result<()> {
-    const BATCH: usize = 64;
     let mode = b.conv;
-    for (name, c, o, side, stride, padding) in LAYERS {
-        let k = if padding == 2 { 5 } else { 4 };
+    for Layer { name, batch, channels: [c, o], side, window: k, stride, padding } in LAYERS {
         let options = ConvOptions::new().stride(stride).padding(padding);
         let small = (side + 2 * padding - k) / stride + 1;
         let rest = [(side + 2 * padding - k) % stride; 2];
-        let (x, g) = (images([BATCH, c, side, side]), images([BATCH, o, small, small]));
+        let (x, g) = (images([batch, c, side, side]), images([batch, o, small, small]));
         let w = normal(&[o, c, k, k]);
-        let work = Work::Flops(2 * BATCH * small * small * k * k * c * o);
+        let work = Work::Flops(2 * batch * small * small * k * k * c * o);
+        let name = format!("{name}: {c}<->{o}, {side}<->{small}");
         let mut row = |what: &str, f: &dyn Fn() -> Tensor| {
             let name = format!("{name}, {what}");
             with_conv_mode(mode, || b.row(&name, work, || drop(black_box(f()))))

@@ -11,7 +11,7 @@ use super::correlate::{Out, Source, scratch};
 use super::geometry::{Axis, Image, blocks, merged};
 use super::pack::{panel, unpack};
 use crate::backend::cpu::Buffer;
-use crate::backend::cpu::gemm::{Kernels, PatchTile, Real, Run, cut, fork, wanted};
+use crate::backend::cpu::gemm::{Kernels, PatchTile, Real, Run, balanced, cut, fork, wanted};
 use std::ops::Range;
 
 /// Pixels a group has, if its images allow: the terms of a sum between two visits to dW.
@@ -55,8 +55,7 @@ impl<T: Real> WeightGrad<'_, T> {
         let parts = wanted(terms.saturating_mul(m).saturating_mul(n));
         let mr = self.kernels.patch_mr;
         let (tiles, panels) = (m.div_ceil(mr), n.div_ceil(self.kernels.nr()));
-        let along = parts.min(panels);
-        let down = (parts / along).clamp(1, tiles);
+        let [down, along] = balanced(parts, [(m, mr), (n, self.kernels.nr())]);
         let padded = self.source.scratch_len(tables.group);
         let slice = tables.group * self.g_image.pixels() * self.kernels.nr();
         let (mut buffer, len) = scratch::<T>(down * along, padded + slice);

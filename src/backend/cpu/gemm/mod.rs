@@ -39,7 +39,7 @@ pub use pack::turned;
 pub(super) use patch::{PatchTile, Run};
 pub use peak::fma_chain;
 pub(super) use portable::Lanes;
-pub(super) use threads::{cut, fork, wanted};
+pub(super) use threads::{balanced, cut, fork, largest, wanted};
 
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::simd::{Tier, tier};

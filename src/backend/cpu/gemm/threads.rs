@@ -50,6 +50,23 @@ impl Grid {
     }
 }
 
+/// A side of something to compute: its length, and the units that cuts lie between.
+pub(in crate::backend::cpu) type Side = (usize, usize);
+
+/// How many pieces each of two sides is cut into, at most `parts` together, so that the largest part is smallest; of equal
+/// ones the grid that cuts the second side more often. Both sides have at least one element.
+pub(in crate::backend::cpu) fn balanced(parts: usize, sides: [Side; 2]) -> [usize; 2] {
+    let units = sides.map(|(len, unit)| len.div_ceil(unit));
+    let grids = (1..=parts.clamp(1, units[1])).rev().map(|s| [(parts / s).clamp(1, units[0]), s]);
+    grids.min_by_key(|&grid| largest(grid, sides)).unwrap_or([1, 1])
+}
+
+/// Elements of the largest part of such a grid.
+pub(in crate::backend::cpu) fn largest(grid: [usize; 2], sides: [Side; 2]) -> usize {
+    let piece = |pieces: usize, (len, unit): Side| (len.div_ceil(unit).div_ceil(pieces) * unit).min(len);
+    piece(grid[0], sides[0]) * piece(grid[1], sides[1])
+}
+
 /// The i-th of `parts` nearly equal pieces of 0..len.
 pub(in crate::backend::cpu) fn cut(len: usize, parts: usize, i: usize) -> Range<usize> {
     // Widened, as len * parts may exceed usize on 32-bit machines.
@@ -106,6 +123,24 @@ mod tests {
         assert_eq!(Grid::new(512, 64, 12, 32, 2), Grid { rows: 2, cols: 1 });
         assert_eq!(Grid::new(64, 64, 12, 32, 8), Grid { rows: 4, cols: 2 });
         assert_eq!(wanted(GRAIN), 1);
+    }
+
+    #[test]
+    fn the_largest_part_is_smallest() {
+        for (parts, sides, want) in [
+            (1, [(5, 1), (5, 1)], [1, 1]),
+            (2, [(800, 8), (64, 32)], [1, 2]),
+            (2, [(800, 8), (96, 32)], [2, 1]),
+            // The second panel is half full.
+            (2, [(800, 8), (48, 32)], [2, 1]),
+            (2, [(1, 1), (96, 32)], [1, 2]),
+            (4, [(4, 1), (4, 1)], [1, 4]),
+            (4, [(4, 1), (6, 1)], [2, 2]),
+            (16, [(2, 1), (3, 1)], [2, 3]),
+            (0, [(3, 1), (3, 1)], [1, 1]),
+        ] {
+            assert_eq!(balanced(parts, sides), want, "{parts} parts of {sides:?}");
+        }
     }
 
     #[test]

@@ -18,10 +18,10 @@ use crate::backend::cpu::Buffer;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
 use crate::backend::cpu::conv::pack::unpack;
-use crate::backend::cpu::gemm::{Kernels, cut, fork, wanted};
+use crate::backend::cpu::gemm::{Kernels, balanced, cut, fork, largest, wanted};
 use std::ops::Range;
 
-/// Channels of a unit: D is 25 x 64 x 32 elements, 200 KiB.
+/// Channels of a unit at most: D is 25 x 64 x 32 elements, 200 KiB.
 const UNIT: usize = 64;
 
 /// One group's weight gradient.
@@ -59,14 +59,25 @@ impl<T: Transformable> WeightSums<'_, T> {
         let ld = panels * nr;
         let mut sums = Buffer::of(T::DTYPE, taps * plan.c * ld);
         let to = Out(sums.as_mut_slice::<T>().as_mut_ptr());
-        let per_phase = plan.c.div_ceil(UNIT);
-        let units = plan.phases() * per_phase;
         let parts = wanted(self.count.saturating_mul(plan.work()));
-        let across = parts.min(units);
-        let along = (parts / across).clamp(1, panels);
+        // Units half as wide where whole ones cannot be shared out evenly.
+        let fewest = plan.c.div_ceil(UNIT);
+        let grid = |per_phase: usize| {
+            let sides = [(plan.o, nr), (plan.phases() * plan.c, plan.c.div_ceil(per_phase))];
+            let grid = balanced(parts, sides);
+            (grid, largest(grid, sides))
+        };
+        let (whole, halved) = (grid(fewest), grid((2 * fewest).min(plan.c)));
+        let ([along, across], per_phase) = if whole.1 > halved.1 + halved.1 / 8 {
+            (halved.0, (2 * fewest).min(plan.c))
+        } else {
+            (whole.0, fewest)
+        };
+        let width = plan.c.div_ceil(per_phase);
+        let units = plan.phases() * per_phase;
         let capacity = plan.block_tiles(self.count) | 1;
         let rows = plan.points() * capacity;
-        let ldv = spread_out(units.div_ceil(across) * UNIT.min(plan.c.next_multiple_of(16)));
+        let ldv = spread_out(units.div_ceil(across) * width.next_multiple_of(16));
         let ldz = spread_out(panels.div_ceil(along) * nr);
         let lens =
             [rows * ldv, rows * ldz, plan.points() * spread_out(UNIT * nr), MAX_TILE * self.kernels.lanes];
@@ -81,15 +92,29 @@ impl<T: Transformable> WeightSums<'_, T> {
             });
             let all_units: Vec<Unit> = cut(units, across, part / along)
                 .map(|u| {
-                    let first = u % per_phase * UNIT;
-                    Unit { phase: u / per_phase, channels: first..(first + UNIT).min(plan.c) }
+                    let first = (u % per_phase * width).min(plan.c);
+                    Unit { phase: u / per_phase, channels: first..(first + width).min(plan.c) }
                 })
                 .collect();
             let panels = cut(panels, along, part % along);
             // Columns beyond the last channel take part in products and are never looked at.
-            z.fill(T::ZERO);
-            let mut part =
-                Part { all: self, units: &all_units, lines: &lines, panels, v, z, d, buffer, ldv, ldz, ld };
+            if ld > plan.o {
+                z.fill(T::ZERO);
+            }
+            let mut part = Part {
+                all: self,
+                units: &all_units,
+                width: width.next_multiple_of(16),
+                lines: &lines,
+                panels,
+                v,
+                z,
+                d,
+                buffer,
+                ldv,
+                ldz,
+                ld,
+            };
             // SAFETY: the caller's promise; the sums have a row of `ld` elements for each channel and tap, and parts
             // have different channels of a phase, which has taps of its own, or panels.
             unsafe { part.run(capacity, to) };
@@ -103,6 +128,8 @@ impl<T: Transformable> WeightSums<'_, T> {
 struct Part<'a, T: 'static> {
     all: &'a WeightSums<'a, T>,
     units: &'a [Unit],
+    /// Columns of V for a unit.
+    width: usize,
     lines: &'a Lines,
     panels: Range<usize>,
     v: &'a mut [T],
@@ -142,22 +169,16 @@ impl<T: Transformable> Part<'_, T> {
                     self.spread(tile, images.start + tile.image);
                 }
             }
-            let width = self.unit_width();
             for (i, unit) in self.units.iter().enumerate() {
                 for panel in self.panels.clone() {
                     let column = (panel - self.panels.start) * all.kernels.nr();
-                    self.multiply(block, i * width, unit.channels.len(), column);
+                    self.multiply(block, i * self.width, unit.channels.len(), column);
                     // SAFETY: the caller's promise.
                     unsafe { self.fold(unit, panel, sums, started) };
                 }
             }
             started = true;
         }
-    }
-
-    /// Columns of V for a unit.
-    fn unit_width(&self) -> usize {
-        UNIT.min(self.all.plan.c.next_multiple_of(16))
     }
 
     /// V of a tile: B^T d B.
@@ -173,7 +194,7 @@ impl<T: Transformable> Part<'_, T> {
             unsafe {
                 let src = all.x.add(image * all.x_image.len() + unit.channels.start).cast_mut();
                 let from = self.lines.inputs(tile, all.plan.phase(unit.phase), src);
-                let to = tile.points(self.v.as_mut_ptr().add(i * self.unit_width()), self.ldv);
+                let to = tile.points(self.v.as_mut_ptr().add(i * self.width), self.ldv);
                 all.transforms.inward(maps, from, to, unit.channels.len(), self.buffer.as_mut_ptr());
             }
         }

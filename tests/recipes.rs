@@ -63,7 +63,7 @@ fn recipes_have_the_networks_that_they_describe() {
     let counted = [
         ("dcgan28-small", small.0, small.1),
         ("best-mnist", of_small.0, of_small.1),
-        ("best-fashion", of_plain.0, of_plain.1),
+        ("best-fashion", of_small.0, of_small.1),
         ("mlp", 101 * 256 + 512 + 257 * 512 + 1024 + 513 * 784, 785 * 512 + 513 * 256 + 257),
         ("mlp-a", 101 * 128 + 129 * 256 + 512 + 257 * 784, 785 * 256 + 257 * 128 + 129),
         (

@@ -251,9 +251,9 @@ impl Walk {
                         "this part of the graph was walked before and its saved values are gone; set retain_graph on the first walk"
                     )
                 };
-                let input_grads = op.vjp(&context, &g);
+                let input_grads = op.vjp_owned(&context, g);
                 debug_assert_eq!(input_grads.len(), needs.len(), "{}: one gradient per input", op.name());
-                drop((context, g));
+                drop(context);
                 for (input, grad) in node.inputs().iter().zip(input_grads) {
                     let (Some(input), Some(grad)) = (input, grad) else { continue };
                     let Some(&j) = self.at.get(&input.id()) else { continue };

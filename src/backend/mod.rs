@@ -184,6 +184,18 @@ pub trait Backend: Send + Sync {
     fn unary(&self, f: Unary, x: View, out: ViewMut);
     /// out = f(a, b).
     fn binary(&self, f: Binary, a: View, b: View, out: ViewMut);
+    /// Whether there are [`Backend::unary_in_place`] and [`Backend::binary_in_place`], which only such devices are asked for.
+    fn works_in_place(&self) -> bool {
+        false
+    }
+    /// x = f(x), for a dense x of f32 or f64.
+    fn unary_in_place(&self, _f: Unary, _x: ViewMut) {
+        unreachable!("only devices that work in place are asked")
+    }
+    /// a = f(a, b), for a and b of f32 or f64 that are dense and lie alike.
+    fn binary_in_place(&self, _f: Binary, _a: ViewMut, _b: View) {
+        unreachable!("only devices that work in place are asked")
+    }
     /// out (u8) = a ? b; all dtypes.
     fn compare(&self, f: Compare, a: View, b: View, out: ViewMut);
     /// out = cond != 0 ? a : b; cond is u8 or i64.

@@ -22,6 +22,9 @@ impl Module for LeakyReLU {
     fn forward(&self, x: &Tensor, _: &Ctx) -> Tensor {
         x.leaky_relu(self.negative_slope)
     }
+    fn forward_owned(&self, x: Tensor, _: &Ctx) -> Tensor {
+        x.into_leaky_relu(self.negative_slope)
+    }
     visits!();
 
     fn is_per_sample(&self) -> bool {
@@ -30,7 +33,7 @@ impl Module for LeakyReLU {
 }
 
 macro_rules! activations {
-    ($($(#[$doc:meta])* $name:ident |$x:ident| $y:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident |$x:ident| $y:expr $(, in place $in_place:expr)?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone)]
@@ -39,6 +42,9 @@ macro_rules! activations {
                 fn forward(&self, $x: &Tensor, _: &Ctx) -> Tensor {
                     $y
                 }
+                $(fn forward_owned(&self, $x: Tensor, _: &Ctx) -> Tensor {
+                    $in_place
+                })?
                 fn is_per_sample(&self) -> bool {
                     true
                 }
@@ -54,7 +60,7 @@ activations! {
     /// use ganvil::{Tensor, nn::{Ctx, Module, ReLU}};
     /// assert_eq!(ReLU.forward(&Tensor::from(&[-1.0f32, 2.0][..]), &Ctx::eval()).to_vec::<f32>(), [0.0, 2.0]);
     /// ```
-    ReLU |x| x.relu();
+    ReLU |x| x.relu(), in place x.into_leaky_relu(0.0);
     /// Hyperbolic tangent.
     ///
     /// ```

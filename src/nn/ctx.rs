@@ -171,4 +171,16 @@ impl<'a> Ctx<'a> {
         }
         output
     }
+
+    /// [`Ctx::apply`] to a value that is not needed any more.
+    #[track_caller]
+    pub fn apply_owned(&self, name: &str, module: &dyn Module, x: Tensor) -> Tensor {
+        // A watcher is shown what went in beside what came out.
+        if self.watch.is_some() {
+            return self.apply(name, module, &x);
+        }
+        let _scope = Scope::enter(name);
+        let _span = trace::slice(Part::Forward, || (Scope::path().into(), module.type_name()));
+        module.forward_owned(x, self)
+    }
 }

@@ -60,6 +60,11 @@ pub trait Module: Boxed + Send + Sync {
     /// Applies the module.
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor;
 
+    /// Applies the module to a value that is not needed any more: an activation may write its result there.
+    fn forward_owned(&self, x: Tensor, ctx: &Ctx) -> Tensor {
+        self.forward(&x, ctx)
+    }
+
     /// Calls `f` with the state-dict name, kind and value of every tensor of the module, in PyTorch's order. `path` is
     /// the module's own name with a dot behind it, or empty.
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor));
@@ -164,6 +169,9 @@ impl Clone for Box<dyn Module> {
 impl Module for Box<dyn Module> {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
         (**self).forward(x, ctx)
+    }
+    fn forward_owned(&self, x: Tensor, ctx: &Ctx) -> Tensor {
+        (**self).forward_owned(x, ctx)
     }
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {
         (**self).visit(path, f)

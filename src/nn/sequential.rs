@@ -66,7 +66,7 @@ impl Sequential {
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
-        self.parts().fold(x.clone(), |x, (name, m)| ctx.apply(name, m, &x))
+        self.parts().fold(x.clone(), |x, (name, m)| ctx.apply_owned(name, m, x))
     }
 
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {

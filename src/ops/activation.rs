@@ -1,10 +1,10 @@
 //! Activation functions.
 
 use super::one;
-use crate::Tensor;
-use crate::backend::{Binary, Unary};
+use crate::backend::{Binary, Unary, ViewMut};
 use crate::tensor::is_recording;
 use crate::tensor::node::{Context, Op, Save};
+use crate::{DType, Tensor};
 
 /// The gradient of a piecewise linear function: `g` times the slope of the piece that `by` lies in. An op of its
 /// own, differentiable in g only: the slope's derivative is zero almost everywhere, so no zero tensor ever enters
@@ -24,6 +24,51 @@ impl Tensor {
     pub(super) fn masked_grad(&self, by: &Tensor, f: Binary) -> Tensor {
         let by = by.detach();
         self.binary_value("masked_grad", f, &by).record(MaskedGrad(f), &[self], &[Save::Value(&by)])
+    }
+}
+
+/// Work in the memory of a tensor that nothing else holds. Each says whether it was done; if not, nothing was.
+impl Tensor {
+    /// Whether a device's kernels may write to this memory, if nobody else sees it.
+    fn may_be_written(&self) -> bool {
+        let real = matches!(self.dtype(), DType::F32 | DType::F64);
+        real && self.layout().is_dense() && self.backend().works_in_place()
+    }
+
+    /// this = f(this)
+    fn mapped_in_place(&mut self, f: Unary) -> bool {
+        let backend = self.backend();
+        self.may_be_written()
+            && self.storage_mut().is_some_and(|(storage, layout)| {
+                backend.unary_in_place(f, ViewMut { storage, layout });
+                true
+            })
+    }
+
+    /// this = f(this, by)
+    fn masked_in_place(&mut self, by: &Tensor, f: Binary) -> bool {
+        let backend = self.backend();
+        let alike = self.layout().like() == by.layout().like() && by.layout().is_dense();
+        self.may_be_written()
+            && alike
+            && self.storage_mut().is_some_and(|(storage, layout)| {
+                backend.binary_in_place(f, ViewMut { storage, layout }, by.view());
+                true
+            })
+    }
+
+    /// [`Tensor::leaky_relu`], and [`Tensor::relu`] for a slope of 0, of a value that is not needed any more: in its own memory
+    /// if nothing else holds that.
+    pub(crate) fn into_leaky_relu(mut self, slope: f64) -> Tensor {
+        let (name, f) =
+            if slope == 0.0 { ("relu", Unary::Relu) } else { ("leaky_relu", Unary::LeakyRelu(slope)) };
+        self.check_float(name);
+        if !self.mapped_in_place(f) {
+            return if slope == 0.0 { self.relu() } else { self.leaky_relu(slope) };
+        }
+        // The graph is told of the input's node, not of its value, which is gone.
+        let input = self.clone();
+        self.with_node(None).record(LeakyRelu { name, slope }, &[&input], &[Save::Output])
     }
 }
 
@@ -72,6 +117,16 @@ impl Op for LeakyRelu {
         // What goes on to the layer below had best lie as that layer's results do.
         let g = if y.layout().is_dense() { &g.in_layout(y.layout().like()) } else { g };
         one(g.masked_grad(y, Binary::LeakyReluGrad(self.slope)))
+    }
+    fn vjp_owned(&self, c: &Context, mut g: Tensor) -> Vec<Option<Tensor>> {
+        let y = c.saved(0);
+        if y.layout().is_dense() {
+            g = g.in_layout(y.layout().like());
+        }
+        if is_recording() || !g.masked_in_place(y, Binary::LeakyReluGrad(self.slope)) {
+            return self.vjp(c, &g);
+        }
+        one(g)
     }
 }
 
@@ -175,5 +230,92 @@ impl Tensor {
             &[self],
             &[Save::Value(self)],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::{GradOptions, grad_with};
+    use crate::rng::Stream;
+    use crate::{Device, Generator};
+
+    fn place(x: &Tensor) -> *const crate::backend::Storage {
+        x.view().storage
+    }
+
+    fn normal() -> Tensor {
+        // More than one piece, and a rest.
+        Generator::new(3, Stream::General).normal(&[5, 7, 331], 0.0, 1.0, DType::F32, Device::Cpu)
+    }
+
+    #[test]
+    fn a_value_that_is_not_needed_gives_its_memory_to_the_result() {
+        for slope in [0.0, 0.2] {
+            let want = normal().leaky_relu(slope).to_vec::<f32>();
+            let x = normal();
+            let at = place(&x);
+            let y = x.into_leaky_relu(slope);
+            assert_eq!((place(&y), y.to_vec::<f32>()), (at, want.clone()));
+            // Held by somebody else, it stays as it is.
+            let x = normal();
+            let y = x.clone().into_leaky_relu(slope);
+            assert_eq!((x.to_vec::<f32>(), y.to_vec::<f32>()), (normal().to_vec(), want));
+            // A transposed value is dense too, and half of the columns are not.
+            let y = normal().permute(&[2, 0, 1]).into_leaky_relu(slope);
+            assert_eq!(y.to_vec::<f32>(), normal().permute(&[2, 0, 1]).leaky_relu(slope).to_vec::<f32>());
+            let y = normal().narrow(2, 0, 100).into_leaky_relu(slope);
+            assert_eq!(y.to_vec::<f32>(), normal().narrow(2, 0, 100).leaky_relu(slope).to_vec::<f32>());
+        }
+        let half = normal().to_dtype(DType::F16);
+        assert_eq!(
+            half.clone().into_leaky_relu(0.2).to_vec::<half::f16>(),
+            half.leaky_relu(0.2).to_vec::<half::f16>()
+        );
+    }
+
+    /// Gradients are those of the op that takes its operand by reference, and given ones are not written to.
+    #[test]
+    fn gradients_are_the_same_in_place() {
+        let upstream = normal().mul_scalar(3.0);
+        let before = upstream.to_vec::<f32>();
+        let of = |y: &Tensor, x: &Tensor| {
+            let grad_outputs = std::slice::from_ref(&upstream);
+            let options = GradOptions { grad_outputs, ..GradOptions::default() };
+            grad_with(&[y], &[x], &options)[0].clone().unwrap().to_vec::<f32>()
+        };
+        for slope in [0.0, 0.2] {
+            let x = normal().requires_grad();
+            let apart = of(&x.mul_scalar(2.0).leaky_relu(slope).mul_scalar(-1.0), &x);
+            let owned = of(&x.mul_scalar(2.0).into_leaky_relu(slope).mul_scalar(-1.0), &x);
+            assert_eq!(apart, owned);
+            // The gradient that was given goes through the activation first.
+            let first = of(&x.mul_scalar(2.0).into_leaky_relu(slope), &x);
+            assert_eq!(first, of(&x.mul_scalar(2.0).leaky_relu(slope), &x));
+            assert_eq!(upstream.to_vec::<f32>(), before);
+            // Two users of one value: each gets the whole gradient.
+            let y = x.mul_scalar(2.0).into_leaky_relu(slope);
+            let both = of(&y.add(&y.leaky_relu(0.5)), &x);
+            let z = x.mul_scalar(2.0).leaky_relu(slope);
+            assert_eq!(both, of(&z.add(&z.leaky_relu(0.5)), &x));
+        }
+    }
+
+    #[test]
+    fn derivatives_of_derivatives_are_the_same_in_place() {
+        let second = |owned: bool| {
+            let x = normal().requires_grad();
+            let z = x.mul(&x);
+            let y = if owned {
+                z.mul_scalar(2.0).into_leaky_relu(0.2)
+            } else {
+                z.mul_scalar(2.0).leaky_relu(0.2)
+            };
+            let options = GradOptions { create_graph: true, ..GradOptions::default() };
+            let g = grad_with(&[&y.sum_all()], &[&x], &options)[0].clone().unwrap();
+            let gg = grad_with(&[&g.mul(&g).sum_all()], &[&x], &GradOptions::default());
+            gg[0].clone().unwrap().to_vec::<f32>()
+        };
+        assert_eq!(second(true), second(false));
     }
 }

@@ -23,6 +23,11 @@ pub trait Op: Send + Sync {
     /// The vector-Jacobian product: from the gradient of the result to one gradient for each input that needs one
     /// ([`Context::needs`]), of that input's shape; None for the others.
     fn vjp(&self, c: &Context, grad: &Tensor) -> Vec<Option<Tensor>>;
+
+    /// The same from a gradient that nobody asks for afterwards, in whose memory the result may be written.
+    fn vjp_owned(&self, c: &Context, grad: Tensor) -> Vec<Option<Tensor>> {
+        self.vjp(c, &grad)
+    }
 }
 
 /// Marks the result of an op without a derivative (comparisons, rounding casts): asking for a gradient through it

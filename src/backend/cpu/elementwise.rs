@@ -23,12 +23,12 @@ macro_rules! unary {
                 }
             }
         )*
-        /// out = f(x).
-        pub(super) fn unary<T: Float>(f: Unary, x: &[T], xl: &Layout, out: &mut [T], ol: &Layout) {
+        /// out = f(x), or f(out) without an operand.
+        pub(super) fn unary<T: Float>(f: Unary, x: Option<(&[T], &Layout)>, out: &mut [T], ol: &Layout) {
             match f {
                 $($pattern => {
                     let f = $name::<T> { $($c: Float::c($value),)* _type: std::marker::PhantomData };
-                    map1(f, x, xl, out, ol)
+                    map1(f, x, out, ol)
                 })*
             }
         }
@@ -80,10 +80,10 @@ macro_rules! binary {
                 }
             }
         )*
-        /// out = f(a, b).
+        /// out = f(a, b), or f(out, b) without a first operand; b lies as `out` does then.
         pub(super) fn binary<T: Float>(
             f: Binary,
-            a: (&[T], &Layout),
+            a: Option<(&[T], &Layout)>,
             b: (&[T], &Layout),
             out: &mut [T],
             ol: &Layout,

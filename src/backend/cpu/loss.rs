@@ -250,7 +250,7 @@ pub(super) fn gradient<T: Float>(
     let scale = T::c(scale);
     if ol.numel() > 0 && g.1.is_one_number() {
         let g = scale * g.0[g.1.offset()];
-        return with_loss!(f, loss => map2(Slope { g, loss }, p, t, out, ol));
+        return with_loss!(f, loss => map2(Slope { g, loss }, Some(p), t, out, ol));
     }
     with_loss!(f, loss => map3(Slopes { scale, loss }, [g, p, t], out, ol))
 }

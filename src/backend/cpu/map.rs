@@ -184,15 +184,31 @@ impl<X: Copy, O, F: Map1<X, O>> Kernel for Flat1<'_, X, O, F> {
     }
 }
 
-/// out = f(x) over a dense result.
-pub(super) fn map1<T: Float, F: Map1<T, T>>(f: F, x: &[T], xl: &Layout, out: &mut [T], ol: &Layout) {
-    drive1(x, xl, out, ol, &|x, out| vectorize(Flat1 { x, out, f }));
+/// out = f(x) over a dense result; f(out) without an operand.
+pub(super) fn map1<T: Float, F: Map1<T, T>>(f: F, x: Option<(&[T], &Layout)>, out: &mut [T], ol: &Layout) {
+    drive1(x, out, ol, &|x, out| vectorize(Flat1 { x, out, f }));
+}
+
+/// Elements that are copied before their place is written: a kernel reads one slice and writes another. They stay in the
+/// first cache.
+const COPIED: usize = 1024;
+
+/// Calls `f(first element, copy, place)` for pieces of a result that is its own operand.
+fn in_place<T: Float>(out: &mut [T], f: &(impl Fn(usize, &[T], &mut [T]) + Sync)) {
+    let pieces = par::pieces(out.len(), par::GRAIN);
+    par::split(out, COPIED, pieces, &|unit, out: &mut [T]| {
+        let mut copy = [T::default(); COPIED];
+        for (i, piece) in out.chunks_mut(COPIED).enumerate() {
+            let copy = &mut copy[..piece.len()];
+            copy.copy_from_slice(piece);
+            f((unit + i) * COPIED, copy, piece);
+        }
+    });
 }
 
 /// Runs a kernel over slices piece by piece. Compiled once per type: only the kernel knows the function.
 fn drive1<T: Float>(
-    x: &[T],
-    xl: &Layout,
+    x: Option<(&[T], &Layout)>,
     out: &mut [T],
     ol: &Layout,
     kernel: &(dyn Fn(&[T], &mut [T]) + Sync),
@@ -200,6 +216,9 @@ fn drive1<T: Float>(
     if ol.numel() == 0 {
         return;
     }
+    let Some((x, xl)) = x else {
+        return in_place(&mut out[ol.dense_range()], &|_, x, out| kernel(x, out));
+    };
     let (rows, range) = rows::<1, 2>(ol, [xl]);
     split(&rows, &mut out[range], &|rows, first, out| {
         let mut block = [T::default(); BLOCK];
@@ -226,10 +245,10 @@ impl<T: Copy, F: Map2<T, T, T>> Kernel for Flat2<'_, T, F> {
     }
 }
 
-/// out = f(a, b) over a dense result.
+/// out = f(a, b) over a dense result; f(out, b) without a first operand, b lying as the result does then.
 pub(super) fn map2<T: Float, F: Map2<T, T, T>>(
     f: F,
-    a: (&[T], &Layout),
+    a: Option<(&[T], &Layout)>,
     b: (&[T], &Layout),
     out: &mut [T],
     ol: &Layout,
@@ -242,7 +261,7 @@ type PairKernel<'a, T> = dyn Fn(&[T], &[T], &mut [T]) + Sync + 'a;
 
 /// As [`drive1`], for two operands.
 fn drive2<T: Float>(
-    a: (&[T], &Layout),
+    a: Option<(&[T], &Layout)>,
     b: (&[T], &Layout),
     out: &mut [T],
     ol: &Layout,
@@ -251,6 +270,10 @@ fn drive2<T: Float>(
     if ol.numel() == 0 {
         return;
     }
+    let Some(a) = a else {
+        let b = &b.0[b.1.dense_range()];
+        return in_place(&mut out[ol.dense_range()], &|at, a, out| kernel(a, &b[at..at + a.len()], out));
+    };
     let (rows, range) = rows::<2, 3>(ol, [a.1, b.1]);
     split(&rows, &mut out[range], &|rows, first, out| {
         let (mut block_a, mut block_b) = ([T::default(); BLOCK], [T::default(); BLOCK]);

@@ -112,7 +112,7 @@ impl Backend for Cpu {
     fn unary(&self, f: Unary, x: View, out: ViewMut) {
         in_float([x], out, |[x], out| {
             dispatch!(x.storage.dtype(), full, T => {
-                elementwise::unary::<T>(f, x.slice(), x.layout, slice_mut(out.storage), out.layout)
+                elementwise::unary::<T>(f, Some(x.parts()), slice_mut(out.storage), out.layout)
             })
         });
     }
@@ -120,8 +120,24 @@ impl Backend for Cpu {
     fn binary(&self, f: Binary, a: View, b: View, out: ViewMut) {
         in_float([a, b], out, |[a, b], out| {
             dispatch!(a.storage.dtype(), full, T => {
-                elementwise::binary::<T>(f, a.parts(), b.parts(), slice_mut(out.storage), out.layout)
+                elementwise::binary::<T>(f, Some(a.parts()), b.parts(), slice_mut(out.storage), out.layout)
             })
+        });
+    }
+
+    fn works_in_place(&self) -> bool {
+        true
+    }
+
+    fn unary_in_place(&self, f: Unary, x: ViewMut) {
+        dispatch!(x.storage.dtype(), full, T => {
+            elementwise::unary::<T>(f, None, slice_mut(x.storage), x.layout)
+        });
+    }
+
+    fn binary_in_place(&self, f: Binary, a: ViewMut, b: View) {
+        dispatch!(b.storage.dtype(), full, T => {
+            elementwise::binary::<T>(f, None, b.parts(), slice_mut(a.storage), a.layout)
         });
     }
 

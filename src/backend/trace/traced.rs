@@ -119,6 +119,20 @@ impl Backend for Traced {
         self.call("binary", out.layout.shape(), bytes, |to| to.binary(f, a, b, out))
     }
 
+    fn works_in_place(&self) -> bool {
+        self.0.works_in_place()
+    }
+
+    fn unary_in_place(&self, f: Unary, x: ViewMut) {
+        let bytes = 2 * x.bytes();
+        self.call("unary", x.layout.shape(), bytes, |to| to.unary_in_place(f, x))
+    }
+
+    fn binary_in_place(&self, f: Binary, a: ViewMut, b: View) {
+        let bytes = 2 * a.bytes() + b.bytes();
+        self.call("binary", a.layout.shape(), bytes, |to| to.binary_in_place(f, a, b))
+    }
+
     fn compare(&self, f: Compare, a: View, b: View, out: ViewMut) {
         let bytes = a.bytes() + b.bytes() + out.bytes();
         self.call("compare", out.layout.shape(), bytes, |to| to.compare(f, a, b, out))

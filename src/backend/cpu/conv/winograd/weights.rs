@@ -23,7 +23,7 @@ use std::ops::Range;
 const TERMS: usize = 256;
 
 /// Outputs whose weights the adjoint transforms one after the other.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {

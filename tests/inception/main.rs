@@ -12,6 +12,7 @@ use ganvil::{DType, Device, Tensor};
 use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Names and shapes of the package's convolutions, by `.ci/inception.py layers`.
@@ -143,7 +144,9 @@ fn what_is_no_picture_is_refused() {
 
 /// The message for a file with these tensors.
 fn refusal(tensors: &[(String, Tensor)]) -> String {
-    let folder = Scratch::new("inception-refused");
+    // Tests that run side by side ask for one.
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let folder = Scratch::new(&format!("inception-refused-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
     let file = saved(&folder, "weights.safetensors", tensors);
     let error = Inception::load(file.as_ref()).err().expect("the file is refused").to_string();
     assert!(error.starts_with(&file), "{error}");

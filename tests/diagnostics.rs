@@ -541,6 +541,12 @@ fn the_explained_step_is_printed_and_the_run_goes_on() {
     let (report, _) = trained(&tmp, &told, &[&game[..], &["--explain-step", "6"]].concat());
     assert_eq!(nothing, "");
     assert!(report.starts_with("step 6 in full\n"), "{report}");
+    // mlp-a's D has no statistics of a batch.
+    let words = report.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("go through D as one batch") && words.contains("D forward on x and G(z)"),
+        "{report}"
+    );
     assert!(report.lines().all(|l| l.chars().count() <= 100), "{report}");
     let record = |dir: &str| {
         let log = read_log(Path::new(dir).join("log.jsonl")).unwrap();

@@ -40,7 +40,7 @@ fn update(text: &mut String, u: &ExplainedUpdate, c: &StepConfig) {
     };
     let title = format!("update {} of {} of {own}", k + 1, u.of);
     let _ = write!(text, "\n{title}\n{}\n\n", "=".repeat(title.len()));
-    let story = if own == "D" { story_of_d(c) } else { story_of_g(c) };
+    let story = if own == "D" { story_of_d(c, u.together()) } else { story_of_g(c) };
     story.iter().for_each(|part| *text += &wrapped(part, ""));
     tensors(text, u);
     terms(text, u);
@@ -60,13 +60,17 @@ fn update(text: &mut String, u: &ExplainedUpdate, c: &StepConfig) {
     times(text, u);
 }
 
-fn story_of_d(c: &StepConfig) -> Vec<String> {
-    let mut story = vec![
+fn story_of_d(c: &StepConfig, together: bool) -> Vec<String> {
+    let passes = if together {
+        "go through D as one batch, for it judges each sample by itself."
+    } else {
+        "go through D in two passes, each with batch statistics of its own where D has any."
+    };
+    let mut story = vec![format!(
         "D learns to tell real samples x from fakes G(z). The fakes are detached, that is, constants: D's gradient is \
          about D's parameters, and a graph of G would only carry gradients that nobody asks for. Real samples and fakes \
-         go through D in two passes, each with batch statistics of its own where D has any."
-            .to_owned(),
-    ];
+         {passes}"
+    )];
     if c.gradient_penalty.is_some() || c.dragan.is_some() {
         story.push(
             "The penalty looks at D's slope: the gradient of D's output by its input, taken with a graph of its own, so \

@@ -1,6 +1,7 @@
 //! One step in full: the probe behind `--explain-step`.
 
 use super::draws::Pass;
+use super::judgement::TOGETHER;
 use super::penalties::Penalties;
 use super::probe::{DiscriminatorUpdate, GeneratorUpdate, Probe};
 use super::statistics::{is_last, moved};
@@ -86,6 +87,13 @@ pub struct ExplainedUpdate {
     pub buffers: Vec<(String, f64)>,
     /// What took how many seconds, in order. The probe's own time is left out.
     pub times: Vec<(&'static str, f64)>,
+}
+
+impl ExplainedUpdate {
+    /// Whether D saw real and fake samples as one batch, since it judges each by itself.
+    pub fn together(&self) -> bool {
+        self.times.iter().any(|&(name, _)| name == TOGETHER)
+    }
 }
 
 /// A step in full: the last update of D, and the last of G.

@@ -18,6 +18,9 @@ pub(super) struct Samples {
     pub labels: Option<Tensor>,
 }
 
+/// The phase of a pass over real and fake samples as one batch.
+pub(super) const TOGETHER: &str = "D forward on x and G(z)";
+
 /// D's view of a real batch and one of fakes, and its objective.
 pub(super) struct Judgement {
     pub real: Verdict,
@@ -57,7 +60,7 @@ pub(super) fn judge(
         let [on_real, on_fake] = judge_both(d, [real, fake], draws, pass);
         probe.note("D on x", &on_real.out, why);
         probe.note("D on G(z)", &on_fake.out, why);
-        probe.phase("D forward on x and G(z)");
+        probe.phase(TOGETHER);
         (on_real, None, on_fake, None)
     } else {
         let (on_real, at_real) = judge_slope(d, real, due(config.r1).is_some(), draws, pass, On::Real);

@@ -60,7 +60,7 @@ activations! {
     /// use ganvil::{Tensor, nn::{Ctx, Module, ReLU}};
     /// assert_eq!(ReLU.forward(&Tensor::from(&[-1.0f32, 2.0][..]), &Ctx::eval()).to_vec::<f32>(), [0.0, 2.0]);
     /// ```
-    ReLU |x| x.relu(), in place x.into_leaky_relu(0.0);
+    ReLU |x| x.relu(), in place x.into_relu();
     /// Hyperbolic tangent.
     ///
     /// ```

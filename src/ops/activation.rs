@@ -57,18 +57,23 @@ impl Tensor {
             })
     }
 
-    /// [`Tensor::leaky_relu`], and [`Tensor::relu`] for a slope of 0, of a value that is not needed any more: in its own memory
-    /// if nothing else holds that.
+    /// [`Tensor::relu`] of a value that is not needed any more: in its own memory if nothing else holds that.
+    pub(crate) fn into_relu(mut self) -> Tensor {
+        self.check_float("relu");
+        if self.mapped_in_place(Unary::Relu) { self.rectified("relu", 0.0) } else { self.relu() }
+    }
+
+    /// [`Tensor::leaky_relu`] likewise.
     pub(crate) fn into_leaky_relu(mut self, slope: f64) -> Tensor {
-        let (name, f) =
-            if slope == 0.0 { ("relu", Unary::Relu) } else { ("leaky_relu", Unary::LeakyRelu(slope)) };
-        self.check_float(name);
-        if !self.mapped_in_place(f) {
-            return if slope == 0.0 { self.relu() } else { self.leaky_relu(slope) };
-        }
-        // The graph is told of the input's node, not of its value, which is gone.
-        let input = self.clone();
-        self.with_node(None).record(LeakyRelu { name, slope }, &[&input], &[Save::Output])
+        self.check_float("leaky_relu");
+        let done = self.mapped_in_place(Unary::LeakyRelu(slope));
+        if done { self.rectified("leaky_relu", slope) } else { self.leaky_relu(slope) }
+    }
+
+    /// Records that this value was rectified in place: its node is still the operand's.
+    fn rectified(self, name: &'static str, slope: f64) -> Tensor {
+        let operand = self.clone();
+        self.with_node(None).record(LeakyRelu { name, slope }, &[&operand], &[Save::Output])
     }
 }
 
@@ -251,7 +256,11 @@ mod tests {
 
     #[test]
     fn a_value_that_is_not_needed_gives_its_memory_to_the_result() {
+        let extreme = || Tensor::from(&[f32::NEG_INFINITY, -1.0, -0.0, 0.0, f32::INFINITY][..]);
+        let bits = |x: Tensor| x.to_vec::<f32>().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        assert_eq!(bits(extreme().into_relu()), bits(extreme().relu()));
         for slope in [0.0, 0.2] {
+            assert_eq!(bits(extreme().into_leaky_relu(slope)), bits(extreme().leaky_relu(slope)));
             let want = normal().leaky_relu(slope).to_vec::<f32>();
             let x = normal();
             let at = place(&x);

@@ -1,13 +1,14 @@
-//! `ganvil bench gemm`, `conv`, `map`, `norm` and `optim`: kernels as ops call them, each with its share of what the machine
-//! can do at that moment.
+//! `ganvil bench gemm`, `conv`, `map`, `norm` and `optim`: kernels as ops call them (products into memory that is there), each
+//! with its share of what the machine can do at that moment.
 
 use super::peak;
 use crate::autograd::{GradOptions, grad_with};
+use crate::backend::ViewMut;
 use crate::backend::cpu::simd::tier;
 use crate::backend::cpu::{ConvMode, DIRECT_B_ROWS, MatRef, turned, with_conv_mode};
 use crate::optim::{Adam, Optimizer};
 use crate::rng::Stream;
-use crate::{ConvOptions, DType, Device, Generator, Reduction, Result, Tensor};
+use crate::{ConvOptions, DType, Device, Generator, Layout, Reduction, Result, Tensor};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -146,7 +147,11 @@ pub fn gemm(b: &mut Bench) -> Result<()> {
             if turned { normal(&[columns, rows]).t() } else { normal(&[rows, columns]) }
         };
         let (x, y) = (operand(m, k, stored.starts_with('T')), operand(k, n, stored.ends_with('T')));
-        b.row(name, Work::Flops(2 * m * n * k), || drop(black_box(x.matmul(&y))))?;
+        let (backend, layout) = (x.backend(), Layout::contiguous(&[m, n]));
+        let mut c = backend.alloc(DType::F32, m * n);
+        b.row(name, Work::Flops(2 * m * n * k), || {
+            backend.gemm(x.view(), y.view(), None, ViewMut { storage: black_box(&mut c), layout: &layout });
+        })?;
         // A weight that lies transposed is turned once and multiplied by several batches: what turning it takes.
         if stored == "NT" && m <= DIRECT_B_ROWS && n > 1 {
             let data = y.t().to_vec::<f32>();

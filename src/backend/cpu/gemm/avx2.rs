@@ -1,6 +1,7 @@
 //! AVX2 with FMA: 6 x 16 tiles of f32, 6 x 8 of f64, that is 12 accumulators, two vectors of B and a broadcast in
 //! the 16 registers.
 
+use super::dot::{Dots, dots};
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
 use super::patch::{PatchTile, patch};
 use super::row::{Row, row};
@@ -11,7 +12,7 @@ static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0
 
 macro_rules! vector {
     ($v:ident, $e:ident, $lanes:literal, $lane_words:literal, $zero:ident, $set1:ident, $load:ident,
-     $maskload:ident, $store:ident, $maskstore:ident, $add:ident, $fma:ident) => {
+     $maskload:ident, $store:ident, $maskstore:ident, $add:ident, $fma:ident, $sum:ident) => {
         impl Vector for $v {
             type Elem = $e;
             const LANES: usize = $lanes;
@@ -55,6 +56,11 @@ macro_rules! vector {
                 // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $fma(self, b, c) }
             }
+            #[inline(always)]
+            unsafe fn sum(self) -> $e {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
+                unsafe { $sum(self) }
+            }
         }
     };
 }
@@ -70,7 +76,8 @@ vector!(
     _mm256_storeu_ps,
     _mm256_maskstore_ps,
     _mm256_add_ps,
-    _mm256_fmadd_ps
+    _mm256_fmadd_ps,
+    sum_f32
 );
 vector!(
     __m256d,
@@ -84,8 +91,26 @@ vector!(
     _mm256_storeu_pd,
     _mm256_maskstore_pd,
     _mm256_add_pd,
-    _mm256_fmadd_pd
+    _mm256_fmadd_pd,
+    sum_f64
 );
+
+/// [`Vector::sum`]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn sum_f32(x: __m256) -> f32 {
+    let x = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+}
+
+/// [`Vector::sum`]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn sum_f64(x: __m256d) -> f64 {
+    let x = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
+    _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)))
+}
 
 /// # Safety
 /// As [`TileFn`](super::kernel::TileFn).
@@ -111,6 +136,14 @@ unsafe fn run_row<V: Vector>(r: &Row<V::Elem>) {
     unsafe { row::<V>(r) }
 }
 
+/// # Safety
+/// As [`DotsFn`](super::dot::DotsFn).
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_dots<V: Vector, const NV: usize, const MR: usize>(d: &Dots<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { dots::<V, NV, MR>(d) }
+}
+
 /// A panel of B is 256 x 16 x 4 bytes = 16 KiB, half of the L1 of the machines whose widest tier this is.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 6,
@@ -121,6 +154,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     patch_mr: 6,
     patches: [run_patch::<__m256, 6, 1>, run_patch::<__m256, 6, 2>],
     row: run_row::<__m256>,
+    dots: run_dots::<__m256, 4, 2>,
 };
 
 /// As for f32, in bytes.
@@ -133,4 +167,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
     patch_mr: 6,
     patches: [run_patch::<__m256d, 6, 1>, run_patch::<__m256d, 6, 2>],
     row: run_row::<__m256d>,
+    dots: run_dots::<__m256d, 8, 1>,
 };

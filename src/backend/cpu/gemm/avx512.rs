@@ -1,6 +1,8 @@
 //! AVX-512: 12 x 32 tiles of f32, 12 x 16 of f64, that is 24 accumulators, two vectors of B and a broadcast in the
 //! 32 registers.
 
+use super::avx2;
+use super::dot::{Dots, dots};
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
 use super::patch::{PatchTile, patch};
 use super::row::{Row, row};
@@ -8,7 +10,7 @@ use std::arch::x86_64::*;
 
 macro_rules! vector {
     ($v:ident, $e:ident, $lanes:literal, $mask:ident, $zero:ident, $set1:ident, $load:ident, $maskload:ident,
-     $store:ident, $maskstore:ident, $add:ident, $fma:ident) => {
+     $store:ident, $maskstore:ident, $add:ident, $fma:ident, $sum:ident) => {
         impl Vector for $v {
             type Elem = $e;
             const LANES: usize = $lanes;
@@ -52,6 +54,11 @@ macro_rules! vector {
                 // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $fma(self, b, c) }
             }
+            #[inline(always)]
+            unsafe fn sum(self) -> $e {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
+                unsafe { $sum(self) }
+            }
         }
     };
 }
@@ -67,7 +74,8 @@ vector!(
     _mm512_storeu_ps,
     _mm512_mask_storeu_ps,
     _mm512_add_ps,
-    _mm512_fmadd_ps
+    _mm512_fmadd_ps,
+    sum_f32
 );
 vector!(
     __m512d,
@@ -81,8 +89,23 @@ vector!(
     _mm512_storeu_pd,
     _mm512_mask_storeu_pd,
     _mm512_add_pd,
-    _mm512_fmadd_pd
+    _mm512_fmadd_pd,
+    sum_f64
 );
+
+/// [`Vector::sum`]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn sum_f32(x: __m512) -> f32 {
+    avx2::sum_f32(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x)))
+}
+
+/// [`Vector::sum`]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn sum_f64(x: __m512d) -> f64 {
+    avx2::sum_f64(_mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x)))
+}
 
 /// # Safety
 /// As [`TileFn`](super::kernel::TileFn).
@@ -108,6 +131,14 @@ unsafe fn run_row<V: Vector>(r: &Row<V::Elem>) {
     unsafe { row::<V>(r) }
 }
 
+/// # Safety
+/// As [`DotsFn`](super::dot::DotsFn).
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn run_dots<V: Vector, const NV: usize, const MR: usize>(d: &Dots<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { dots::<V, NV, MR>(d) }
+}
+
 /// A panel of B is 256 x 32 x 4 bytes = 32 KiB and stays in L1 while the rows of A pass.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 12,
@@ -121,6 +152,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     patch_mr: 8,
     patches: [run_patch::<__m512, 8, 1>, run_patch::<__m512, 8, 2>],
     row: run_row::<__m512>,
+    dots: run_dots::<__m512, 2, 4>,
 };
 
 /// 16 x 16 blocks in registers.
@@ -195,4 +227,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
     patch_mr: 8,
     patches: [run_patch::<__m512d, 8, 1>, run_patch::<__m512d, 8, 2>],
     row: run_row::<__m512d>,
+    dots: run_dots::<__m512d, 4, 2>,
 };

@@ -11,6 +11,7 @@
 //! Each element of the tile has one accumulator, which starts at 0 and takes its products in the order of k. That
 //! is so for every number of rows and vectors, hence an element's bits do not depend on the tile it falls into.
 
+use super::dot::DotsFn;
 use super::element::Real;
 use super::patch::PatchFn;
 use super::row::RowFn;
@@ -41,6 +42,8 @@ pub(in crate::backend::cpu) trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// self * b + c lane by lane: fused on tiers with the instruction, two roundings elsewhere.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// The sum of all lanes, by halves: lane i and lane i + half, until one is left.
+    unsafe fn sum(self) -> Self::Elem;
 }
 
 /// What a tile adds to its sums when it writes the last block of k.
@@ -114,6 +117,8 @@ pub struct Kernels<A: 'static> {
     pub patches: [PatchFn<A>; 2],
     /// The kernel of products of few rows or terms.
     pub row: RowFn<A>,
+    /// The kernel of products of one column.
+    pub dots: DotsFn<A>,
 }
 
 impl<A> Kernels<A> {
@@ -153,6 +158,11 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(t: &Tile<
     // they are read within the k rows and columns named there.
     unsafe {
         let mut acc = [[V::zero(); NV]; MR];
+        // The tile of C is asked for while the sums are made: its rows are on pages of their own, and often in no cache.
+        for i in 0..MR {
+            prefetch(t.c.wrapping_add(i * t.ldc));
+            prefetch(t.c.wrapping_add(i * t.ldc + t.cols - 1));
+        }
         let (ars, aks, ldb) = (t.ars, t.aks, t.ldb);
         // A pointer to every third row: the rows between are one and two strides further, which is an addressing
         // mode. A single pointer that walks down the rows is a chain of additions as long as the multiply-adds.

@@ -7,8 +7,9 @@
 //! just before use.
 //!
 //! **Order of accumulation.** An element of C is the sum over blocks of kc terms, in order; inside a block the terms
-//! are added one by one to 0, in order; the bias comes last. Blocks depend on k and the tier only, so an element's
-//! bits are the same for any number of threads, whatever m, n, the batch and the caches are.
+//! are added one by one to 0, in order; the bias comes last. Blocks depend on k and the tier only. A product of one column
+//! whose rows of A and column of B are contiguous has the order of `dot.rs`. So an element's bits are the same for any number
+//! of threads, whatever m, the batch and the caches are, and whatever n above 1 is.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -17,6 +18,7 @@ mod avx512;
 mod batch;
 mod block;
 mod cache;
+mod dot;
 mod element;
 mod kernel;
 mod pack;
@@ -46,6 +48,7 @@ use crate::backend::cpu::simd::{Tier, tier};
 use crate::{Element, MAX_RANK};
 use batch::Batch;
 use block::{Bias, Blocking, Job, Out};
+use dot::Dots;
 use share::Share;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`. Strides may be 0 (a broadcast dimension).
@@ -163,6 +166,9 @@ fn gemm_on<T: GemmElement>(
     }
 
     let kernels = T::Acc::kernels(tier);
+    if is_acc::<T>() && n == 1 && a.cs == 1 && b.rs == 1 {
+        return dot_products(kernels, &batch, [m, k], a, b, bias, c);
+    }
     let blocking = blocking.unwrap_or_else(|| Blocking::new(kernels));
     // C^T = B^T A^T where that makes C's rows contiguous, and puts a lone column into the lanes of vectors. The
     // products and their order stay the same.
@@ -191,6 +197,43 @@ fn gemm_on<T: GemmElement>(
         (Some(_), true) => Bias::PerRow(wide),
     };
     share.run(&Job { bias, ..job }, &batch, scratch);
+}
+
+/// Multiply-adds of a tile that take as long as one of a dot product, which waits for memory.
+const MADDS_OF_A_DOT: usize = 4;
+
+/// Products of one column. T is its own accumulator, rows of A and columns of B are contiguous.
+fn dot_products<T: GemmElement>(
+    kernels: &Kernels<T::Acc>,
+    batch: &Batch,
+    [m, k]: [usize; 2],
+    a: MatRef<T>,
+    b: MatRef<T>,
+    bias: Option<(&[T], usize)>,
+    c: Out<T>,
+) {
+    let bias = bias.map(|(bias, _)| bias[0].widen());
+    for p in 0..batch.count() {
+        let (ao, bo, co) = batch.offsets(p);
+        let parts = wanted(MADDS_OF_A_DOT.saturating_mul(m).saturating_mul(k)).min(m);
+        fork(0..parts, &mut [(); 0], 0, &|part, _| {
+            let (rows, c): (_, Out<T>) = (cut(m, parts, part), c);
+            let dots = Dots {
+                m: rows.len(),
+                k,
+                a: a.data[ao + rows.start * a.rs..].as_ptr().cast(),
+                lda: a.rs,
+                b: b.data[bo..].as_ptr().cast(),
+                bias,
+                // SAFETY: the part's first row is inside C, by `Batch::check`.
+                c: unsafe { c.data.add(co + rows.start * c.rs) }.cast(),
+                ldc: c.rs,
+            };
+            // SAFETY: T is T::Acc; the operands' sizes are checked, and each part writes rows of its own. Tables of kernels are
+            // handed out for supported tiers only.
+            unsafe { (kernels.dots)(&dots) };
+        });
+    }
 }
 
 /// C = bias or 0: products of no terms.

@@ -32,7 +32,7 @@ pub(super) fn wants_a_copy<T: GemmElement>(a: &MatRef<T>, rows: usize, panels: u
     }
     // A multiple of 2 KiB leaves at most 32 of the L2's sets to a column of the block.
     let stride = a.rs.max(a.cs) * size_of::<T>();
-    stride > 0 && stride.is_multiple_of(2048) && rows > 16 && panels > 4
+    stride > 0 && stride.is_multiple_of(2048) && rows > 16 && panels > 1
 }
 
 /// Elements of scratch that [`pack_a`] needs.

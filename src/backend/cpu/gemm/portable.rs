@@ -2,6 +2,7 @@
 //! 4 x 4 of f64, which fill the 16 registers of SSE2. Products are rounded before they are added, because without
 //! the instruction a fused multiply-add is a call of the C library.
 
+use super::dot::{Dots, dots};
 use super::element::Real;
 use super::kernel::{Kernels, Tile, Vector, tile, tiles, transpose};
 use super::patch::{PatchTile, patch};
@@ -52,6 +53,15 @@ impl<A: Real, const N: usize> Vector for Lanes<A, N> {
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
         Lanes(std::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
     }
+    #[inline(always)]
+    unsafe fn sum(mut self) -> A {
+        let mut n = N;
+        while n > 1 {
+            n /= 2;
+            (0..n).for_each(|i| self.0[i] = self.0[i] + self.0[i + n]);
+        }
+        self.0[0]
+    }
 }
 
 /// # Safety
@@ -75,6 +85,13 @@ unsafe fn run_row<V: Vector>(r: &Row<V::Elem>) {
     unsafe { row::<V>(r) }
 }
 
+/// # Safety
+/// As [`DotsFn`](super::dot::DotsFn).
+unsafe fn run_dots<V: Vector, const NV: usize, const MR: usize>(d: &Dots<V::Elem>) {
+    // SAFETY: passed on.
+    unsafe { dots::<V, NV, MR>(d) }
+}
+
 /// The kc of the other tiers; its panels of B are 8 KiB.
 pub(super) static F32: Kernels<f32> = Kernels {
     mr: 4,
@@ -85,6 +102,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     patch_mr: 4,
     patches: [run_patch::<Lanes<f32, 4>, 4, 1>, run_patch::<Lanes<f32, 4>, 4, 2>],
     row: run_row::<Lanes<f32, 4>>,
+    dots: run_dots::<Lanes<f32, 4>, 8, 1>,
 };
 
 /// As for f32, in bytes.
@@ -97,4 +115,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
     patch_mr: 4,
     patches: [run_patch::<Lanes<f64, 2>, 4, 1>, run_patch::<Lanes<f64, 2>, 4, 2>],
     row: run_row::<Lanes<f64, 2>>,
+    dots: run_dots::<Lanes<f64, 2>, 16, 1>,
 };

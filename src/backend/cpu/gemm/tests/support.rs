@@ -1,6 +1,7 @@
 //! Matrices of every layout with guards around them, the reference and the model of the order of sums.
 
 use super::super::block::{Blocking, k_end};
+use super::super::dot::SUMS;
 use super::super::element::Real;
 use super::super::*;
 use half::{bf16, f16};
@@ -143,10 +144,35 @@ pub fn product<T: Case>(
     c
 }
 
-/// The promised order of accumulation, one element at a time.
-pub fn model<T: Case>(tier: Tier, a: &Matrix<T>, b: &Matrix<T>, bias: BiasRef<T>, i: usize, j: usize) -> T {
+/// Whether a product of n columns has the order of a dot product.
+pub fn is_dots<T: Case>(a: &Matrix<T>, b: &Matrix<T>, n: usize) -> bool {
+    n == 1 && a.cols > 0 && is_acc::<T>() && a.cs == 1 && b.rs == 1
+}
+
+/// The promised order of accumulation of a product of n columns, one element at a time.
+pub fn model<T: Case>(
+    tier: Tier,
+    n: usize,
+    a: &Matrix<T>,
+    b: &Matrix<T>,
+    bias: BiasRef<T>,
+    [i, j]: [usize; 2],
+) -> T {
     let kc = T::Acc::kernels(tier).kc;
     let fma = tier != Tier::Portable;
+    if is_dots(a, b, n) {
+        let mut sums = [T::Acc::ZERO; SUMS];
+        for p in 0..a.cols {
+            let (x, y, sum) = (a.at(i, p).widen(), b.at(p, j).widen(), &mut sums[p % SUMS]);
+            *sum = if fma { fused(x, y, *sum) } else { x * y + *sum };
+        }
+        let mut n = SUMS;
+        while n > 1 {
+            n /= 2;
+            (0..n).for_each(|i| sums[i] = sums[i] + sums[i + n]);
+        }
+        return T::narrow(bias.map_or(sums[0], |(bias, stride)| sums[0] + bias[j * stride].widen()));
+    }
     let (mut sum, mut start) = (None, 0);
     while start < a.cols {
         let end = k_end(start, a.cols, kc);
@@ -192,7 +218,7 @@ pub fn verify<T: Case>(tier: Tier, a: &Matrix<T>, b: &Matrix<T>, bias: BiasRef<T
         );
         assert_eq!(
             bits(c.at(i, j)),
-            bits(model(tier, a, b, bias, i, j)),
+            bits(model(tier, c.cols, a, b, bias, [i, j])),
             "{tier} ({i}, {j}), k {k}: order of sums"
         );
     }

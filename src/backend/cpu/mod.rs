@@ -18,6 +18,7 @@ mod max_pool;
 mod norm;
 mod order;
 mod packed;
+mod pages;
 mod par;
 mod pool;
 mod random;

@@ -2,6 +2,7 @@
 //! request to the system after its first round.
 
 use super::super::PoolStats;
+use super::pages;
 use crate::DType;
 use crate::error::DeviceFailure;
 use bytemuck::Pod;
@@ -16,6 +17,13 @@ pub const ALIGN: usize = 64;
 /// patterns and goes back to it at once. Built with `--cfg ganvil_exact_blocks` for memory checkers, which see neither
 /// what overruns a buffer into the rest of its block nor what uses a block that waits in the cache.
 const EXACT: bool = cfg!(ganvil_exact_blocks);
+
+/// Smaller blocks come from the allocator.
+const REGION_MIN: usize = 16 << 10;
+/// Blocks of this size and more are mappings of their own.
+const REGION_MAX: usize = 8 << 20;
+/// Bytes of a region, which blocks of sizes between are cut from: they lie close to each other in large pages.
+const REGION: usize = 32 << 20;
 
 /// A piece of the pool's memory, 64-byte aligned, returned to the pool on drop.
 ///
@@ -38,7 +46,63 @@ unsafe impl Sync for Buffer {}
 /// Free blocks by size class, and the counters.
 struct Pool {
     free: Vec<Vec<NonNull<u8>>>,
+    /// Blocks of regions whose memory was given back to the system, by size class.
+    spare: Vec<Vec<NonNull<u8>>>,
+    /// Where regions start. Blocks are cut from the last, and never joined again.
+    regions: Vec<NonNull<u8>>,
+    /// Bytes of the last region that no block was cut from yet, at its end.
+    uncut: usize,
     stats: PoolStats,
+}
+
+impl Pool {
+    /// A block of a region: of memory that was given back, or of a region's rest.
+    fn cut(&mut self, size: usize) -> Option<NonNull<u8>> {
+        if let Some(block) = self.spare.get_mut(class_of(size)).and_then(Vec::pop) {
+            return Some(block);
+        }
+        if self.uncut < size {
+            self.regions.push(pages::map(REGION)?);
+            self.uncut = REGION;
+        }
+        let region = *self.regions.last()?;
+        // SAFETY: `uncut` is at most a region's size, and at least the block's.
+        let block = unsafe { region.add(REGION - self.uncut) };
+        self.uncut -= size;
+        Some(block)
+    }
+
+    fn is_of_a_region(&self, block: NonNull<u8>) -> bool {
+        self.regions.iter().any(|r| (r.addr().get()..r.addr().get() + REGION).contains(&block.addr().get()))
+    }
+
+    /// Returns a block to the system: memory and addresses, or a region's block its memory alone.
+    ///
+    /// # Safety
+    /// It came from [`Buffer::from_system`] with this size, and nobody holds it.
+    unsafe fn release(&mut self, block: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's promise; a block comes from where its size says, from the allocator with a layout that was
+        // checked.
+        unsafe {
+            if !is_mapped(size) {
+                dealloc(block.as_ptr(), Layout::from_size_align_unchecked(size, ALIGN));
+            } else if self.is_of_a_region(block) {
+                pages::discard(block, size);
+                let class = class_of(size);
+                if self.spare.len() <= class {
+                    self.spare.resize_with(class + 1, Vec::new);
+                }
+                self.spare[class].push(block);
+            } else {
+                pages::unmap(block, size);
+            }
+        }
+    }
+}
+
+/// Whether blocks of a size are no allocations, but pages or parts of them.
+fn is_mapped(size: usize) -> bool {
+    pages::AVAILABLE && !EXACT && size >= REGION_MIN
 }
 
 // SAFETY: the pointers are to blocks nobody else holds.
@@ -46,6 +110,9 @@ unsafe impl Send for Pool {}
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
     free: Vec::new(),
+    spare: Vec::new(),
+    regions: Vec::new(),
+    uncut: 0,
     stats: PoolStats { misses: 0, hits: 0, in_use: 0, cached: 0, largest: 0 },
 });
 
@@ -135,7 +202,13 @@ impl Buffer {
         }
     }
 
+    /// A block filled with zeros, or with what a pool's block had before its memory was given back.
     fn from_system(size: usize) -> Option<NonNull<u8>> {
+        if is_mapped(size) {
+            let cut = if size < REGION_MAX { lock().cut(size) } else { None };
+            // Where there is no room for a region there may be some for a block.
+            return cut.or_else(|| pages::map(size));
+        }
         let layout = Layout::from_size_align(size, ALIGN).ok()?;
         // SAFETY: `size` is not zero, by `block_size`.
         NonNull::new(unsafe { alloc_zeroed(layout) })
@@ -166,22 +239,12 @@ impl Drop for Buffer {
         let mut pool = lock();
         pool.stats.in_use -= size;
         if EXACT {
-            drop(pool);
             // SAFETY: the block came from `from_system` with this size, and nobody else holds it.
-            return unsafe { release(self.ptr, size) };
+            return unsafe { pool.release(self.ptr, size) };
         }
         pool.stats.cached += size;
         pool.free[self.class].push(self.ptr);
     }
-}
-
-/// Returns a block to the system.
-///
-/// # Safety
-/// It came from `from_system` with this size, and nobody holds it.
-unsafe fn release(ptr: NonNull<u8>, size: usize) {
-    // SAFETY: the caller's promise; `from_system` has checked the layout.
-    unsafe { dealloc(ptr.as_ptr(), Layout::from_size_align_unchecked(size, ALIGN)) };
 }
 
 pub(super) fn stats() -> PoolStats {
@@ -192,10 +255,10 @@ pub(super) fn stats() -> PoolStats {
 pub(super) fn trim() {
     let mut pool = lock();
     pool.stats.cached = 0;
-    for (class, blocks) in pool.free.iter_mut().enumerate() {
-        for ptr in blocks.drain(..) {
+    for (class, blocks) in std::mem::take(&mut pool.free).into_iter().enumerate() {
+        for ptr in blocks {
             // SAFETY: the block came from `from_system` with its class's size, and nobody holds it.
-            unsafe { release(ptr, class_size(class)) };
+            unsafe { pool.release(ptr, class_size(class)) };
         }
     }
 }

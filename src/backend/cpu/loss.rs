@@ -5,9 +5,10 @@
 //! the operands' size is kept.
 
 use super::float::Float;
-use super::map::{BLOCK, Map2, Map3, Rows, map2, map3, rows};
+use super::map::{Map2, Map3, map2, map3};
 use super::par;
 use super::reduce::{self, Sum};
+use super::rows::{BLOCK, Rows, rows};
 use super::simd::{Kernel, vectorize};
 use crate::backend::Loss;
 use crate::layout::Layout;

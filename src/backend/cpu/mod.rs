@@ -23,6 +23,7 @@ mod par;
 mod pool;
 mod random;
 mod reduce;
+mod rows;
 pub mod simd;
 mod softmax;
 mod squares;

@@ -129,11 +129,15 @@ fn a_sample_among_neighbours_in_memory_does_not_depend_on_them() {
         normal(&[17, 1, 8, 3]).permute(&[3, 2, 0, 1]).expand(&[3, 8, 17, 9]),
     ];
     type Function = fn(&Tensor) -> Tensor;
-    let functions: [(&str, Function); 6] = [
+    let functions: [(&str, Function); 7] = [
         ("group_norm", |x| x.group_norm(1, None, None, 1e-5)),
         ("layer_norm", |x| x.layer_norm(&x.shape()[1..], None, None, 1e-5)),
         ("layer_norm of the last", |x| x.layer_norm(&[x.size(-1)], None, None, 1e-5)),
         ("softmax", |x| x.softmax(1)),
+        ("matmul by one column", |x| {
+            let x = x.reshape(&[x.size(0), x.numel() / x.size(0)]);
+            x.matmul(&Tensor::full(&[x.size(1), 1], 0.7, DType::F32, Device::Cpu))
+        }),
         ("log_softmax", |x| x.log_softmax(-1)),
         ("cross_entropy", |x| {
             let class = Tensor::zeros(&[&x.shape()[..1], &x.shape()[2..]].concat(), DType::I64, Device::Cpu);

@@ -137,7 +137,7 @@ pub struct BadIndex {
 /// Memory held by a device's pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PoolStats {
-    /// Requests that found no cached buffer and went to the system.
+    /// Requests that found no cached buffer, for which the system gives memory.
     pub misses: u64,
     /// Requests served from the cache.
     pub hits: u64,

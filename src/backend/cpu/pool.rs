@@ -81,26 +81,28 @@ impl Pool {
     /// # Safety
     /// It came from [`Buffer::from_system`] with this size, and nobody holds it.
     unsafe fn release(&mut self, block: NonNull<u8>, size: usize) {
-        // SAFETY: the caller's promise; a block comes from where its size says, from the allocator with a layout that was
-        // checked.
+        if is_mapped(size) && self.is_of_a_region(block) {
+            // SAFETY: the caller's promise.
+            unsafe { pages::discard(block, size) };
+            let class = class_of(size);
+            if self.spare.len() <= class {
+                self.spare.resize_with(class + 1, Vec::new);
+            }
+            return self.spare[class].push(block);
+        }
+        // SAFETY: the caller's promise; a block of no region comes from where its size says.
         unsafe {
-            if !is_mapped(size) {
-                dealloc(block.as_ptr(), Layout::from_size_align_unchecked(size, ALIGN));
-            } else if self.is_of_a_region(block) {
-                pages::discard(block, size);
-                let class = class_of(size);
-                if self.spare.len() <= class {
-                    self.spare.resize_with(class + 1, Vec::new);
-                }
-                self.spare[class].push(block);
+            if is_mapped(size) && size >= REGION_MAX {
+                pages::unmap(block, size)
             } else {
-                pages::unmap(block, size);
+                // The layout was checked when it was made.
+                dealloc(block.as_ptr(), Layout::from_size_align_unchecked(size, ALIGN))
             }
         }
     }
 }
 
-/// Whether blocks of a size are no allocations, but pages or parts of them.
+/// Whether blocks of a size are pages or parts of them, where there is room.
 fn is_mapped(size: usize) -> bool {
     pages::AVAILABLE && !EXACT && size >= REGION_MIN
 }
@@ -175,7 +177,7 @@ impl Buffer {
         pool.stats.misses += 1;
         let in_use = pool.stats.in_use - size;
         drop(pool);
-        // Before giving up, the system gets back what other sizes have cached.
+        // Before giving up, the system gets back what other sizes have cached: of blocks of regions the memory alone.
         let ptr = Self::from_system(size).or_else(|| {
             trim();
             Self::from_system(size)
@@ -205,9 +207,13 @@ impl Buffer {
     /// A block filled with zeros, or with what a pool's block had before its memory was given back.
     fn from_system(size: usize) -> Option<NonNull<u8>> {
         if is_mapped(size) {
-            let cut = if size < REGION_MAX { lock().cut(size) } else { None };
+            if size >= REGION_MAX {
+                return pages::map(size);
+            }
+            if let Some(block) = lock().cut(size) {
+                return Some(block);
+            }
             // Where there is no room for a region there may be some for a block.
-            return cut.or_else(|| pages::map(size));
         }
         let layout = Layout::from_size_align(size, ALIGN).ok()?;
         // SAFETY: `size` is not zero, by `block_size`.
@@ -251,16 +257,19 @@ pub(super) fn stats() -> PoolStats {
     lock().stats
 }
 
-/// Returns all cached blocks to the system.
+/// Returns all cached blocks to the system, those of regions but for their addresses.
 pub(super) fn trim() {
     let mut pool = lock();
     pool.stats.cached = 0;
-    for (class, blocks) in std::mem::take(&mut pool.free).into_iter().enumerate() {
-        for ptr in blocks {
+    let mut free = std::mem::take(&mut pool.free);
+    for (class, blocks) in free.iter_mut().enumerate() {
+        for ptr in blocks.drain(..) {
             // SAFETY: the block came from `from_system` with its class's size, and nobody holds it.
             unsafe { pool.release(ptr, class_size(class)) };
         }
     }
+    // As long as before: buffers that live on come back to their class.
+    pool.free = free;
 }
 
 #[cfg(test)]
@@ -289,6 +298,50 @@ mod tests {
         let p = b.as_slice::<u8>().as_ptr();
         drop(b);
         assert_eq!(Buffer::new(n).as_slice::<u8>().as_ptr(), p);
+    }
+
+    #[test]
+    #[cfg_attr(ganvil_exact_blocks, ignore = "built without the cache")]
+    fn a_buffer_outlives_what_is_given_back() {
+        // Of classes above those of other tests, whose cached blocks this takes away.
+        let held = [40_000_000, 90_000_000].map(Buffer::new);
+        trim();
+        drop(held);
+        assert_eq!(Buffer::new(90_000_000).as_slice::<u8>().len(), 90_000_000);
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    #[test]
+    fn blocks_of_regions_lie_apart_and_come_back_by_their_class() {
+        let mut pool = Pool {
+            free: Vec::new(),
+            spare: Vec::new(),
+            regions: Vec::new(),
+            uncut: 0,
+            stats: PoolStats::default(),
+        };
+        let sizes: Vec<usize> = (0..60).map(|i| class_size(class_of((16 << 10) + i * i * 2_000))).collect();
+        let blocks: Vec<NonNull<u8>> = sizes.iter().map(|&size| pool.cut(size).unwrap()).collect();
+        assert!(sizes.iter().sum::<usize>() > 2 * REGION && pool.regions.len() > 2);
+        let mut spans: Vec<(usize, usize)> =
+            blocks.iter().map(|b| b.addr().get()).zip(sizes.iter().copied()).collect();
+        spans.sort();
+        assert!(spans.windows(2).all(|w| w[0].0 + w[0].1 <= w[1].0), "blocks overlap");
+        for (&block, &size) in blocks.iter().zip(&sizes) {
+            assert!(block.addr().get() % ALIGN == 0 && pool.is_of_a_region(block));
+            // SAFETY: the block has `size` bytes and is this test's.
+            unsafe { block.as_ptr().write_bytes(7, size) };
+        }
+        // SAFETY: cut above with this size, and not used any more.
+        unsafe { pool.release(blocks[50], sizes[50]) };
+        assert_ne!(pool.cut(sizes[10]), Some(blocks[50]));
+        assert_eq!(pool.cut(sizes[50]), Some(blocks[50]));
+        // SAFETY: as above; no other block was touched.
+        let read = |i: usize| unsafe { std::slice::from_raw_parts(blocks[i].as_ptr(), sizes[i]) };
+        assert!(read(49).iter().chain(read(51)).all(|&b| b == 7));
+        assert!(read(50).contains(&0), "its pages were given back");
+        // SAFETY: nothing of the regions is used any more.
+        pool.regions.iter().for_each(|&r| unsafe { pages::unmap(r, REGION) });
     }
 
     #[cfg(ganvil_exact_blocks)]

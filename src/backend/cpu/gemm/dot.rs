@@ -9,6 +9,9 @@ use super::kernel::Vector;
 /// Running sums of a row: term k goes to sum k mod `SUMS`.
 pub(super) const SUMS: usize = 32;
 
+/// Terms from which on there are dot products: fewer fill no running sums, and rows of C are written sooner by other kernels.
+pub(super) const MIN_TERMS: usize = 16;
+
 /// C(i) = sum over k of A(i, k) b(k), then + bias.
 pub struct Dots<A> {
     /// Rows.

@@ -8,8 +8,8 @@
 //!
 //! **Order of accumulation.** An element of C is the sum over blocks of kc terms, in order; inside a block the terms
 //! are added one by one to 0, in order; the bias comes last. Blocks depend on k and the tier only. A product of one column
-//! whose rows of A and column of B are contiguous has the order of `dot.rs`. So an element's bits are the same for any number
-//! of threads, whatever m, the batch and the caches are, and whatever n above 1 is.
+//! has the order of `dot.rs`, from so many terms on, in f32 and f64. So an element's bits are the same for any number of
+//! threads, whatever m, the batch, strides and the caches are, and whatever n above 1 is.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -48,7 +48,7 @@ use crate::backend::cpu::simd::{Tier, tier};
 use crate::{Element, MAX_RANK};
 use batch::Batch;
 use block::{Bias, Blocking, Job, Out};
-use dot::Dots;
+use dot::{Dots, MIN_TERMS};
 use share::Share;
 
 /// A matrix to read: element (i, j) is `data[i * rs + j * cs]`. Strides may be 0 (a broadcast dimension).
@@ -166,7 +166,7 @@ fn gemm_on<T: GemmElement>(
     }
 
     let kernels = T::Acc::kernels(tier);
-    if is_acc::<T>() && n == 1 && a.cs == 1 && b.rs == 1 {
+    if is_acc::<T>() && n == 1 && k >= MIN_TERMS {
         return dot_products(kernels, &batch, [m, k], a, b, bias, c);
     }
     let blocking = blocking.unwrap_or_else(|| Blocking::new(kernels));
@@ -202,7 +202,7 @@ fn gemm_on<T: GemmElement>(
 /// Multiply-adds of a tile that take as long as one of a dot product, which waits for memory.
 const MADDS_OF_A_DOT: usize = 4;
 
-/// Products of one column. T is its own accumulator, rows of A and columns of B are contiguous.
+/// Products of one column. T is its own accumulator.
 fn dot_products<T: GemmElement>(
     kernels: &Kernels<T::Acc>,
     batch: &Batch,
@@ -213,27 +213,37 @@ fn dot_products<T: GemmElement>(
     c: Out<T>,
 ) {
     let bias = bias.map(|(bias, _)| bias[0].widen());
-    for p in 0..batch.count() {
-        let (ao, bo, co) = batch.offsets(p);
-        let parts = wanted(MADDS_OF_A_DOT.saturating_mul(m).saturating_mul(k)).min(m);
-        fork(0..parts, &mut [(); 0], 0, &|part, _| {
-            let (rows, c): (_, Out<T>) = (cut(m, parts, part), c);
-            let dots = Dots {
-                m: rows.len(),
-                k,
-                a: a.data[ao + rows.start * a.rs..].as_ptr().cast(),
-                lda: a.rs,
-                b: b.data[bo..].as_ptr().cast(),
-                bias,
-                // SAFETY: the part's first row is inside C, by `Batch::check`.
-                c: unsafe { c.data.add(co + rows.start * c.rs) }.cast(),
-                ldc: c.rs,
+    // All products' rows are shared out together.
+    let all = batch.count() * m;
+    let parts = wanted(MADDS_OF_A_DOT.saturating_mul(all).saturating_mul(k)).min(all);
+    fork(0..parts, &mut [(); 0], 0, &|part, _| {
+        let (range, c): (_, Out<T>) = (cut(all, parts, part), c);
+        let mut row = range.start;
+        while row < range.end {
+            let (p, first) = (row / m, row % m);
+            let rows = (m - first).min(range.end - row);
+            row += rows;
+            let (ao, bo, co) = batch.offsets(p);
+            let (a, b) = (a.from(first, 0).skip(ao), b.skip(bo));
+            // Terms that are apart are brought together, whatever their strides, so that these decide no bits.
+            let copy_a = (a.cs != 1).then(|| turned(a, rows, k));
+            let copy_b = (b.rs != 1).then(|| turned(b.transposed(), 1, k));
+            let (a_data, lda) = match &copy_a {
+                Some(copy) => (copy.as_slice::<T::Acc>().as_ptr(), copy.as_slice::<T::Acc>().len() / rows),
+                None => (a.data.as_ptr().cast(), a.rs),
             };
-            // SAFETY: T is T::Acc; the operands' sizes are checked, and each part writes rows of its own. Tables of kernels are
-            // handed out for supported tiers only.
+            let b_data = match &copy_b {
+                Some(copy) => copy.as_slice::<T::Acc>().as_ptr(),
+                None => b.data.as_ptr().cast(),
+            };
+            // SAFETY: the first of these rows of product p is inside C, by `Batch::check`.
+            let c_data = unsafe { c.data.add(co + first * c.rs) }.cast();
+            let dots = Dots { m: rows, k, a: a_data, lda, b: b_data, bias, c: c_data, ldc: c.rs };
+            // SAFETY: T is T::Acc; the operands' sizes are checked, and each part writes rows of its own. Tables of kernels
+            // are handed out for supported tiers only.
             unsafe { (kernels.dots)(&dots) };
-        });
-    }
+        }
+    });
 }
 
 /// C = bias or 0: products of no terms.

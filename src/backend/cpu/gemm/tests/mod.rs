@@ -23,7 +23,7 @@ fn every_residue<T: Case>(ks: &[usize], layouts: &[(Lie, Lie)]) {
                 verify(tier, &a, &b, bias, &whole);
                 for (rows, cols) in (1..=m).flat_map(|r| (1..=n).map(move |c| (r, c))) {
                     let part = product(tier, [rows, cols], &a, &b, bias, Gap, None);
-                    if is_dots(&a, &b, cols) {
+                    if is_dots::<T>(cols, k) {
                         verify(tier, &a, &b, bias, &part);
                         continue;
                     }
@@ -71,6 +71,9 @@ fn small_products() {
                 let bias = Matrix::<T>::new(1, n, Rows, 3);
                 let bias = [None, Some((bias.view().data, 1))][i % 2];
                 let lc = [Rows, Columns, Gap, Spread, SpreadColumns][i % 5];
+                let one = Matrix::<T>::new(17 + i, 1, [Rows, Spread][i % 2], 4);
+                let long = Matrix::<T>::new(m, 17 + i, la, 5);
+                verify(tier, &long, &one, None, &product(tier, [m, 1], &long, &one, None, Rows, None));
                 for blocking in [None, Some(small)] {
                     verify(tier, &a, &b, bias, &product(tier, [m, n], &a, &b, bias, lc, blocking));
                 }
@@ -164,7 +167,8 @@ fn dot_products_do_not_depend_on_the_other_rows() {
     fn run<T: Case>(ks: &[usize]) {
         for tier in tiers() {
             for &k in ks {
-                let (a, b) = (Matrix::<T>::new(23, k, Gap, 50), Matrix::new(k, 1, Rows, 51));
+                // A lone row lies like any order, and neighbours change nothing.
+                let (a, b) = (Matrix::<T>::new(23, k, Columns, 50), Matrix::new(k, 1, Gap, 51));
                 let bias = Some((&[T::from_f64(0.5)][..], 0));
                 let whole = product(tier, [23, 1], &a, &b, bias, SpreadColumns, None);
                 verify(tier, &a, &b, bias, &whole);
@@ -306,6 +310,10 @@ fn a_batch_is_its_products() {
     batch_equals_singles(2, 40, [1, 33, 50], [true, true], [true, false]);
     batch_equals_singles(3, 4, [7, 33, 50], [false, false], [true, true]);
     batch_equals_singles(3, 40, [1, 1, 60], [true, true], [true, true]);
+    for moves in [[true, true], [true, false], [false, false]] {
+        batch_equals_singles(3, 4, [7, 1, 50], [true, true], moves);
+        batch_equals_singles(3, 4, [700, 1, 50], [false, true], moves);
+    }
 }
 
 #[test]

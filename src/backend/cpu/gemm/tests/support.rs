@@ -1,7 +1,7 @@
 //! Matrices of every layout with guards around them, the reference and the model of the order of sums.
 
 use super::super::block::{Blocking, k_end};
-use super::super::dot::SUMS;
+use super::super::dot::{MIN_TERMS, SUMS};
 use super::super::element::Real;
 use super::super::*;
 use half::{bf16, f16};
@@ -144,9 +144,9 @@ pub fn product<T: Case>(
     c
 }
 
-/// Whether a product of n columns has the order of a dot product.
-pub fn is_dots<T: Case>(a: &Matrix<T>, b: &Matrix<T>, n: usize) -> bool {
-    n == 1 && a.cols > 0 && is_acc::<T>() && a.cs == 1 && b.rs == 1
+/// Whether a product of n columns and k terms has the order of a dot product.
+pub fn is_dots<T: Case>(n: usize, k: usize) -> bool {
+    n == 1 && is_acc::<T>() && k >= MIN_TERMS
 }
 
 /// The promised order of accumulation of a product of n columns, one element at a time.
@@ -160,7 +160,7 @@ pub fn model<T: Case>(
 ) -> T {
     let kc = T::Acc::kernels(tier).kc;
     let fma = tier != Tier::Portable;
-    if is_dots(a, b, n) {
+    if is_dots::<T>(n, a.cols) {
         let mut sums = [T::Acc::ZERO; SUMS];
         for p in 0..a.cols {
             let (x, y, sum) = (a.at(i, p).widen(), b.at(p, j).widen(), &mut sums[p % SUMS]);

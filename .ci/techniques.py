@@ -2,9 +2,9 @@
 
     .ci/techniques.py GANVIL [SEEDS] [ONLY...]
 
-Modes: `ganvil modes ring8`, mean over SEEDS (3) seeds of modes captured, share of good samples and reverse KL. Digits:
-`ganvil train` for 3,000 steps, then `ganvil evaluate`: mean top-1 confidence and the classes' KL to uniform. Prints one
-line of Markdown for each row; a row's command stands in its last column.
+Modes: `ganvil modes ring8`, mean and standard deviation over SEEDS (10) seeds of modes captured, share of good samples
+and reverse KL. Digits: `ganvil train` for 3,000 steps, then `ganvil evaluate`: mean top-1 confidence and the classes' KL
+to uniform. Prints one line of Markdown for each row; a row's command stands in its last column.
 """
 import json
 import re
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ganvil, seeds = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "3"
+ganvil, seeds = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "10"
 only = sys.argv[3:]
 STEPS = "3000"
 MODES = [
@@ -71,11 +71,10 @@ with tempfile.TemporaryDirectory() as tmp:
     for i, (name, flags) in enumerate(MODES):
         if wanted(name):
             out = run("modes", "ring8", *flags.split(), "--steps", STEPS, "--seeds", seeds, "--out", f"{tmp}/m{i}", "--json")
-            rows = [s["score"] for s in json.loads(out)["seeds"]]
-            mean = lambda key: sum(r[key] or 0.0 for r in rows) / len(rows)
-            modes = sum(sum(n > 0 for n in r["counts"]) for r in rows) / len(rows)
-            hq = 100 * mean("high_quality")
-            print(f"| {name} | {modes:.1f} | {hq:.1f} | {mean('reverse_kl'):.3f} | `{flags}` |", flush=True)
+            score = json.loads(out)["mean"]
+            of = lambda key, unit, digits: "{:.{d}f} +- {:.{d}f}".format(
+                unit * score[key]["mean"], unit * score[key]["deviation"], d=digits)
+            print(f"| {name} | {of('modes', 1, 1)} | {of('high_quality', 100, 1)} | {of('reverse_kl', 1, 3)} | `{flags}` |", flush=True)
     print()
     print("| digits | confidence | KL to uniform | `ganvil train --steps 3000` with |")
     print("|---|---|---|---|")

@@ -23,18 +23,31 @@ fn weights(config: &ModesConfig, steps: u64) -> Vec<(String, Vec<f32>)> {
     all(&game.gan().g).chain(all(&game.gan().d)).collect()
 }
 
-/// The shipped recipe with its schedules shortened, so that they are played to their end.
+/// The shipped recipe with its schedules shortened to a quarter, so that they are played to their end.
+///
+/// What a seed reaches hangs on rounding too, so the bounds are what every one of 20 seeds of the ring (worst: 89.7 %
+/// good, reverse KL 0.157) and of 12 of the grid (68.9 %, 0.139) keeps at this length; at half of it one seed in ten misses modes.
 #[test]
 fn a_short_schedule_covers_every_mode() {
-    for (task, steps, modes, good) in [(Synthetic::Ring8, 1500, 8, 0.7), (Synthetic::Grid25, 3000, 25, 0.6)] {
-        let config = recipe("r3gan", task).unwrap().lasting(steps);
-        for seed in [0, 1] {
-            let score = threads(2, || played(&config, seed)).score;
-            assert!(score.modes == modes && score.high_quality > good, "{task}, seed {seed}: {score:?}");
-            assert!(score.reverse_kl.unwrap() < 0.2, "{task}, seed {seed}: {score:?}");
-            assert!((0.5..1.3).contains(&score.width.unwrap()), "{task}, seed {seed}: {score:?}");
+    std::thread::scope(|scope| {
+        for (task, steps, modes, good) in
+            [(Synthetic::Grid25, 6000, 25, 0.6), (Synthetic::Ring8, 3000, 8, 0.8)]
+        {
+            let config = recipe("r3gan", task).unwrap().lasting(steps);
+            for seed in [0, 1] {
+                let config = config.clone();
+                scope.spawn(move || {
+                    let score = threads(1, || played(&config, seed)).score;
+                    assert!(
+                        score.modes == modes && score.high_quality > good,
+                        "{task}, seed {seed}: {score:?}"
+                    );
+                    assert!(score.reverse_kl.unwrap() < 0.2, "{task}, seed {seed}: {score:?}");
+                    assert!((0.5..1.3).contains(&score.width.unwrap()), "{task}, seed {seed}: {score:?}");
+                });
+            }
         }
-    }
+    });
 }
 
 #[test]

@@ -19,8 +19,6 @@ pub(super) enum Source {
 /// Batches of a data set.
 pub(super) struct Pictures {
     pub loader: Loader,
-    /// One batch as floats, `[batch, pixels]`.
-    scratch: Vec<f32>,
     /// The classes of the last batch.
     labels: Vec<i64>,
     /// What a sample is behind the batch.
@@ -29,19 +27,20 @@ pub(super) struct Pictures {
 
 impl Pictures {
     pub(super) fn new(loader: Loader, sample: Vec<usize>) -> Pictures {
-        Pictures { scratch: vec![0.0; loader.len_of_batch()], labels: Vec::new(), sample, loader }
+        Pictures { loader, labels: Vec::new(), sample }
     }
 
     fn next(&mut self, labelled: bool, device: Device) -> Tensor {
         let data = self.loader.dataset().clone();
-        let indices = self.loader.next_batch(&mut self.scratch);
-        if labelled {
-            self.labels.clear();
-            let labels = data.labels.as_deref().unwrap_or_default();
-            self.labels.extend(indices.iter().map(|&i| labels[i as usize] as i64));
-        }
         let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
-        Tensor::new(&self.scratch, &shape).to_device(device)
+        Tensor::written(&shape, device, |out| {
+            let indices = self.loader.next_batch(out);
+            if labelled {
+                self.labels.clear();
+                let labels = data.labels.as_deref().unwrap_or_default();
+                self.labels.extend(indices.iter().map(|&i| labels[i as usize] as i64));
+            }
+        })
     }
 }
 

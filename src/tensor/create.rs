@@ -1,7 +1,7 @@
 //! Making tensors.
 
 use super::Tensor;
-use crate::backend::{self, ViewMut};
+use crate::backend::{self, Memory, ViewMut};
 use crate::dtype::Element;
 use crate::error::misuse;
 use crate::layout::check_shape;
@@ -142,6 +142,15 @@ impl Tensor {
         let mut values = vec![0u8; n * n];
         values.iter_mut().step_by(n + 1).for_each(|v| *v = 1);
         Tensor::new(&values, &[n, n]).to_dtype(dtype).to_device(device)
+    }
+
+    /// Elements that `write` sets on the host, in row-major order, without a copy where they stay there.
+    pub(crate) fn written<T: Element>(shape: &[usize], device: Device, write: impl FnOnce(&mut [T])) -> Tensor {
+        let fill = |out: ViewMut| match out.storage.memory_mut() {
+            Memory::Cpu(b) => write(b.as_mut_slice()),
+            _ => unreachable!("this storage is the CPU's"),
+        };
+        Tensor::build(Layout::contiguous(shape), T::DTYPE, Device::Cpu, fill).to_device(device)
     }
 
     /// A fresh value: allocates for a layout from offset 0 that covers its storage, and has `write` fill it.

@@ -19,7 +19,7 @@ mod norm;
 mod order;
 mod packed;
 mod pages;
-mod par;
+pub(crate) mod par;
 mod pool;
 mod random;
 mod reduce;

@@ -1,9 +1,10 @@
 //! How a forward pass is meant.
 
-use super::Module;
+use super::{Flatten, Linear, Module};
 use crate::backend::trace::{self, Part};
 use crate::error::Scope;
 use crate::{Generator, Tensor};
+use std::any::Any;
 
 /// Where a dropout mask comes from when it is not drawn: a function of the layer's path (`D.net.2`) and the shape of
 /// its input, giving 1 where an element is kept. Used to replay recorded training steps.
@@ -163,13 +164,13 @@ impl<'a> Ctx<'a> {
     /// ```
     #[track_caller]
     pub fn apply(&self, name: &str, module: &dyn Module, x: &Tensor) -> Tensor {
-        let _scope = Scope::enter(name);
-        let _span = trace::slice(Part::Forward, || (Scope::path().into(), module.type_name()));
-        let output = module.forward(x, self);
-        if let Some(watch) = self.watch {
-            watch(&Applied { path: &Scope::path(), module, input: x, output: &output });
-        }
-        output
+        Self::within(name, module, || {
+            let output = module.forward(x, self);
+            if let Some(watch) = self.watch {
+                watch(&Applied { path: &Scope::path(), module, input: x, output: &output });
+            }
+            output
+        })
     }
 
     /// [`Ctx::apply`] to a value that is not needed any more.
@@ -179,8 +180,27 @@ impl<'a> Ctx<'a> {
         if self.watch.is_some() {
             return self.apply(name, module, &x);
         }
+        Self::within(name, module, || module.forward_owned(x, self))
+    }
+
+    /// Both modules, `Flatten` and the one behind it, in one, where that spares a copy and nobody watches the value between.
+    #[track_caller]
+    pub(super) fn apply_flattened(
+        &self,
+        [flatten, next]: [(&str, &dyn Module); 2],
+        x: &Tensor,
+    ) -> Option<Tensor> {
+        let is_flatten = (flatten.1 as &dyn Any).is::<Flatten>();
+        let linear =
+            (next.1 as &dyn Any).downcast_ref::<Linear>().filter(|_| is_flatten && self.watch.is_none())?;
+        linear.takes_images(x).then(|| Self::within(next.0, next.1, || linear.forward_images(x)))
+    }
+
+    /// What `f` does as a part of that name.
+    #[track_caller]
+    fn within(name: &str, module: &dyn Module, f: impl FnOnce() -> Tensor) -> Tensor {
         let _scope = Scope::enter(name);
         let _span = trace::slice(Part::Forward, || (Scope::path().into(), module.type_name()));
-        module.forward_owned(x, self)
+        f()
     }
 }

@@ -4,6 +4,9 @@ use super::state::visits;
 use super::{Ctx, Module, init};
 use crate::{Generator, Tensor};
 
+/// Outputs up to which a weight is brought into the order of the images.
+const FEW: usize = 16;
+
 /// y = x W^T + b, for x `[.., in]` and W `[out, in]`.
 ///
 /// ```
@@ -38,6 +41,22 @@ impl Linear {
             weight: init::uniform(&[outputs, inputs], bound, random).requires_grad(),
             bias: bias.then(|| init::uniform(&[outputs], bound, random).requires_grad()),
         }
+    }
+
+    /// Whether images are to be taken as they lie: channels-last, and with so few outputs that the weight in that order is
+    /// less to copy than the images in row-major order. The batch has no say, so that a sample's sums keep their order.
+    pub(super) fn takes_images(&self, x: &Tensor) -> bool {
+        let (layout, [outputs, inputs]) = (x.layout(), [0, 1].map(|d| self.weight.shape()[d]));
+        let lies_so = layout.is_channels_last() && !layout.is_contiguous();
+        lies_so && outputs <= FEW && x.shape()[1..].iter().product::<usize>() == inputs
+    }
+
+    /// The layer of `x` `[n, c, h, w]` flattened, as a sum over pixels of sums over channels.
+    pub(super) fn forward_images(&self, x: &Tensor) -> Tensor {
+        let ([batch, c, h, w], outputs) = ([0, 1, 2, 3].map(|d| x.shape()[d]), self.weight.shape()[0]);
+        let lines = |t: &Tensor, n| t.permute(&[0, 2, 3, 1]).reshape(&[n, h * w * c]);
+        let weight = lines(&self.weight.reshape(&[outputs, c, h, w]), outputs);
+        lines(x, batch).linear(&weight, self.bias.as_ref())
     }
 }
 

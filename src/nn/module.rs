@@ -3,6 +3,7 @@
 use super::{Ctx, Kind};
 use crate::Tensor;
 use crate::error::misuse;
+use std::any::Any;
 
 /// A function with parameters.
 ///
@@ -41,7 +42,7 @@ use crate::error::misuse;
 /// let names: Vec<String> = state_dict(&net).into_iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["strength", "f.weight", "f.bias"]);
 /// ```
-pub trait Module: Boxed + Send + Sync {
+pub trait Module: Any + Boxed + Send + Sync {
     /// Shows every matrix that multiplies features, with its name and the dimension that counts outputs: weights of linear
     /// and convolutional layers as they are trained; no biases, gains or tables. A module of one's own that has none, and
     /// holds no modules that have, need not say so.

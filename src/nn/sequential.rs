@@ -66,7 +66,18 @@ impl Sequential {
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
-        self.parts().fold(x.clone(), |x, (name, m)| ctx.apply_owned(name, m, x))
+        let (mut parts, mut x) = (self.parts().peekable(), x.clone());
+        while let Some(part) = parts.next() {
+            let both = parts.peek().and_then(|&next| ctx.apply_flattened([part, next], &x));
+            x = match both {
+                Some(y) => {
+                    parts.next();
+                    y
+                }
+                None => ctx.apply_owned(part.0, part.1, x),
+            };
+        }
+        x
     }
 
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {

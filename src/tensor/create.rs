@@ -145,7 +145,11 @@ impl Tensor {
     }
 
     /// Elements that `write` sets on the host, in row-major order, without a copy where they stay there.
-    pub(crate) fn written<T: Element>(shape: &[usize], device: Device, write: impl FnOnce(&mut [T])) -> Tensor {
+    pub(crate) fn written<T: Element>(
+        shape: &[usize],
+        device: Device,
+        write: impl FnOnce(&mut [T]),
+    ) -> Tensor {
         let fill = |out: ViewMut| match out.storage.memory_mut() {
             Memory::Cpu(b) => write(b.as_mut_slice()),
             _ => unreachable!("this storage is the CPU's"),

@@ -1,8 +1,12 @@
 //! Residual connections and branches.
 
 use super::*;
+use ganvil::autograd::grad;
+use ganvil::backend::trace;
 use ganvil::gan::Network;
-use ganvil::nn::{Applied, Branches, Dropout, Join, LayerSpec, Linear, ReLU, Residual, Sequential, Tanh};
+use ganvil::nn::{
+    Applied, Branches, Dropout, Flatten, Join, LayerSpec, Linear, ReLU, Residual, Sequential, Tanh,
+};
 use std::cell::RefCell;
 
 fn linear(inputs: usize, outputs: usize) -> Linear {
@@ -121,4 +125,48 @@ fn a_pass_can_be_looked_at_and_masks_replayed_at_any_depth() {
     ];
     assert_eq!(rows, want.map(|(path, name)| (path.to_owned(), name)));
     assert_eq!(asked.into_inner(), ["0.body.1"]);
+}
+
+/// A layer of few outputs takes images that lie channels-last as they are, and is the same function of them.
+#[test]
+fn images_are_flattened_without_a_copy_in_front_of_few_outputs() {
+    let (n, c, h, w) = (6, 24, 3, 5);
+    for outputs in [1, 16, 17] {
+        let linear = Linear::new(c * h * w, outputs, true, &random());
+        let mut net = Sequential::new().with(Flatten).with(linear);
+        net.visit_mut("", &mut |_, _, t| *t = t.to_dtype(DType::F64).detach().requires_grad());
+        let mut params = Vec::new();
+        net.visit("", &mut |_, _, t| params.push(t.clone()));
+        let x = noise(&[n, h, w, c], &random()).requires_grad();
+        let (images, seed) = (x.permute(&[0, 3, 1, 2]), noise(&[n, outputs], &random()));
+        let pass = |images: &Tensor| {
+            let y = eval(&net, images);
+            let slopes = grad(&[&y], &[&x, &params[0], &params[1]], &[seed.clone()], true);
+            let slopes: Vec<Tensor> = slopes.into_iter().map(Option::unwrap).collect();
+            let again = grad(&[&slopes[0].square().sum_all()], &[&params[0]], &[], false);
+            let all = [&[y], &slopes[..], &[again[0].clone().unwrap()]].concat();
+            all.iter().flat_map(Tensor::to_vec::<f64>).collect::<Vec<_>>()
+        };
+        let (got, calls) = trace::record(|| pass(&images));
+        let want = pass(&images.contiguous());
+        assert!(
+            got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-12 * (c * h * w) as f64),
+            "{outputs} outputs"
+        );
+        let large =
+            calls.iter().filter(|c| c.kernel == "copy" && c.shape.iter().product::<usize>() == x.numel());
+        assert_eq!(large.count() == 0, outputs <= 16 && got != want, "{outputs} outputs: {calls:?}");
+
+        let one = eval(&net, &images.narrow(0, 2, 1)).to_vec::<f64>();
+        assert_eq!(one, eval(&net, &images).narrow(0, 2, 1).to_vec::<f64>(), "by itself and in a batch");
+        let seen = RefCell::new(Vec::new());
+        let watch = |a: &Applied| seen.borrow_mut().push((a.path.to_owned(), a.input.shape().to_vec()));
+        net.forward(&images, &Ctx::eval().watched(&watch));
+        let flat = vec![n, c * h * w];
+        assert_eq!(
+            seen.into_inner(),
+            [("0".into(), vec![n, c, h, w]), ("1".into(), flat)],
+            "who watches sees both"
+        );
+    }
 }

@@ -72,8 +72,9 @@ with tempfile.TemporaryDirectory() as tmp:
         if wanted(name):
             out = run("modes", "ring8", *flags.split(), "--steps", STEPS, "--seeds", seeds, "--out", f"{tmp}/m{i}", "--json")
             score = json.loads(out)["mean"]
+            # A game in which no sample of any seed is good has no shares of modes.
             of = lambda key, unit, digits: "{:.{d}f} +- {:.{d}f}".format(
-                unit * score[key]["mean"], unit * score[key]["deviation"], d=digits)
+                unit * score[key]["mean"], unit * score[key]["deviation"], d=digits) if score[key] else "-"
             print(f"| {name} | {of('modes', 1, 1)} | {of('high_quality', 100, 1)} | {of('reverse_kl', 1, 3)} | `{flags}` |", flush=True)
     print()
     print("| digits | confidence | KL to uniform | `ganvil train --steps 3000` with |")

@@ -108,7 +108,8 @@ impl<'a> Ctx<'a> {
     }
 
     /// The same pass, looked at: `watch` is told of every module inside of the one that the pass is asked of. This is
-    /// how features of a layer in the middle are had.
+    /// how features of a layer in the middle are had. Such a pass makes every value, also where another takes two layers in
+    /// one.
     ///
     /// ```
     /// use ganvil::nn::{Applied, Ctx, Module, ReLU, Sequential, Tanh};

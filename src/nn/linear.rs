@@ -44,11 +44,12 @@ impl Linear {
     }
 
     /// Whether images are to be taken as they lie: channels-last, and with so few outputs that the weight in that order is
-    /// less to copy than the images in row-major order. The batch has no say, so that a sample's sums keep their order.
+    /// less to copy than the images in row-major order. Neither the batch nor gaps have a say, so that a sample's sums keep
+    /// their order.
     pub(super) fn takes_images(&self, x: &Tensor) -> bool {
-        let (layout, [outputs, inputs]) = (x.layout(), [0, 1].map(|d| self.weight.shape()[d]));
-        let lies_so = layout.is_channels_last() && !layout.is_contiguous();
-        lies_so && outputs <= FEW && x.shape()[1..].iter().product::<usize>() == inputs
+        let (&[outputs, inputs], &[_, c, h, w]) = (self.weight.shape(), x.shape()) else { return false };
+        let order = x.layout().like_with_samples_outermost();
+        outputs <= FEW && c * h * w == inputs && order.is_channels_last() && !order.is_contiguous()
     }
 
     /// The layer of `x` `[n, c, h, w]` flattened, as a sum over pixels of sums over channels.

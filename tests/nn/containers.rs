@@ -178,7 +178,11 @@ fn flattened_images_keep_their_sums_in_any_batch() {
     let images = all.narrow(2, 1, h);
     let net = Sequential::new().with(Flatten).with(f.clone());
     let whole = eval(&net, &images);
-    assert_ne!(whole.to_vec::<f32>(), eval(&net, &images.contiguous()).to_vec::<f32>(), "another order of sums");
+    assert_ne!(
+        whole.to_vec::<f32>(),
+        eval(&net, &images.contiguous()).to_vec::<f32>(),
+        "another order of sums"
+    );
     for i in 0..n {
         let want = whole.narrow(0, i, 1).to_vec::<f32>();
         assert_eq!(eval(&net, &images.narrow(0, i, 1)).to_vec::<f32>(), want, "sample {i}");

@@ -75,7 +75,7 @@ pub use dims::{Dims, MAX_RANK};
 pub use dtype::{DType, Element};
 pub use error::{DeviceFailure, Error, Result, try_run};
 pub use layout::{Layout, broadcast_shapes};
-pub use ops::{Interpolation, PadMode, Projection, Reduction, SpectralOrder};
+pub use ops::{Activation, Interpolation, PadMode, Projection, Reduction, SpectralOrder};
 pub use tensor::{Generator, Tensor, is_recording, live_nodes, no_grad};
 
 /// Runs `f` with kernels on `n` threads (0: as many as there are processors). Wrap a whole training loop in it: what

@@ -12,6 +12,8 @@ thread_local! {
     pub(crate) static RECORDING: RefCell<bool> = const { RefCell::new(true) };
     /// Whether convolutions on the CPU go by the sums of the definition alone.
     pub(crate) static EXACT_CONVOLUTIONS: RefCell<bool> = const { RefCell::new(false) };
+    /// Whether layers are computed one by one, also where one could take in its neighbour.
+    pub(crate) static UNFUSED: RefCell<bool> = const { RefCell::new(false) };
     /// The modules whose forward passes are running, outermost first.
     pub(crate) static MODULES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -30,5 +32,7 @@ pub(crate) fn with<T, R>(local: &'static LocalKey<RefCell<T>>, value: T, f: impl
 
 /// Runs `f` as on a thread that has just started.
 pub(crate) fn aside<R>(f: impl FnOnce() -> R) -> R {
-    with(&RECORDING, true, || with(&EXACT_CONVOLUTIONS, false, || with(&MODULES, Vec::new(), f)))
+    with(&RECORDING, true, || {
+        with(&EXACT_CONVOLUTIONS, false, || with(&UNFUSED, false, || with(&MODULES, Vec::new(), f)))
+    })
 }

@@ -1,5 +1,39 @@
 //! What primitives are asked to compute: the functions that one kernel each has a loop for, with their constants.
 
+/// What is done to the sums of a product or a convolution as they are written: a bias is added, and then what is not positive
+/// is multiplied by a slope, or 0 if the slope is 0: [`Unary::LeakyRelu`] and [`Unary::Relu`] of the sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<B, S = f64> {
+    /// One value for each column or channel of the result.
+    pub bias: Option<B>,
+    /// Of the rectifier, if there is one.
+    pub slope: Option<S>,
+}
+
+impl<B, S> Default for Epilogue<B, S> {
+    /// The sums as they are.
+    fn default() -> Self {
+        Epilogue { bias: None, slope: None }
+    }
+}
+
+impl<B, S> Epilogue<B, S> {
+    /// A bias alone, if there is one.
+    pub fn bias(bias: Option<B>) -> Self {
+        Epilogue { bias, slope: None }
+    }
+
+    /// Whether the sums are written as they are.
+    pub fn is_none(&self) -> bool {
+        self.bias.is_none() && self.slope.is_none()
+    }
+
+    /// The same in other types.
+    pub fn map<C, R>(self, bias: impl FnOnce(B) -> C, slope: impl FnOnce(S) -> R) -> Epilogue<C, R> {
+        Epilogue { bias: self.bias.map(bias), slope: self.slope.map(slope) }
+    }
+}
+
 /// Elementwise functions of one operand.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Unary {

@@ -52,8 +52,12 @@ impl Backend for Meta {
     fn cross_entropy_grad(&self, _: View, _: View, _: View, _: View, _: ViewMut) {}
     fn loss(&self, _: Loss, _: View, _: View, _: f64, _: ViewMut) {}
     fn loss_grad(&self, _: Loss, _: View, _: View, _: View, _: f64, _: ViewMut) {}
-    fn gemm(&self, _: View, _: View, _: Option<View>, _: ViewMut) {}
-    fn conv2d(&self, _: View, _: View, _: Option<View>, _: &ConvOptions, _: ViewMut) {}
+    // As the CPU's: what is counted here runs there.
+    fn rectifies(&self) -> bool {
+        true
+    }
+    fn gemm(&self, _: View, _: View, _: Epilogue<View>, _: ViewMut) {}
+    fn conv2d(&self, _: View, _: View, _: Epilogue<View>, _: &ConvOptions, _: ViewMut) {}
     fn conv2d_input_grad(&self, _: View, _: View, _: Option<View>, _: &ConvOptions, _: ViewMut) {}
     fn conv2d_weight_grad(&self, _: View, _: View, _: &ConvOptions, _: ViewMut) {}
     fn index_select(&self, _: &'static str, _: View, _: usize, _: View, _: ViewMut) -> Result<(), BadIndex> {

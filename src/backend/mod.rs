@@ -14,7 +14,7 @@ mod meta;
 pub mod trace;
 
 pub use functions::{
-    Binary, Compare, ConvOptions, GradClip, Loss, Random, Reduce, Unary, Update, Upfirdn, Window,
+    Binary, Compare, ConvOptions, Epilogue, GradClip, Loss, Random, Reduce, Unary, Update, Upfirdn, Window,
 };
 pub use groups::Groups;
 
@@ -230,11 +230,16 @@ pub trait Backend: Send + Sync {
     /// out = `(softmax(x) - [class]) g`, of x's layout, for classes and stats of [`Backend::cross_entropy`]. g is
     /// contiguous or one number, expanded.
     fn cross_entropy_grad(&self, g: View, x: View, class: View, stats: View, out: ViewMut);
-    /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`; the batch dimensions are already broadcast.
-    fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut);
-    /// The cross-correlation `out [n, O, oh, ow] = x [n, C, h, w] * weight [O, C/groups, kh, kw] + bias [O]`. Images are
-    /// dense channels-last, weight and bias contiguous; none is empty. f32 and f64, as both adjoints.
-    fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut);
+    /// Whether the epilogues of [`Backend::gemm`] and [`Backend::conv2d`] rectify, which only such devices are asked for, in
+    /// f32 and f64.
+    fn rectifies(&self) -> bool {
+        false
+    }
+    /// `out [.., m, n] = a [.., m, k] b [.., k, n] + bias [n]`, perhaps rectified; the batch dimensions are already broadcast.
+    fn gemm(&self, a: View, b: View, end: Epilogue<View>, out: ViewMut);
+    /// The cross-correlation `out [n, O, oh, ow] = x [n, C, h, w] * weight [O, C/groups, kh, kw] + bias [O]`, perhaps
+    /// rectified. Images are dense channels-last, weight and bias contiguous; none is empty. f32 and f64, as both adjoints.
+    fn conv2d(&self, x: View, weight: View, end: Epilogue<View>, options: &ConvOptions, out: ViewMut);
     /// The adjoint of [`Backend::conv2d`] in x, for g of its result's shape: `out [n, C, h, w] = g * weight^T + bias [C]`.
     fn conv2d_input_grad(
         &self,

@@ -2,47 +2,11 @@
 
 use super::draws::{Draws, Pass};
 use super::prior::Prior;
+use super::source::{Pictures, Source};
 use super::state::Calls;
-use crate::data::{Loader, Samples};
 use crate::rng::Stream;
 use crate::{DType, Device, Generator, Tensor};
 use rand::RngExt;
-
-/// Where real samples come from.
-pub(super) enum Source {
-    /// Pictures in an order that is shuffled.
-    Pictures(Pictures),
-    /// A distribution in the plane, its points divided by `scale`.
-    Plane { samples: Samples, scale: f32 },
-}
-
-/// Batches of a data set.
-pub(super) struct Pictures {
-    pub loader: Loader,
-    /// The classes of the last batch.
-    labels: Vec<i64>,
-    /// What a sample is behind the batch.
-    sample: Vec<usize>,
-}
-
-impl Pictures {
-    pub(super) fn new(loader: Loader, sample: Vec<usize>) -> Pictures {
-        Pictures { loader, labels: Vec::new(), sample }
-    }
-
-    fn next(&mut self, labelled: bool, device: Device) -> Tensor {
-        let data = self.loader.dataset().clone();
-        let shape: Vec<usize> = [self.loader.batch()].iter().chain(&self.sample).copied().collect();
-        Tensor::written(&shape, device, |out| {
-            let indices = self.loader.next_batch(out);
-            if labelled {
-                self.labels.clear();
-                let labels = data.labels.as_deref().unwrap_or_default();
-                self.labels.extend(indices.iter().map(|&i| labels[i as usize] as i64));
-            }
-        })
-    }
-}
 
 /// The random streams of a game, each for one purpose.
 struct Streams {
@@ -87,7 +51,7 @@ impl LiveDraws {
     pub(super) fn pictures(&self) -> &Pictures {
         match &self.source {
             Source::Pictures(p) => p,
-            Source::Plane { .. } => unreachable!("a trainer's samples are pictures"),
+            Source::Plane(_) => unreachable!("a trainer's samples are pictures"),
         }
     }
 
@@ -131,18 +95,15 @@ impl Streams {
 impl Draws for LiveDraws {
     fn real(&mut self) -> Tensor {
         match &mut self.source {
-            Source::Pictures(p) => p.next(self.streams.labels.is_some(), self.device),
-            Source::Plane { samples, scale } => {
-                let points: Vec<f32> = samples.take(self.batch).into_flattened();
-                let points: Vec<f32> = points.into_iter().map(|v| v / *scale).collect();
-                Tensor::new(&points, &[self.batch, 2]).to_device(self.device)
-            }
+            Source::Pictures(p) => p.next(),
+            Source::Plane(points) => points.next(),
         }
+        .to_device(self.device)
     }
 
     fn labels(&mut self) -> Option<Tensor> {
         self.streams.labels.as_ref()?;
-        let labels = &self.pictures().labels;
+        let labels = self.pictures().labels();
         Some(Tensor::new(labels, &[labels.len()]).to_device(self.device))
     }
 
@@ -154,7 +115,7 @@ impl Draws for LiveDraws {
     /// by their labels alone.
     fn fake_labels(&mut self, _: Pass) -> Option<Tensor> {
         let mut random = self.streams.labels.as_ref()?.host();
-        let of_data = self.pictures().loader.dataset().labels.as_ref()?;
+        let of_data = self.pictures().dataset().labels.as_ref()?;
         let drawn: Vec<i64> =
             (0..self.batch).map(|_| of_data[random.random_range(0..of_data.len())] as i64).collect();
         Some(Tensor::new(&drawn, &[drawn.len()]).to_device(self.device))
@@ -253,8 +214,8 @@ mod tests {
         let mut draws = draws(Conditioning::None);
         let flat = draws.real();
         let Source::Pictures(pictures) = &mut draws.source else { unreachable!() };
-        pictures.sample = vec![1, 2, 2];
-        pictures.loader.seek(Position::default()).unwrap();
+        pictures.with_sample(&[1, 2, 2]);
+        pictures.seek(Position::default()).unwrap();
         let pictures = draws.real();
         assert_eq!((flat.shape(), pictures.shape()), (&[50, 4][..], &[50, 1, 2, 2][..]));
         assert_eq!(flat.to_vec::<f32>(), pictures.to_vec::<f32>());

@@ -33,6 +33,7 @@ mod sampler;
 mod session;
 mod settings;
 mod singular;
+mod source;
 mod state;
 mod statistics;
 mod step;

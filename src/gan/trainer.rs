@@ -2,10 +2,11 @@
 
 use super::config::TrainConfig;
 use super::evaluation::Generating;
-use super::live::{LiveDraws, Pictures, Source};
+use super::live::LiveDraws;
 use super::network::Network;
 use super::probe::{NoProbe, Probe};
 use super::sampler::generate;
+use super::source::{Pictures, Source};
 use super::state::{self, Standing, visit};
 use super::step::{Gan, NotFinite, StepLosses};
 use crate::atomic::write_atomic;
@@ -158,12 +159,12 @@ impl Trainer {
 
     /// The data set.
     pub(super) fn data(&self) -> Arc<Dataset> {
-        self.draws.pictures().loader.dataset().clone()
+        self.draws.pictures().dataset().clone()
     }
 
     /// The first `n` images of the data set in [-1, 1].
     pub fn reals(&self, n: usize) -> Vec<f32> {
-        let images = &self.draws.pictures().loader.dataset().images;
+        let images = &self.draws.pictures().dataset().images;
         images.pixels[..n.min(images.count) * images.area()]
             .iter()
             .map(|&v| crate::data::to_unit(v))
@@ -172,7 +173,7 @@ impl Trainer {
 
     /// The classes of the images that [`Trainer::reals`] gives, if the data has any.
     pub fn labels(&self, n: usize) -> Option<Vec<u32>> {
-        let data = self.draws.pictures().loader.dataset();
+        let data = self.draws.pictures().dataset();
         Some(data.labels.as_ref()?.iter().take(n).copied().collect())
     }
 
@@ -244,7 +245,7 @@ impl Trainer {
             step: self.steps,
             images: self.gan.images,
             image_shape: self.shape,
-            position: d.pictures().loader.position(),
+            position: d.pictures().position(),
             calls: d.calls(),
             balance: (!self.config.step.balance.is_fixed()).then_some(self.gan.balance),
             classes: self.classes(),
@@ -308,7 +309,7 @@ impl Trainer {
         let Source::Pictures(pictures) = &mut d.source else {
             unreachable!("a trainer's samples are pictures")
         };
-        pictures.loader.seek(s.position).map_err(|e| Error::format(path, e.to_string()))?;
+        pictures.seek(s.position).map_err(|e| Error::format(path, e.to_string()))?;
         Ok(s.simd)
     }
 }

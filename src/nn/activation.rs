@@ -2,7 +2,7 @@
 
 use super::state::visits;
 use super::{Ctx, Module};
-use crate::Tensor;
+use crate::{Activation, Tensor};
 
 /// x where x > 0, else slope x.
 ///
@@ -25,6 +25,9 @@ impl Module for LeakyReLU {
     fn forward_owned(&self, x: Tensor, _: &Ctx) -> Tensor {
         x.into_leaky_relu(self.negative_slope)
     }
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::LeakyRelu(self.negative_slope))
+    }
     visits!();
 
     fn is_per_sample(&self) -> bool {
@@ -33,7 +36,7 @@ impl Module for LeakyReLU {
 }
 
 macro_rules! activations {
-    ($($(#[$doc:meta])* $name:ident |$x:ident| $y:expr $(, in place $in_place:expr)?;)*) => {
+    ($($(#[$doc:meta])* $name:ident |$x:ident| $y:expr $(, in place $in_place:expr, fused as $fused:expr)?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone)]
@@ -44,6 +47,9 @@ macro_rules! activations {
                 }
                 $(fn forward_owned(&self, $x: Tensor, _: &Ctx) -> Tensor {
                     $in_place
+                }
+                fn activation(&self) -> Option<Activation> {
+                    Some($fused)
                 })?
                 fn is_per_sample(&self) -> bool {
                     true
@@ -60,7 +66,7 @@ activations! {
     /// use ganvil::{Tensor, nn::{Ctx, Module, ReLU}};
     /// assert_eq!(ReLU.forward(&Tensor::from(&[-1.0f32, 2.0][..]), &Ctx::eval()).to_vec::<f32>(), [0.0, 2.0]);
     /// ```
-    ReLU |x| x.relu(), in place x.into_relu();
+    ReLU |x| x.relu(), in place x.into_relu(), fused as Activation::Relu;
     /// Hyperbolic tangent.
     ///
     /// ```

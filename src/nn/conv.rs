@@ -2,7 +2,7 @@
 
 use super::state::visits;
 use super::{Ctx, Module, Weighted, init};
-use crate::{ConvOptions, Generator, Tensor};
+use crate::{Activation, ConvOptions, Generator, Tensor};
 
 /// [`Tensor::conv2d`] with a trained weight `[out, in/groups, kh, kw]` and bias `[out]`.
 ///
@@ -51,6 +51,12 @@ impl Conv2d {
 impl Module for Conv2d {
     fn forward(&self, x: &Tensor, _: &Ctx) -> Tensor {
         x.conv2d(&self.weight, self.bias.as_ref(), &self.options)
+    }
+    fn takes_activation(&self) -> bool {
+        true
+    }
+    fn forward_act(&self, x: &Tensor, _: &Ctx, act: Activation) -> Tensor {
+        x.conv2d_act(&self.weight, self.bias.as_ref(), &self.options, act)
     }
     visits!(Parameter weight, Parameter bias);
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {

@@ -3,6 +3,7 @@
 use super::{Flatten, Linear, Module};
 use crate::backend::trace::{self, Part};
 use crate::error::Scope;
+use crate::local::{self, UNFUSED};
 use crate::{Generator, Tensor};
 use std::any::Any;
 
@@ -45,6 +46,24 @@ pub struct Applied<'a> {
     pub input: &'a Tensor,
     /// What it made of it.
     pub output: &'a Tensor,
+}
+
+/// Runs `f` with layers taking in their neighbours or, for comparison, each by itself. A layer takes in its activation
+/// ([`Module::forward_act`]), and one of few outputs the `Flatten` before it; the former changes no bit, the latter the order
+/// of sums.
+///
+/// ```
+/// use ganvil::nn::{Conv2d, Ctx, LeakyReLU, Module, Sequential, with_fusion};
+/// use ganvil::{ConvOptions, DType, Device, Generator, rng::Stream};
+/// let random = Generator::new(0, Stream::Init);
+/// let conv = Conv2d::new(3, 40, [3, 3], ConvOptions::new(), true, &random);
+/// let net = Sequential::new().with(conv).with(LeakyReLU { negative_slope: 0.2 });
+/// let x = random.normal(&[2, 3, 8, 8], 0.0, 1.0, DType::F32, Device::Cpu);
+/// let pass = |fused| with_fusion(fused, || net.forward(&x, &Ctx::eval())).to_vec::<f32>();
+/// assert_eq!(pass(true), pass(false));
+/// ```
+pub fn with_fusion<R>(on: bool, f: impl FnOnce() -> R) -> R {
+    local::with(&UNFUSED, !on, f)
 }
 
 /// How a forward pass is meant.
@@ -184,16 +203,18 @@ impl<'a> Ctx<'a> {
         Self::within(name, module, || module.forward_owned(x, self))
     }
 
-    /// Both modules, `Flatten` and the one behind it, in one, where that spares a copy and nobody watches the value between.
+    /// Both modules in one, where that spares a copy or a pass and nobody watches the value between: `Flatten` and a layer of
+    /// few outputs, or a layer and its activation. Messages name the layer.
     #[track_caller]
-    pub(super) fn apply_flattened(
-        &self,
-        [flatten, next]: [(&str, &dyn Module); 2],
-        x: &Tensor,
-    ) -> Option<Tensor> {
-        let is_flatten = (flatten.1 as &dyn Any).is::<Flatten>();
-        let linear =
-            (next.1 as &dyn Any).downcast_ref::<Linear>().filter(|_| is_flatten && self.watch.is_none())?;
+    pub(super) fn apply_both(&self, [first, next]: [(&str, &dyn Module); 2], x: &Tensor) -> Option<Tensor> {
+        if self.watch.is_some() || UNFUSED.with_borrow(|off| *off) {
+            return None;
+        }
+        if let Some(act) = next.1.activation().filter(|_| first.1.takes_activation()) {
+            return Some(Self::within(first.0, first.1, || first.1.forward_act(x, self, act)));
+        }
+        let is_flatten = (first.1 as &dyn Any).is::<Flatten>();
+        let linear = (next.1 as &dyn Any).downcast_ref::<Linear>().filter(|_| is_flatten)?;
         linear.takes_images(x).then(|| Self::within(next.0, next.1, || linear.forward_images(x)))
     }
 

@@ -2,7 +2,7 @@
 
 use super::state::visits;
 use super::{Ctx, Module, init};
-use crate::{Generator, Tensor};
+use crate::{Activation, Generator, Tensor};
 
 /// Outputs up to which a weight is brought into the order of the images.
 const FEW: usize = 16;
@@ -64,6 +64,12 @@ impl Linear {
 impl Module for Linear {
     fn forward(&self, x: &Tensor, _: &Ctx) -> Tensor {
         x.linear(&self.weight, self.bias.as_ref())
+    }
+    fn takes_activation(&self) -> bool {
+        true
+    }
+    fn forward_act(&self, x: &Tensor, _: &Ctx, act: Activation) -> Tensor {
+        x.linear_act(&self.weight, self.bias.as_ref(), act)
     }
     visits!(Parameter weight, Parameter bias);
     fn visit_weights(&self, path: &str, f: &mut dyn FnMut(&str, &Tensor, isize)) {

@@ -35,7 +35,7 @@ pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d};
 pub use branches::{Branches, Join};
 pub use conditional_norm::ConditionalBatchNorm2d;
 pub use conv::{Conv2d, ConvTranspose2d};
-pub use ctx::{Applied, Ctx, Masks, Watch};
+pub use ctx::{Applied, Ctx, Masks, Watch, with_fusion};
 pub use diversity::{MinibatchDiscrimination, MinibatchStdDev, PixelNorm};
 pub use dropout::Dropout;
 pub use embedding::Embedding;

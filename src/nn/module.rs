@@ -1,8 +1,8 @@
 //! What a module is.
 
 use super::{Ctx, Kind};
-use crate::Tensor;
 use crate::error::misuse;
+use crate::{Activation, Tensor};
 use std::any::Any;
 
 /// A function with parameters.
@@ -64,6 +64,31 @@ pub trait Module: Any + Boxed + Send + Sync {
     /// Applies the module to a value that is not needed any more: an activation may write its result there.
     fn forward_owned(&self, x: Tensor, ctx: &Ctx) -> Tensor {
         self.forward(&x, ctx)
+    }
+
+    /// The activation that this module is, if it is one that the layer before it may apply to its own results.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// Whether [`Module::forward_act`] spares a pass over the result.
+    fn takes_activation(&self) -> bool {
+        false
+    }
+
+    /// The activation of what [`Module::forward`] makes of x: as one op, if the module has such.
+    ///
+    /// ```
+    /// use ganvil::nn::{Ctx, Linear, Module, ReLU};
+    /// use ganvil::{Activation, Generator, Tensor, rng::Stream};
+    /// let f = Linear::new(2, 3, true, &Generator::new(0, Stream::Init));
+    /// let (x, ctx) = (Tensor::from([[1.0f32, -2.0]]), Ctx::eval());
+    /// let y = f.forward_act(&x, &ctx, Activation::Relu);
+    /// assert_eq!(y.to_vec::<f32>(), f.forward(&x, &ctx).relu().to_vec::<f32>());
+    /// assert!(f.takes_activation() && !ReLU.takes_activation());
+    /// ```
+    fn forward_act(&self, x: &Tensor, ctx: &Ctx, act: Activation) -> Tensor {
+        act.of(self.forward(x, ctx))
     }
 
     /// Calls `f` with the state-dict name, kind and value of every tensor of the module, in PyTorch's order. `path` is
@@ -173,6 +198,15 @@ impl Module for Box<dyn Module> {
     }
     fn forward_owned(&self, x: Tensor, ctx: &Ctx) -> Tensor {
         (**self).forward_owned(x, ctx)
+    }
+    fn activation(&self) -> Option<Activation> {
+        (**self).activation()
+    }
+    fn takes_activation(&self) -> bool {
+        (**self).takes_activation()
+    }
+    fn forward_act(&self, x: &Tensor, ctx: &Ctx, act: Activation) -> Tensor {
+        (**self).forward_act(x, ctx, act)
     }
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {
         (**self).visit(path, f)

@@ -68,7 +68,7 @@ impl Module for Sequential {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
         let (mut parts, mut x) = (self.parts().peekable(), x.clone());
         while let Some(part) = parts.next() {
-            let both = parts.peek().and_then(|&next| ctx.apply_flattened([part, next], &x));
+            let both = parts.peek().and_then(|&next| ctx.apply_both([part, next], &x));
             x = match both {
                 Some(y) => {
                     parts.next();

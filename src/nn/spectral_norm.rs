@@ -2,7 +2,7 @@
 
 use super::state::{Buffer, Slot};
 use super::{Ctx, Kind, Linear, Module};
-use crate::{DType, Device, Generator, SpectralOrder, Tensor, no_grad};
+use crate::{Activation, DType, Device, Generator, SpectralOrder, Tensor, no_grad};
 
 /// A layer with a weight that another may stand in for.
 ///
@@ -134,6 +134,14 @@ impl<M: Weighted> SpectralNorm<M> {
 impl<M: Weighted + 'static> Module for SpectralNorm<M> {
     fn forward(&self, x: &Tensor, ctx: &Ctx) -> Tensor {
         self.module.with_weight(self.normalised(ctx)).forward(x, ctx)
+    }
+
+    fn takes_activation(&self) -> bool {
+        self.module.takes_activation()
+    }
+
+    fn forward_act(&self, x: &Tensor, ctx: &Ctx, act: Activation) -> Tensor {
+        self.module.with_weight(self.normalised(ctx)).forward_act(x, ctx, act)
     }
 
     fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Kind, &Tensor)) {

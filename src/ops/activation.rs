@@ -27,6 +27,58 @@ impl Tensor {
     }
 }
 
+/// An activation that kernels of layers can apply to their sums as they write them: [`Tensor::linear_act`] and
+/// [`Tensor::conv2d_act`].
+///
+/// ```
+/// use ganvil::nn::{LeakyReLU, Module, Tanh};
+/// assert_eq!(LeakyReLU { negative_slope: 0.2 }.activation(), Some(ganvil::Activation::LeakyRelu(0.2)));
+/// assert!(Tanh.activation().is_none());
+/// ```
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Activation {
+    /// [`Tensor::relu`]
+    Relu,
+    /// [`Tensor::leaky_relu`] with its slope
+    LeakyRelu(f64),
+}
+
+impl Activation {
+    /// The slope on the negative side.
+    fn slope(self) -> f64 {
+        match self {
+            Activation::Relu => 0.0,
+            Activation::LeakyRelu(slope) => slope,
+        }
+    }
+
+    /// The activation of a value that is not needed any more.
+    pub(crate) fn of(self, x: Tensor) -> Tensor {
+        x.activated(self, false)
+    }
+
+    /// The slope for the epilogue of a kernel, if that is to compute the activation of what becomes of x: in a type whose sums
+    /// are not rounded again, and where the result tells the derivative, as the operand is then nowhere.
+    pub(super) fn in_epilogue_of(self, x: &Tensor) -> Option<f64> {
+        let full = matches!(x.dtype(), DType::F32 | DType::F64);
+        // With a slope of 0 kernels write 0, as `relu` does, where `leaky_relu` has 0 x.
+        let told = self == Activation::Relu || self.slope() > 0.0;
+        (full && told && x.backend().rectifies()).then_some(self.slope())
+    }
+}
+
+impl Tensor {
+    /// The activation of a value that is not needed any more: recorded only, if its kernel has `done` it.
+    pub(super) fn activated(self, act: Activation, done: bool) -> Tensor {
+        match act {
+            Activation::Relu if done => self.rectified("relu", 0.0),
+            Activation::LeakyRelu(slope) if done => self.rectified("leaky_relu", slope),
+            Activation::Relu => self.into_relu(),
+            Activation::LeakyRelu(slope) => self.into_leaky_relu(slope),
+        }
+    }
+}
+
 /// Work in the memory of a tensor that nothing else holds. Each says whether it was done; if not, nothing was.
 impl Tensor {
     /// Whether a device's kernels may write to this memory, if nobody else sees it.
@@ -66,7 +118,8 @@ impl Tensor {
     /// [`Tensor::leaky_relu`] likewise.
     pub(crate) fn into_leaky_relu(mut self, slope: f64) -> Tensor {
         self.check_float("leaky_relu");
-        let done = self.mapped_in_place(Unary::LeakyRelu(slope));
+        // A slope that turns signs round leaves no trace of the operand's.
+        let done = slope >= 0.0 && self.mapped_in_place(Unary::LeakyRelu(slope));
         if done { self.rectified("leaky_relu", slope) } else { self.leaky_relu(slope) }
     }
 

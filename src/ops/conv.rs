@@ -8,7 +8,8 @@
 //!
 //! A rule knows the sizes of what it differentiates for, so that nothing is guessed from strides.
 
-use crate::backend::{ConvOptions, ViewMut};
+use super::activation::Activation;
+use crate::backend::{ConvOptions, Epilogue, ViewMut};
 use crate::error::misuse;
 use crate::tensor::node::{Context, Op, Save};
 use crate::{Layout, Tensor};
@@ -45,7 +46,7 @@ impl Op for ConvTranspose2d {
     /// dy = conv2d(G, W), dW = conv2d_weight_grad(G, y), db = the sum of G over images and pixels
     fn vjp(&self, c: &Context, g: &Tensor) -> Vec<Option<Tensor>> {
         let (y, w, g) = (c.saved(0), c.saved(1), &g.to_channels_last());
-        let dy = c.needs(0).then(|| g.correlated(w, None, &self.options, size(y)));
+        let dy = c.needs(0).then(|| g.correlated(w, Epilogue::default(), &self.options, size(y)));
         let dw = c.needs(1).then(|| g.weight_grad(y, &self.options, size(w)));
         let mut grads = vec![dy, dw];
         if self.bias {
@@ -66,7 +67,7 @@ impl Op for Conv2dWeightGrad {
     fn vjp(&self, c: &Context, upstream: &Tensor) -> Vec<Option<Tensor>> {
         let (x, g) = (c.saved(0), c.saved(1));
         let dx = c.needs(0).then(|| g.transposed(upstream, None, &self.options, size(x)));
-        let dg = c.needs(1).then(|| x.correlated(upstream, None, &self.options, size(g)));
+        let dg = c.needs(1).then(|| x.correlated(upstream, Epilogue::default(), &self.options, size(g)));
         vec![dx, dg]
     }
 }
@@ -182,6 +183,40 @@ impl Tensor {
     /// or dilation 0.
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &ConvOptions) -> Tensor {
+        self.conv2d_rectified(weight, Epilogue::bias(bias), options)
+    }
+
+    /// An activation of [`Tensor::conv2d`], applied as the sums are written back where a device's kernels can (the CPU's), and
+    /// the same bits as the two ops one after the other. In the graph it is these two.
+    ///
+    /// ```
+    /// use ganvil::{Activation, ConvOptions, Tensor};
+    /// let x = Tensor::new(&[1.0f32, 2.0, 4.0], &[1, 1, 1, 3]);
+    /// let w = Tensor::new(&[-1.0f32, 1.0], &[1, 1, 1, 2]);
+    /// let minus = Tensor::from(&[-1.5f32][..]);
+    /// let y = x.conv2d_act(&w, Some(&minus), &ConvOptions::new(), Activation::Relu);
+    /// assert_eq!(y.to_vec::<f32>(), [0.0, 0.5]);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Tensor::conv2d`].
+    #[track_caller]
+    pub fn conv2d_act(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: &ConvOptions,
+        act: Activation,
+    ) -> Tensor {
+        // Where there is nothing to sum no kernel runs.
+        let any = self.numel() > 0 && weight.numel() > 0;
+        let slope = act.in_epilogue_of(self).filter(|_| any);
+        self.conv2d_rectified(weight, Epilogue { bias, slope }, options).activated(act, slope.is_some())
+    }
+
+    /// Both, recorded as the first.
+    #[track_caller]
+    fn conv2d_rectified(&self, weight: &Tensor, end: Epilogue<&Tensor>, options: &ConvOptions) -> Tensor {
         check("conv2d", self, weight, options);
         let (sx, sw) = (self.shape(), weight.shape());
         if sx[1] != sw[1] * options.groups {
@@ -193,10 +228,10 @@ impl Tensor {
                 sw[1] * options.groups
             );
         }
-        check_bias("conv2d", self, bias, sw[0]);
+        check_bias("conv2d", self, end.bias, sw[0]);
         let to = [positions("conv2d", sx, sw, options, 0), positions("conv2d", sx, sw, options, 1)];
         super::check_shape("conv2d", &[sx[0], sw[0], to[0], to[1]]);
-        self.to_channels_last().correlated(weight, bias, options, to)
+        self.to_channels_last().correlated(weight, end, options, to)
     }
 
     /// The adjoint of [`Tensor::conv2d`], "deconvolution": every pixel of y spreads a weighted kernel over the result.
@@ -300,16 +335,17 @@ impl Tensor {
     fn correlated(
         &self,
         weight: &Tensor,
-        bias: Option<&Tensor>,
+        end: Epilogue<&Tensor>,
         options: &ConvOptions,
         to: [usize; 2],
     ) -> Tensor {
         let shape = [self.shape()[0], weight.shape()[0], to[0], to[1]];
-        let y = self.convolution(weight, bias, &shape, |x, w, b, out| {
-            self.backend().conv2d(x.view(), w.view(), b.map(Tensor::view), options, out)
+        let y = self.convolution(weight, end.bias, &shape, |x, w, b, out| {
+            let end = Epilogue { bias: b.map(Tensor::view), slope: end.slope };
+            self.backend().conv2d(x.view(), w.view(), end, options, out)
         });
-        let op = Conv2d { options: *options, bias: bias.is_some() };
-        self.record_convolution(y, op, weight, bias)
+        let op = Conv2d { options: *options, bias: end.bias.is_some() };
+        self.record_convolution(y, op, weight, end.bias)
     }
 
     /// [`Tensor::conv_transpose2d`] of operands that fit, to images of a given size; this is channels-last.

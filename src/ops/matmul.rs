@@ -1,6 +1,7 @@
 //! Matrix products.
 
-use crate::backend::View;
+use super::activation::Activation;
+use crate::backend::{Epilogue, View};
 use crate::error::misuse;
 use crate::layout::broadcast_shapes;
 use crate::tensor::node::{Context, Op, Save};
@@ -113,12 +114,13 @@ impl Tensor {
         let y = match self.layout().reshaped(&[ba.iter().product::<usize>() * m, *ka]) {
             // A shared right operand: the whole batch is one tall matrix.
             Some(rows) if bb.is_empty() => {
-                self.viewed(rows).gemm_value(other, &rows, other.layout(), None, &[rows.shape()[0], *n])
+                let end = Epilogue::default();
+                self.viewed(rows).gemm_value(other, &rows, other.layout(), end, &[rows.shape()[0], *n])
             }
             _ => {
                 let la = super::expand_layout(self, &with(*m, *ka));
                 let lb = super::expand_layout(other, &with(*ka, *n));
-                self.gemm_value(other, &la, &lb, None, &shape)
+                self.gemm_value(other, &la, &lb, Epilogue::default(), &shape)
             }
         };
         y.viewed(Layout::contiguous(&shape)).record(
@@ -133,13 +135,13 @@ impl Tensor {
         b: &Tensor,
         la: &Layout,
         lb: &Layout,
-        bias: Option<&Tensor>,
+        end: Epilogue<&Tensor>,
         shape: &[usize],
     ) -> Tensor {
         Tensor::build(Layout::contiguous(shape), self.dtype(), self.device(), |out| {
             let a = View { layout: la, ..self.view() };
             let b = View { layout: lb, ..b.view() };
-            self.backend().gemm(a, b, bias.map(|t| t.view()), out)
+            self.backend().gemm(a, b, end.map(Tensor::view, |slope| slope), out)
         })
     }
 
@@ -157,6 +159,29 @@ impl Tensor {
     /// If the sizes do not fit.
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        self.linear_rectified(weight, bias, None)
+    }
+
+    /// An activation of [`Tensor::linear`], applied as the product is written back where a device's kernels can (the CPU's
+    /// in f32 and f64), and the same bits as the two ops one after the other. In the graph it is these two.
+    ///
+    /// ```
+    /// use ganvil::{Activation, Tensor};
+    /// let (x, w) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[3.0f32, 4.0], [-5.0, -6.0]]));
+    /// assert_eq!(x.linear_act(&w, None, Activation::LeakyRelu(0.5)).to_vec::<f32>(), [11.0, -8.5]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    #[track_caller]
+    pub fn linear_act(&self, weight: &Tensor, bias: Option<&Tensor>, act: Activation) -> Tensor {
+        let slope = act.in_epilogue_of(self);
+        self.linear_rectified(weight, bias, slope).activated(act, slope.is_some())
+    }
+
+    /// Both, recorded as the first.
+    #[track_caller]
+    fn linear_rectified(&self, weight: &Tensor, bias: Option<&Tensor>, slope: Option<f64>) -> Tensor {
         self.check_with("linear", weight);
         self.check_float("linear");
         let (sx, sw) = (self.shape(), weight.shape());
@@ -177,7 +202,8 @@ impl Tensor {
         let x = self.detach().flatten_rows();
         let shape: Dims = sx[..sx.len() - 1].iter().copied().chain([sw[0]]).collect();
         let wt = weight.detach().t();
-        let y = x.gemm_value(&wt, x.layout(), wt.layout(), bias, &[x.shape()[0], sw[0]]);
+        let end = Epilogue { bias, slope };
+        let y = x.gemm_value(&wt, x.layout(), wt.layout(), end, &[x.shape()[0], sw[0]]);
         let y = y.viewed(Layout::contiguous(&shape));
         let saves = [Save::Value(self), Save::Value(weight)];
         match bias {

@@ -32,6 +32,7 @@ mod spectral_norm;
 mod unary;
 mod upfirdn;
 
+pub use activation::Activation;
 pub use attention::Projection;
 pub use interpolate::Interpolation;
 pub use loss::Reduction;

@@ -1,11 +1,12 @@
 //! Making tensors.
 
 use super::Tensor;
-use crate::backend::{self, Memory, ViewMut};
+use crate::backend::{self, Memory, Storage, ViewMut};
 use crate::dtype::Element;
 use crate::error::misuse;
 use crate::layout::check_shape;
 use crate::{DType, Device, Layout};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 impl Tensor {
@@ -144,24 +145,35 @@ impl Tensor {
         Tensor::new(&values, &[n, n]).to_dtype(dtype).to_device(device)
     }
 
-    /// Elements that `write` sets on the host, in row-major order, without a copy where they stay there.
-    pub(crate) fn written<T: Element>(
-        shape: &[usize],
-        device: Device,
-        write: impl FnOnce(&mut [T]),
-    ) -> Tensor {
-        let fill = |out: ViewMut| match out.storage.memory_mut() {
-            Memory::Cpu(b) => write(b.as_mut_slice()),
-            _ => unreachable!("this storage is the CPU's"),
-        };
-        Tensor::build(Layout::contiguous(shape), T::DTYPE, Device::Cpu, fill).to_device(device)
-    }
-
     /// A fresh value: allocates for a layout from offset 0 that covers its storage, and has `write` fill it.
     pub(crate) fn build(layout: Layout, dtype: DType, device: Device, write: impl FnOnce(ViewMut)) -> Tensor {
         let mut storage = backend::of(device).alloc(dtype, layout.numel());
         write(ViewMut { storage: &mut storage, layout: &layout });
         Tensor::from_parts(Arc::new(storage), layout)
+    }
+}
+
+/// Memory of the host for a tensor whose elements are still to come, perhaps on another thread.
+pub(crate) struct Unwritten<T> {
+    storage: Storage,
+    layout: Layout,
+    of: PhantomData<T>,
+}
+
+impl<T: Element> Unwritten<T> {
+    pub fn new(shape: &[usize]) -> Unwritten<T> {
+        let layout = Layout::contiguous(shape);
+        let storage = backend::of(Device::Cpu).alloc(T::DTYPE, layout.numel());
+        Unwritten { storage, layout, of: PhantomData }
+    }
+
+    /// The tensor of the elements that `write` sets, all of them, in row-major order.
+    pub fn write(mut self, write: impl FnOnce(&mut [T])) -> Tensor {
+        match self.storage.memory_mut() {
+            Memory::Cpu(b) => write(b.as_mut_slice()),
+            _ => unreachable!("this storage is the CPU's"),
+        }
+        Tensor::from_parts(Arc::new(self.storage), self.layout)
     }
 }
 

@@ -6,6 +6,7 @@ mod display;
 pub(crate) mod node;
 mod random;
 
+pub(crate) use create::Unwritten;
 pub(crate) use node::{Node, with_recording};
 pub use node::{is_recording, live_nodes, no_grad};
 pub use random::Generator;

@@ -1,11 +1,13 @@
 //! Residual connections and branches.
 
 use super::*;
+use ganvil::ConvOptions;
 use ganvil::autograd::grad;
 use ganvil::backend::trace;
 use ganvil::gan::Network;
 use ganvil::nn::{
-    Applied, Branches, Dropout, Flatten, Join, LayerSpec, Linear, ReLU, Residual, Sequential, Tanh,
+    Applied, Branches, Conv2d, Dropout, Flatten, Join, Kind, LayerSpec, LeakyReLU, Linear, ReLU, Residual,
+    Sequential, SpectralNorm, Tanh, with_fusion,
 };
 use std::cell::RefCell;
 
@@ -125,6 +127,59 @@ fn a_pass_can_be_looked_at_and_masks_replayed_at_any_depth() {
     ];
     assert_eq!(rows, want.map(|(path, name)| (path.to_owned(), name)));
     assert_eq!(asked.into_inner(), ["0.body.1"]);
+}
+
+/// Layers take in the activation behind them, and are the same function of everything, bit for bit.
+#[test]
+fn activations_are_applied_as_results_are_written() {
+    let random = random();
+    let conv = |c, o, stride| {
+        Conv2d::new(c, o, [4, 4], ConvOptions::new().stride(stride).padding(1), o % 2 == 0, &random)
+    };
+    let leaky = LeakyReLU { negative_slope: 0.2 };
+    let nets = [
+        Sequential::new()
+            .with(linear(8, 5))
+            .with(leaky.clone())
+            .with(linear(5, 7))
+            .with(ReLU)
+            .with(linear(7, 1)),
+        Sequential::new().with(conv(8, 40, 2)).with(leaky.clone()).with(conv(40, 3, 1)).with(ReLU),
+        Sequential::new().with(SpectralNorm::new(conv(8, 6, 2), &random)).with(leaky),
+        // Whose sign the result does not tell.
+        Sequential::new().with(linear(8, 5)).with(LeakyReLU { negative_slope: -0.5 }),
+    ];
+    for (i, net) in nets.into_iter().enumerate() {
+        for dtype in [DType::F64, DType::F32] {
+            let mut net = net.clone();
+            net.visit_mut("", &mut |_, kind, t| {
+                let new = t.to_dtype(dtype).detach();
+                *t = if kind == Kind::Parameter { new.requires_grad() } else { new };
+            });
+            let shape: &[usize] = if matches!(i, 1 | 2) { &[3, 8, 8, 8] } else { &[3, 8] };
+            let x = noise(shape, &random).to_dtype(dtype).requires_grad();
+            let mut inputs = vec![x.clone()];
+            net.visit("", &mut |_, kind, t| inputs.extend((kind == Kind::Parameter).then(|| t.clone())));
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
+            let pass = |ctx: Ctx| {
+                let y = net.forward(&x, &ctx);
+                let seed = y.detach().mul_scalar(0.1).add_scalar(1.0);
+                let slopes: Vec<_> = grad(&[&y], &inputs, &[seed], true).into_iter().flatten().collect();
+                let again = grad(&[&slopes[0].square().sum_all()], &inputs, &[], false);
+                let all: Vec<Tensor> = [vec![y], slopes, again.into_iter().flatten().collect()].concat();
+                all.iter().flat_map(|t| t.to_dtype(DType::F64).to_vec::<f64>()).collect::<Vec<_>>()
+            };
+            let fused = pass(Ctx::eval());
+            assert_eq!(fused, with_fusion(false, || pass(Ctx::eval())), "net {i} in {dtype}");
+            // Which writes nothing in place either.
+            assert_eq!(fused, pass(Ctx::eval().watched(&|_| ())), "net {i} in {dtype}, watched");
+            let kernels = |on| {
+                let (_, calls) = trace::record(|| with_fusion(on, || eval(&net, &x)));
+                calls.into_iter().filter(|c| c.kernel.starts_with("unary")).count()
+            };
+            assert_eq!((kernels(true) == 0, kernels(false) == 0), (i != 3, false), "net {i} in {dtype}");
+        }
+    }
 }
 
 /// A layer of few outputs takes images that lie channels-last as they are, and is the same function of them.

@@ -4,6 +4,7 @@
 //! pool is current; see [`crate::threads`].
 
 mod access;
+pub(crate) mod ahead;
 mod conv;
 mod cross_entropy;
 mod elementwise;
@@ -14,6 +15,7 @@ mod index;
 mod lanes;
 mod loss;
 mod map;
+mod matmul;
 mod max_pool;
 mod norm;
 mod order;
@@ -237,15 +239,19 @@ impl Backend for Cpu {
         })
     }
 
-    fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
-        dispatch!(a.storage.dtype(), float, T => matmul::<T>(a, b, bias, out))
+    fn rectifies(&self) -> bool {
+        true
     }
 
-    fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
+    fn gemm(&self, a: View, b: View, end: Epilogue<View>, out: ViewMut) {
+        dispatch!(a.storage.dtype(), float, T => matmul::matmul::<T>(a, b, end, out))
+    }
+
+    fn conv2d(&self, x: View, weight: View, end: Epilogue<View>, options: &ConvOptions, out: ViewMut) {
         let conv = conv::Conv::of(x.layout, weight.layout, out.layout, options).keeping(weight);
         dispatch!(x.storage.dtype(), full, T => {
-            let bias = bias.map(|b| dense::<T>(b));
-            conv::forward::<T>(&conv, pixels(x), dense(weight), bias, dense_out(out))
+            let end = end.map(|b| dense::<T>(b), <T as gemm::Real>::of);
+            conv::forward::<T>(&conv, pixels(x), dense(weight), end, dense_out(out))
         })
     }
 
@@ -460,41 +466,4 @@ fn select_words<T: Word>(cond: View, a: View, b: View, out: ViewMut) {
 
 fn supported_tiers() -> Vec<&'static str> {
     simd::Tier::ALL.iter().filter(|t| t.is_supported()).map(|t| t.name()).collect()
-}
-
-fn matmul<T: gemm::GemmElement>(a: View, b: View, bias: Option<View>, out: ViewMut) {
-    let batch = out.layout.rank() - 2;
-    let (la, lb, lc) = (a.layout, b.layout, out.layout);
-    let dims: Vec<gemm::BatchDim> = (0..batch)
-        .map(|d| gemm::BatchDim {
-            size: lc.shape()[d],
-            a: la.strides()[d],
-            b: lb.strides()[d],
-            c: lc.strides()[d],
-        })
-        .collect();
-    let size = [lc.shape()[batch], lc.shape()[batch + 1], la.shape()[batch + 1]];
-    let strides = |l: &Layout| (l.strides()[batch], l.strides()[batch + 1]);
-    let ((ars, acs), (brs, bcs), (crs, ccs)) = (strides(la), strides(lb), strides(lc));
-    let mut right = gemm::MatRef { data: &b.slice::<T>()[lb.offset()..], rs: brs, cs: bcs };
-    // A linear layer's weight lies transposed. Few rows of A do not pay for turning it each time, and it is multiplied by
-    // several batches between two updates.
-    let [m, n, k] = size;
-    let worth = batch == 0 && m <= gemm::DIRECT_B_ROWS && n > 1 && k > 1 && brs == 1 && bcs > 1;
-    let turned = (worth && gemm::is_acc::<T>()).then(|| {
-        let key = [2, lb.offset(), k, n, bcs, 0, 0, 0, 0, 0, 0, 0];
-        b.storage.packed().get_or_make(key, || gemm::turned(right, k, n))
-    });
-    if let Some(turned) = &turned {
-        let turned = turned.as_slice::<T>();
-        right = gemm::MatRef { data: turned, rs: turned.len() / k, cs: 1 };
-    }
-    gemm::gemm_batch(
-        &dims,
-        size,
-        gemm::MatRef { data: &a.slice::<T>()[la.offset()..], rs: ars, cs: acs },
-        right,
-        bias.map(|v| (&v.slice::<T>()[v.layout.offset()..], v.layout.strides()[0])),
-        gemm::MatMut { data: &mut slice_mut::<T>(out.storage)[lc.offset()..], rs: crs, cs: ccs },
-    );
 }

@@ -262,9 +262,9 @@ impl Backend for Cuda {
         rows::cross_entropy_grad(self, g, x, class, stats, out);
     }
 
-    fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
+    fn gemm(&self, a: View, b: View, end: Epilogue<View>, out: ViewMut) {
         self.widened(a, |a| {
-            self.widened(b, |b| match bias {
+            self.widened(b, |b| match end.bias {
                 Some(bias) => self.widened(bias, |bias| {
                     self.narrowed(out, false, |out| gemm::gemm(self, a, b, Some(bias), out));
                 }),
@@ -273,8 +273,8 @@ impl Backend for Cuda {
         });
     }
 
-    fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
-        conv::forward(self, x, weight, bias, options, out);
+    fn conv2d(&self, x: View, weight: View, end: Epilogue<View>, options: &ConvOptions, out: ViewMut) {
+        conv::forward(self, x, weight, end.bias, options, out);
     }
 
     fn conv2d_input_grad(

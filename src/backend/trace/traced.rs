@@ -119,6 +119,9 @@ impl Backend for Traced {
         self.call("binary", out.layout.shape(), bytes, |to| to.binary(f, a, b, out))
     }
 
+    fn rectifies(&self) -> bool {
+        self.0.rectifies()
+    }
     fn works_in_place(&self) -> bool {
         self.0.works_in_place()
     }
@@ -200,15 +203,15 @@ impl Backend for Traced {
         })
     }
 
-    fn gemm(&self, a: View, b: View, bias: Option<View>, out: ViewMut) {
-        let bytes = a.bytes() + b.bytes() + given(bias) + out.bytes();
-        self.call("gemm", &product(&a, &out), bytes, |to| to.gemm(a, b, bias, out))
+    fn gemm(&self, a: View, b: View, end: Epilogue<View>, out: ViewMut) {
+        let bytes = a.bytes() + b.bytes() + given(end.bias) + out.bytes();
+        self.call("gemm", &product(&a, &out), bytes, |to| to.gemm(a, b, end, out))
     }
 
-    fn conv2d(&self, x: View, weight: View, bias: Option<View>, options: &ConvOptions, out: ViewMut) {
-        let bytes = x.bytes() + weight.bytes() + given(bias) + out.bytes();
+    fn conv2d(&self, x: View, weight: View, end: Epilogue<View>, options: &ConvOptions, out: ViewMut) {
+        let bytes = x.bytes() + weight.bytes() + given(end.bias) + out.bytes();
         self.call("conv2d", &windows(out.layout, weight.layout), bytes, |to| {
-            to.conv2d(x, weight, bias, options, out)
+            to.conv2d(x, weight, end, options, out)
         })
     }
 

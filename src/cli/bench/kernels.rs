@@ -3,9 +3,9 @@
 
 use super::peak;
 use crate::autograd::{GradOptions, grad_with};
-use crate::backend::ViewMut;
 use crate::backend::cpu::simd::tier;
 use crate::backend::cpu::{ConvMode, DIRECT_B_ROWS, MatRef, turned, with_conv_mode};
+use crate::backend::{Epilogue, ViewMut};
 use crate::optim::{Adam, Optimizer};
 use crate::rng::Stream;
 use crate::{ConvOptions, DType, Device, Generator, Layout, Reduction, Result, Tensor};
@@ -150,7 +150,12 @@ pub fn gemm(b: &mut Bench) -> Result<()> {
         let (backend, layout) = (x.backend(), Layout::contiguous(&[m, n]));
         let mut c = backend.alloc(DType::F32, m * n);
         b.row(name, Work::Flops(2 * m * n * k), || {
-            backend.gemm(x.view(), y.view(), None, ViewMut { storage: black_box(&mut c), layout: &layout });
+            backend.gemm(
+                x.view(),
+                y.view(),
+                Epilogue::default(),
+                ViewMut { storage: black_box(&mut c), layout: &layout },
+            );
         })?;
         // A weight that lies transposed is turned once and multiplied by several batches: what turning it takes.
         if stored == "NT" && m <= DIRECT_B_ROWS && n > 1 {

@@ -4,6 +4,7 @@ use super::super::device::DeviceArg;
 use crate::backend::cpu::ConvMode;
 use crate::data::{Dataset, Images, Split, locate};
 use crate::gan::{NoProbe, NotFinite, StepConfig, StepLosses, TrainConfig, Trainer, zoo};
+use crate::nn::with_fusion;
 use crate::report::{peak_memory_mb, process_age};
 use crate::rng::Stream;
 use crate::{Error, Generator, Result};
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
     Examples:\n  \
     ganvil bench step mlp0-64\n  \
     ganvil bench step dcgan28-64 --threads 2 --seconds 10\n  \
+    ganvil bench step mlp0-64 --unfused\n  \
     ganvil bench step mlp0-64 --first"
 )]
 pub struct Args {
@@ -36,6 +38,9 @@ pub struct Args {
     /// Convolutions: fast or exact
     #[arg(long, value_name = "WAY", default_value = "fast")]
     conv: ConvMode,
+    /// Each layer by itself: no activation is applied as the results of the layer before it are written
+    #[arg(long)]
+    unfused: bool,
     /// How long to measure
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true, value_name = "S")]
     seconds: f64,
@@ -108,7 +113,12 @@ pub fn run(args: Args) -> Result<()> {
     });
     let batch = config.batch;
     let mut trainer = Trainer::new(config, data, args.device.open()?)?;
-    let mut step = || if critic_alone { trainer.update_d() } else { trainer.step(&mut NoProbe) };
+    let mut step =
+        || {
+            with_fusion(!args.unfused, || {
+                if critic_alone { trainer.update_d() } else { trainer.step(&mut NoProbe) }
+            })
+        };
     if args.first {
         crate::threads(threads, || step().map(drop).map_err(diverged))?;
         let seconds = process_age().unwrap_or_else(|| began.elapsed().as_secs_f64());

@@ -11,9 +11,11 @@ pub use config::ModesConfig;
 pub use recipes::{RECIPES, recipe};
 pub use results::{Folder, Published, Score, SeedResult, Spread, ceiling, published};
 
-use super::live::{LiveDraws, Source};
+use super::live::LiveDraws;
 use super::probe::NoProbe;
+use super::source::{Plane, Source};
 use super::step::{Gan, NotFinite};
+use crate::backend::cpu::ahead::Ahead;
 use crate::metrics::mode_coverage;
 use crate::nn::{Ctx, Module, to_device};
 use crate::optim::Optimizer;
@@ -73,7 +75,8 @@ impl Game {
         let rule_d = config.optimizer_d.lazy(config.step.lazy);
         let mut gan = Gan::new(g, d, Optimizer::new(config.optimizer_g), Optimizer::new(rule_d), config.step);
         gan.average = average;
-        let source = Source::Plane { samples: config.task.samples(seed), scale: config.scale as f32 };
+        let (samples, scale) = (config.task.samples(seed), config.scale as f32);
+        let source = Source::Plane(Ahead::new(Plane { samples, scale, batch: config.batch }));
         let from = (config.prior, config.latent);
         let draws = LiveDraws::new(source, seed, config.batch, from, false, device);
         Ok(Game { config: config.clone(), seed, gan, draws, steps: 0 })

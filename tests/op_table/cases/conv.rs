@@ -1,9 +1,10 @@
 //! Convolutions.
 
+use crate::cases::matmul::rectified;
 use crate::convolution::{conv_transpose2d, conv2d, conv2d_weight_grad, result, transposed_result};
 use crate::naive::Nd;
 use crate::row::{Accuracy, FULL, Row, float, row};
-use ganvil::ConvOptions;
+use ganvil::{Activation, ConvOptions};
 
 const ALL: &[&str] = &["Conv2d", "ConvTranspose2d", "Conv2dWeightGrad"];
 
@@ -74,6 +75,17 @@ pub fn rows() -> Vec<Row> {
             )
             .within(terms(w[1] * taps)),
         );
+        for act in [Activation::Relu, Activation::LeakyRelu(0.2)] {
+            rows.push(
+                row(
+                    format!("conv2d_act {act:?} {o:?}"),
+                    vec![float(&x), float(&w), float(&w[..1])],
+                    move |t| t[0].conv2d_act(&t[1], Some(&t[2]), &o, act),
+                    move |t| rectified(conv2d(&t[0], &t[1], Some(&t[2]), &o), act),
+                )
+                .within(terms(w[1] * taps)),
+            );
+        }
         let larger = transposed_result(&y, &w, &o, output_padding);
         rows.push(
             row(

@@ -2,6 +2,7 @@
 
 use crate::naive::Nd;
 use crate::row::{Accuracy, Row, float, row};
+use ganvil::Activation;
 
 const SHAPES: [(&[usize], &[usize]); 20] = [
     (&[1, 1], &[1, 1]),
@@ -38,6 +39,15 @@ fn linear(x: &Nd, weight: &Nd, bias: Option<&Nd>) -> Nd {
     let y = x.reshape(&[rows, inner]).matmul(&transposed(weight));
     let y = bias.map_or(y.clone(), |b| y.zip(b, |y, b| y + b));
     y.reshape(&[&x.shape[..x.shape.len() - 1], &[out]].concat())
+}
+
+/// x where x > 0, else 0 or less of it.
+pub fn rectified(x: Nd, act: Activation) -> Nd {
+    let slope = match act {
+        Activation::Relu => 0.0,
+        Activation::LeakyRelu(slope) => slope,
+    };
+    x.map(|x| if x > 0.0 { x } else { slope * x })
 }
 
 pub fn rows() -> Vec<Row> {
@@ -81,6 +91,17 @@ pub fn rows() -> Vec<Row> {
                 .within(k)
                 .covers(&["Linear"]),
         );
+        for act in [Activation::Relu, Activation::LeakyRelu(0.2), Activation::LeakyRelu(-0.5)] {
+            rows.push(
+                row(
+                    format!("linear_act {act:?}"),
+                    vec![float(x), float(&w), float(&[w[0]])],
+                    move |x| x[0].linear_act(&x[1], Some(&x[2]), act),
+                    move |x| rectified(linear(&x[0], &x[1], Some(&x[2])), act),
+                )
+                .within(k),
+            );
+        }
         rows.push(
             row(
                 "linear without bias",

@@ -9,6 +9,7 @@
 //!           tile of mr pixels     microkernel
 //! ```
 
+use super::Ending;
 use super::geometry::{Image, Padded, Phase};
 use super::pack::{Panels, pad_image, panel};
 use crate::backend::cpu::Buffer;
@@ -86,7 +87,7 @@ pub(super) struct Correlation<'a, T: 'static> {
     pub source: Source<'a, T>,
     pub phases: &'a [Phase],
     pub weights: &'a Panels<T>,
-    pub bias: Option<&'a [T]>,
+    pub end: Ending<'a, T>,
     /// Of the group's first channel of the first image.
     pub out: Out<T>,
     /// Elements between images of the result.
@@ -133,7 +134,7 @@ impl<T: Real> Correlation<'_, T> {
                     let at = Tiles { a, rows: &rows[..m], outs: &outs[..m], c };
                     // SAFETY: the caller's promise; images and panels of parts are disjoint.
                     unsafe {
-                        tiles(self.kernels, &at, &phase.blocks, self.weights, panels.clone(), self.bias)
+                        tiles(self.kernels, &at, &phase.blocks, self.weights, panels.clone(), self.end)
                     };
                 }
             }
@@ -156,17 +157,15 @@ pub(super) unsafe fn tiles<T: Real>(
     blocks: &[Vec<Run>],
     weights: &Panels<T>,
     panels: Range<usize>,
-    bias: Option<&[T]>,
+    end: Ending<T>,
 ) {
     for p in panels {
         let (first, cols, width) = panel(kernels, weights.n(), p);
         let b = weights.get(kernels, p).as_ptr();
         let kernel = kernels.patches[usize::from(cols > kernels.lanes)];
         for (i, runs) in blocks.iter().enumerate() {
-            let bias = match bias {
-                Some(bias) if i + 1 == blocks.len() => bias[first..first + cols].as_ptr(),
-                _ => std::ptr::null(),
-            };
+            let end = if i + 1 == blocks.len() { end } else { Ending::default() };
+            let bias = end.bias.map_or(std::ptr::null(), |bias| bias[first..first + cols].as_ptr());
             // Offsets into B are in rows of the panel.
             let runs: Vec<Run> = runs.iter().map(|r| Run { b: r.b * width, ..*r }).collect();
             for (rows, outs) in at.rows.chunks(kernels.patch_mr).zip(at.outs.chunks(kernels.patch_mr)) {
@@ -183,6 +182,7 @@ pub(super) unsafe fn tiles<T: Real>(
                     cols,
                     accumulate: i > 0,
                     bias,
+                    slope: end.slope,
                 };
                 // SAFETY: the caller's promise, and a panel has `width` columns in each of the runs' rows.
                 unsafe { kernel(&tile) };

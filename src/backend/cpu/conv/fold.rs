@@ -2,6 +2,7 @@
 //! overlap. Exact work where phases would waste it: results of one or three channels, which fill no vector, and inputs
 //! so small that most taps of a phase fall into the padding.
 
+use super::Ending;
 use super::correlate::{Out, Source, Tiles, scratch, tiles};
 use super::geometry::{Image, blocks};
 use super::pack::Panels;
@@ -23,7 +24,7 @@ pub(super) struct Fold<'a, T: 'static> {
     pub stride: [usize; 2],
     pub padding: [usize; 2],
     pub dilation: [usize; 2],
-    pub bias: Option<&'a [T]>,
+    pub end: Ending<'a, T>,
     pub out: Out<T>,
     /// The result's images, with the channels of all groups.
     pub out_image: Image,
@@ -57,7 +58,7 @@ impl<T: Real> Fold<'_, T> {
                 let c = t.as_mut_ptr();
                 let at = Tiles { a, rows: &rows[..m], outs: &outs[..m], c };
                 // SAFETY: a row is a pixel of the source, C is t with n columns to each; both are this thread's.
-                unsafe { tiles(self.kernels, &at, &blocks, &self.weights, 0..panels, None) };
+                unsafe { tiles(self.kernels, &at, &blocks, &self.weights, 0..panels, Ending::default()) };
                 for (image, t) in images.zip(t.chunks_exact(pixels * n)) {
                     sum.fill(T::ZERO);
                     self.add_up(t, width, sum);
@@ -102,7 +103,7 @@ impl<T: Real> Fold<'_, T> {
         }
     }
 
-    /// The sums inside of the padding, with the bias, as channels of an image.
+    /// The sums inside of the padding, with the bias and perhaps rectified, as channels of an image.
     ///
     /// # Safety
     /// `out` is the group's first channel of an image of the result, which no other thread writes.
@@ -110,7 +111,7 @@ impl<T: Real> Fold<'_, T> {
         let c = self.channels;
         for y in 0..self.out_image.h {
             let row = &sum[((y + self.padding[0]) * width + self.padding[1]) * c..][..self.out_image.w * c];
-            if c == self.out_image.c && self.bias.is_none() {
+            if c == self.out_image.c && self.end.is_none() {
                 // SAFETY: row y of the image.
                 let to = unsafe { std::slice::from_raw_parts_mut(out.add(y * row.len()), row.len()) };
                 to.copy_from_slice(row);
@@ -118,7 +119,8 @@ impl<T: Real> Fold<'_, T> {
             }
             for (x, pixel) in row.chunks_exact(c).enumerate() {
                 for (j, &s) in pixel.iter().enumerate() {
-                    let s = self.bias.map_or(s, |b| s + b[j]);
+                    let s = self.end.bias.map_or(s, |b| s + b[j]);
+                    let s = self.end.slope.map_or(s, |slope| s.rectified(slope));
                     // SAFETY: pixel (y, x) of the image has the group's c channels.
                     unsafe { *out.add((y * self.out_image.w + x) * self.out_image.c + j) = s };
                 }

@@ -27,7 +27,7 @@ mod winograd;
 use super::gemm::{Kernels, Real, Run};
 use super::packed::Packed;
 use super::simd::tier;
-use crate::backend::{ConvOptions, View};
+use crate::backend::{ConvOptions, Epilogue, View};
 use crate::layout::Layout;
 use correlate::{Correlation, Out, Source};
 use fold::Fold;
@@ -36,12 +36,24 @@ use pack::{Panels, Weights};
 use weight_grad::WeightGrad;
 use winograd::{Plan, Transformable};
 
+use std::ops::Range;
+
 pub use winograd::{ConvMode, with_conv_mode};
 
 /// Columns below which the taps are made columns too: so few channels leave most of a vector empty.
 const THIN: usize = 4;
 /// More elements between pixels of a padded image whose pixels would be a multiple of 256 bytes apart.
 const SPREAD: usize = 16;
+
+/// What is done to the sums of a convolution, the bias being one for each channel of the result.
+pub(super) type Ending<'a, T> = Epilogue<&'a [T], T>;
+
+impl<T> Ending<'_, T> {
+    /// The part for some channels.
+    fn of(self, channels: Range<usize>) -> Self {
+        Epilogue { bias: self.bias.map(|b| &b[channels]), ..self }
+    }
+}
 
 /// The sizes of a convolution `x [n, C, h, w] * W [O, C/groups, kh, kw] = y [n, O, oh, ow]`, and of its adjoints.
 #[derive(Clone, Copy)]
@@ -113,9 +125,9 @@ impl Conv<'_> {
     }
 }
 
-/// y = x * W + bias.
-pub(super) fn forward<T: Transformable>(conv: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    forward_by(conv, winograd::plan::<T>(conv).as_ref(), x, w, bias, y);
+/// y = x * W + bias, perhaps rectified.
+pub(super) fn forward<T: Transformable>(conv: &Conv, x: &[T], w: &[T], end: Ending<T>, y: &mut [T]) {
+    forward_by(conv, winograd::plan::<T>(conv).as_ref(), x, w, end, y);
 }
 
 /// The same by tiles or, without a plan, by the definition's sums.
@@ -124,7 +136,7 @@ fn forward_by<T: Transformable>(
     plan: Option<&Plan>,
     x: &[T],
     w: &[T],
-    bias: Option<&[T]>,
+    end: Ending<T>,
     y: &mut [T],
 ) {
     conv.check(x, w, y);
@@ -133,12 +145,12 @@ fn forward_by<T: Transformable>(
     let out = y.as_mut_ptr();
     for group in 0..conv.options.groups {
         let weights = conv.weights(w, group);
-        let bias = bias.map(|b| &b[group * o..][..o]);
+        let end = end.of(group * o..(group + 1) * o);
         // SAFETY: the group's first channel of the first pixel.
         let out = Out(unsafe { out.add(group * o) });
         if let Some(plan) = plan {
             // SAFETY: y has its images, and this is its only user.
-            unsafe { winograd::forward(conv, plan, x, w, group, bias, out) };
+            unsafe { winograd::forward(conv, plan, x, w, group, end, out) };
             continue;
         }
         match conv.reversed() {
@@ -146,11 +158,11 @@ fn forward_by<T: Transformable>(
                 let source = unpadded(conv.count, x, conv.x, group * c, c);
                 let slots: Vec<usize> = (0..conv.taps()).rev().collect();
                 let folding = Folding { slots: &slots, padding, out_image: conv.y };
-                let fold = folding.plan(conv, kernels, source, weights, bias, out);
+                let fold = folding.plan(conv, kernels, source, weights, end, out);
                 // SAFETY: `out` has `count` images of y's size.
                 unsafe { fold.run() }
             }
-            _ => correlate(conv, kernels, x, group, weights, bias, out),
+            _ => correlate(conv, kernels, x, group, weights, end, out),
         }
     }
 }
@@ -162,7 +174,7 @@ fn correlate<T: Real>(
     x: &[T],
     group: usize,
     weights: Weights<T>,
-    bias: Option<&[T]>,
+    end: Ending<T>,
     out: Out<T>,
 ) {
     let (axes, c) = (conv.axes(), weights.k);
@@ -188,7 +200,7 @@ fn correlate<T: Real>(
         source,
         phases: &[phase],
         weights: &packed,
-        bias,
+        end,
         out,
         out_image: conv.y.len(),
     };
@@ -217,12 +229,12 @@ fn input_grad_by<T: Transformable>(
     for group in 0..conv.options.groups {
         let weights = conv.weights(w, group);
         let weights = Weights { k: o, n: c, sk: weights.sn, sn: weights.sk, ..weights };
-        let bias = bias.map(|b| &b[group * c..][..c]);
+        let end = Ending::bias(bias).of(group * c..(group + 1) * c);
         // SAFETY: the group's first channel of the first pixel.
         let out = Out(unsafe { out.add(group * c) });
         if let Some(plan) = plan {
             // SAFETY: x has its images, and this is its only user.
-            unsafe { winograd::input_grad(conv, plan, g, w, group, bias, out) };
+            unsafe { winograd::input_grad(conv, plan, g, w, group, end.bias, out) };
             continue;
         }
         // Phases compute every tap for every pixel they reach, though it may lie in the padding.
@@ -234,11 +246,11 @@ fn input_grad_by<T: Transformable>(
             let slots: Vec<usize> = (0..conv.taps()).collect();
             let padding = conv.options.padding;
             let folding = Folding { slots: &slots, padding, out_image: conv.x };
-            let fold = folding.plan(conv, kernels, source, weights, bias, out);
+            let fold = folding.plan(conv, kernels, source, weights, end, out);
             // SAFETY: `out` has `count` images of x's size.
             unsafe { fold.run() }
         } else {
-            by_phase(conv, kernels, g, group, weights, bias, out);
+            by_phase(conv, kernels, g, group, weights, end, out);
         }
     }
 }
@@ -263,7 +275,7 @@ impl Folding<'_> {
         kernels: &'static Kernels<T>,
         source: Source<'a, T>,
         weights: Weights<T>,
-        bias: Option<&'a [T]>,
+        end: Ending<'a, T>,
         out: Out<T>,
     ) -> Fold<'a, T> {
         Fold {
@@ -275,7 +287,7 @@ impl Folding<'_> {
             stride: conv.options.stride,
             padding: self.padding,
             dilation: conv.options.dilation,
-            bias,
+            end,
             out,
             out_image: self.out_image,
         }
@@ -290,7 +302,7 @@ fn by_phase<T: Real>(
     g: &[T],
     group: usize,
     weights: Weights<T>,
-    bias: Option<&[T]>,
+    end: Ending<T>,
     out: Out<T>,
 ) {
     let (axes, o) = (conv.axes(), weights.k);
@@ -338,7 +350,7 @@ fn by_phase<T: Real>(
     let packed = Panels::of_taps(kernels, weights, &slots);
     let source = Source { data: g, count: conv.count, image: conv.y, c0: group * o, channels: o, padded };
     let phases = &all;
-    let all = Correlation { kernels, source, phases, weights: &packed, bias, out, out_image: conv.x.len() };
+    let all = Correlation { kernels, source, phases, weights: &packed, end, out, out_image: conv.x.len() };
     // SAFETY: the border covers what phases reach over the image; every pixel of x belongs to one phase.
     unsafe { all.run() }
 }

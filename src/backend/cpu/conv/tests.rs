@@ -38,7 +38,7 @@ fn all_directions_are_contractions_of_one_form() {
         let (xs, ys) = (whole(n * x.len(), 1), whole(n * y.len(), 2));
         let ws = whole(o * c / options.groups * kernel[0] * kernel[1], 3);
         let (mut to_y, mut to_x, mut to_w) = (vec![7.0; ys.len()], vec![7.0; xs.len()], vec![7.0; ws.len()]);
-        forward(&conv, &xs, &ws, None, &mut to_y);
+        forward(&conv, &xs, &ws, Ending::default(), &mut to_y);
         input_grad(&conv, &ys, &ws, None, &mut to_x);
         weight_grad(&conv, &xs, &ys, &mut to_w);
         let (mut want_y, mut want_x, mut want_w) =
@@ -48,6 +48,14 @@ fn all_directions_are_contractions_of_one_form() {
             want_x[xi] += ys[yi] * ws[wi];
             want_w[wi] += xs[xi] * ys[yi];
         });
+        let bias = whole(o, 4);
+        for slope in [0.0, 0.5] {
+            let mut rectified = vec![7.0; ys.len()];
+            forward(&conv, &xs, &ws, Ending { bias: Some(&bias), slope: Some(slope) }, &mut rectified);
+            let want: Vec<f32> = (0..ys.len()).map(|i| want_y[i] + bias[i % o]).collect();
+            let want: Vec<f32> = want.into_iter().map(|y| if y > 0.0 { y } else { slope * y }).collect();
+            assert_eq!(rectified, want, "{kernel:?} {options:?} rectified with slope {slope}");
+        }
         assert_eq!((to_y, to_x, to_w), (want_y, want_x, want_w), "{kernel:?} {options:?}");
     }
 }

@@ -149,6 +149,7 @@ impl<T: Real> WeightGrad<'_, T> {
                             cols,
                             accumulate: first > 0 || i > 0,
                             bias: std::ptr::null(),
+                            slope: None,
                         };
                         // SAFETY: each row with each run is inside the padded images, whose border covers all windows;
                         // B has `width` columns for each pixel, C by the caller's promise.

@@ -12,7 +12,8 @@ static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0
 
 macro_rules! vector {
     ($v:ident, $e:ident, $lanes:literal, $lane_words:literal, $zero:ident, $set1:ident, $load:ident,
-     $maskload:ident, $store:ident, $maskstore:ident, $add:ident, $fma:ident, $sum:ident) => {
+     $maskload:ident, $store:ident, $maskstore:ident, $add:ident, $fma:ident, $sum:ident, $cmp:ident,
+     $blend:ident) => {
         impl Vector for $v {
             type Elem = $e;
             const LANES: usize = $lanes;
@@ -57,6 +58,11 @@ macro_rules! vector {
                 unsafe { $fma(self, b, c) }
             }
             #[inline(always)]
+            unsafe fn or_where_not_positive(self, other: $v) -> $v {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
+                unsafe { $blend(self, other, $cmp::<_CMP_LE_OQ>(self, $zero())) }
+            }
+            #[inline(always)]
             unsafe fn sum(self) -> $e {
                 // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $sum(self) }
@@ -77,7 +83,9 @@ vector!(
     _mm256_maskstore_ps,
     _mm256_add_ps,
     _mm256_fmadd_ps,
-    sum_f32
+    sum_f32,
+    _mm256_cmp_ps,
+    _mm256_blendv_ps
 );
 vector!(
     __m256d,
@@ -92,7 +100,9 @@ vector!(
     _mm256_maskstore_pd,
     _mm256_add_pd,
     _mm256_fmadd_pd,
-    sum_f64
+    sum_f64,
+    _mm256_cmp_pd,
+    _mm256_blendv_pd
 );
 
 /// [`Vector::sum`]

@@ -10,7 +10,8 @@ use std::arch::x86_64::*;
 
 macro_rules! vector {
     ($v:ident, $e:ident, $lanes:literal, $mask:ident, $zero:ident, $set1:ident, $load:ident, $maskload:ident,
-     $store:ident, $maskstore:ident, $add:ident, $fma:ident, $sum:ident) => {
+     $store:ident, $maskstore:ident, $add:ident, $fma:ident, $sum:ident, $cmp:ident,
+     $blend:ident) => {
         impl Vector for $v {
             type Elem = $e;
             const LANES: usize = $lanes;
@@ -55,6 +56,11 @@ macro_rules! vector {
                 unsafe { $fma(self, b, c) }
             }
             #[inline(always)]
+            unsafe fn or_where_not_positive(self, other: $v) -> $v {
+                // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
+                unsafe { $blend(self, $cmp::<_CMP_LE_OQ>(self, $zero()), other) }
+            }
+            #[inline(always)]
             unsafe fn sum(self) -> $e {
                 // SAFETY: the caller runs on this tier, by the trait's contract; nothing in memory is touched.
                 unsafe { $sum(self) }
@@ -75,7 +81,9 @@ vector!(
     _mm512_mask_storeu_ps,
     _mm512_add_ps,
     _mm512_fmadd_ps,
-    sum_f32
+    sum_f32,
+    _mm512_cmp_ps_mask,
+    _mm512_mask_mov_ps
 );
 vector!(
     __m512d,
@@ -90,7 +98,9 @@ vector!(
     _mm512_mask_storeu_pd,
     _mm512_add_pd,
     _mm512_fmadd_pd,
-    sum_f64
+    sum_f64,
+    _mm512_cmp_pd_mask,
+    _mm512_mask_mov_pd
 );
 
 /// [`Vector::sum`]

@@ -79,7 +79,7 @@ pub(super) enum Bias<'a, A> {
     PerRow(&'a [A]),
 }
 
-/// One product C (m x n) = A (m x k) B (k x n) + bias, k > 0, with all bounds checked.
+/// One product C (m x n) = A (m x k) B (k x n) + bias, perhaps rectified, k > 0, with all bounds checked.
 #[derive(Clone, Copy)]
 pub(super) struct Job<'a, T: GemmElement> {
     pub m: usize,
@@ -88,6 +88,7 @@ pub(super) struct Job<'a, T: GemmElement> {
     pub a: MatRef<'a, T>,
     pub b: MatRef<'a, T>,
     pub bias: Bias<'a, T::Acc>,
+    pub slope: Option<T::Acc>,
     pub c: Out<T>,
     pub kernels: &'static Kernels<T::Acc>,
     pub blocking: Blocking,
@@ -205,6 +206,7 @@ impl<'a, T: GemmElement> Job<'a, T> {
                 ldb: b.rs,
                 n: cols.len(),
                 bias,
+                slope: self.slope,
                 // SAFETY: row i of C has these columns.
                 c: unsafe { self.c.data.add(i * self.c.rs + cols.start) }.cast(),
             };
@@ -300,7 +302,9 @@ impl<T: GemmElement> Worker<'_, '_, T> {
         c: Target<T::Acc>,
     ) {
         let (kernels, m) = (self.job.kernels, rows.len());
-        let bias = if ks.end == self.job.k { self.job.bias } else { Bias::None };
+        let last = ks.end == self.job.k;
+        let bias = if last { self.job.bias } else { Bias::None };
+        let slope = self.job.slope.filter(|_| last);
         let tiles = kernels.tiles[cols.len().div_ceil(kernels.lanes) - 1];
         let count = m.div_ceil(kernels.mr);
         // Nearly equal tiles rather than full ones and a rest: a tile of few rows waits for its own sums.
@@ -327,6 +331,7 @@ impl<T: GemmElement> Worker<'_, '_, T> {
                     cols: cols.len(),
                     accumulate: ks.start > 0,
                     bias,
+                    slope,
                 });
             }
         }

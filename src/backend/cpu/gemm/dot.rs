@@ -4,6 +4,7 @@
 //! for each row on every tier, which are folded by halves at the end. This order differs from a tile's and is that of every
 //! row, however many there are.
 
+use super::element::Real;
 use super::kernel::Vector;
 
 /// Running sums of a row: term k goes to sum k mod `SUMS`.
@@ -12,7 +13,7 @@ pub(super) const SUMS: usize = 32;
 /// Terms from which on there are dot products: fewer fill no running sums, and rows of C are written sooner by other kernels.
 pub(super) const MIN_TERMS: usize = 16;
 
-/// C(i) = sum over k of A(i, k) b(k), then + bias.
+/// C(i) = sum over k of A(i, k) b(k), then + bias, then rectified.
 pub struct Dots<A> {
     /// Rows.
     pub m: usize,
@@ -26,6 +27,8 @@ pub struct Dots<A> {
     pub b: *const A,
     /// Added last.
     pub bias: Option<A>,
+    /// What is written is the sum [`rectified`](super::Real::rectified) with this slope.
+    pub slope: Option<A>,
     /// C(i) is at c[i * ldc].
     pub c: *mut A,
     /// From one element of C to the next.
@@ -87,7 +90,8 @@ unsafe fn rows<V: Vector, const NV: usize, const MR: usize>(d: &Dots<V::Elem>, f
         }
         for (i, acc) in acc.into_iter().enumerate() {
             let sum = folded(acc);
-            *d.c.add((first + i) * d.ldc) = d.bias.map_or(sum, |bias| sum + bias);
+            let sum = d.bias.map_or(sum, |bias| sum + bias);
+            *d.c.add((first + i) * d.ldc) = d.slope.map_or(sum, |slope| sum.rectified(slope));
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn is_acc<T: GemmElement>() -> bool {
 
 /// The types there are kernels for: f32 and f64.
 pub trait Real:
-    GemmElement<Acc = Self> + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self>
+    GemmElement<Acc = Self> + PartialOrd + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self>
 {
     /// 0
     const ZERO: Self;
@@ -36,6 +36,15 @@ pub trait Real:
     fn of(x: f64) -> Self;
     /// A tier's kernels.
     fn kernels(tier: Tier) -> &'static Kernels<Self>;
+    /// x where x > 0, else slope x, or 0 if the slope is 0. NaN stays NaN.
+    #[inline(always)]
+    fn rectified(self, slope: Self) -> Self {
+        match (self <= Self::ZERO, slope == Self::ZERO) {
+            (false, _) => self,
+            (true, false) => slope * self,
+            (true, true) => Self::ZERO,
+        }
+    }
 }
 
 macro_rules! real {

@@ -42,6 +42,18 @@ pub(in crate::backend::cpu) trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// self * b + c lane by lane: fused on tiers with the instruction, two roundings elsewhere.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// Lanes of another vector in place of those that are <= 0. NaN stays.
+    unsafe fn or_where_not_positive(self, other: Self) -> Self;
+    /// [`Real::rectified`] lane by lane.
+    #[inline(always)]
+    unsafe fn rectified(self, slope: Self::Elem) -> Self {
+        // SAFETY: passed on.
+        unsafe {
+            // Adding -0 changes no product.
+            let scaled = || self.mul_add(Self::splat(slope), Self::splat(Self::Elem::of(-0.0)));
+            self.or_where_not_positive(if slope == Self::Elem::ZERO { Self::zero() } else { scaled() })
+        }
+    }
     /// The sum of all lanes, by halves: lane i and lane i + half, until one is left.
     unsafe fn sum(self) -> Self::Elem;
 }
@@ -57,7 +69,7 @@ pub enum TileBias<A> {
     PerRow(*const A),
 }
 
-/// A call of a microkernel: C (mr x cols) = [C +] A (mr x k) B (k x nv*LANES) [+ bias].
+/// A call of a microkernel: C (mr x cols) = [C +] A (mr x k) B (k x nv*LANES) [+ bias], [rectified].
 pub struct Tile<A> {
     /// Terms to sum.
     pub k: usize,
@@ -81,6 +93,8 @@ pub struct Tile<A> {
     pub accumulate: bool,
     /// Added last.
     pub bias: TileBias<A>,
+    /// What is written is the sum [`rectified`](Real::rectified) with this slope.
+    pub slope: Option<A>,
 }
 
 /// A microkernel for a fixed number of rows and vectors.
@@ -192,7 +206,7 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(t: &Tile<
     }
 }
 
-/// C = [C +] acc [+ bias]. `FULL`: every vector is whole. One short loop per step: they must unroll, as the
+/// C = [C +] acc [+ bias], [rectified]. `FULL`: every vector is whole. One short loop per step: they must unroll, as the
 /// accumulators are registers only if every index is a constant.
 ///
 /// # Safety
@@ -227,6 +241,9 @@ unsafe fn write<V: Vector, const MR: usize, const NV: usize, const FULL: bool>(
                     acc.iter_mut().for_each(|x| *x = x.add(b));
                 }
             }
+        }
+        if let Some(slope) = t.slope {
+            acc.as_flattened_mut().iter_mut().for_each(|x| *x = x.rectified(slope));
         }
         for (i, acc) in acc.iter().enumerate() {
             for (v, x) in acc.iter().enumerate() {

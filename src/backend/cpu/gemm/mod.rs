@@ -1,4 +1,4 @@
-//! Matrix multiplication: C = A B + bias for operands of any strides.
+//! Matrix multiplication: C = A B + bias, perhaps rectified, for operands of any strides.
 //!
 //! The algorithm is that of BLIS (Van Zee and van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS
 //! Functionality", 2015): loops over blocks that fit the caches (`block.rs`), packed panels of B (`pack.rs`), and a
@@ -7,7 +7,7 @@
 //! just before use.
 //!
 //! **Order of accumulation.** An element of C is the sum over blocks of kc terms, in order; inside a block the terms
-//! are added one by one to 0, in order; the bias comes last. Blocks depend on k and the tier only. A product of one column
+//! are added one by one to 0, in order; the bias comes last, and what is made of the sum. Blocks depend on k and the tier only. A product of one column
 //! has the order of `dot.rs`, from so many terms on, in f32 and f64. So an element's bits are the same for any number of
 //! threads, whatever m, the batch, strides and the caches are, and whatever n above 1 is.
 
@@ -43,6 +43,7 @@ pub use peak::fma_chain;
 pub(super) use portable::Lanes;
 pub(super) use threads::{balanced, cut, fork, largest, wanted};
 
+use crate::backend::Epilogue;
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::simd::{Tier, tier};
 use crate::{Element, MAX_RANK};
@@ -96,9 +97,12 @@ pub struct MatMut<'a, T> {
     pub cs: usize,
 }
 
-/// C (m x n) = A (m x k) B (k x n) + bias.
+/// What is done to the sums of a product: see [`Epilogue`]. The bias is a slice and a stride.
+pub type Ending<'a, T> = Epilogue<(&'a [T], usize), <T as GemmElement>::Acc>;
+
+/// C (m x n) = A (m x k) B (k x n) + bias, perhaps rectified.
 ///
-/// `bias` is a slice and a stride: column j gets `bias[j * stride]`. C is only written; k = 0 gives the bias, or 0.
+/// The bias is a slice and a stride: column j gets `bias[j * stride]`. C is only written; k = 0 gives the bias, or 0.
 /// Runs on as many threads of the current rayon pool as the work is worth. Half types are summed in f32 and rounded
 /// once. The module's docs state the order of the sums.
 ///
@@ -111,10 +115,10 @@ pub fn gemm<T: GemmElement>(
     k: usize,
     a: MatRef<T>,
     b: MatRef<T>,
-    bias: Option<(&[T], usize)>,
+    end: Ending<T>,
     c: MatMut<T>,
 ) {
-    gemm_batch(&[], [m, n, k], a, b, bias, c);
+    gemm_batch(&[], [m, n, k], a, b, end, c);
 }
 
 /// [`gemm`] for every index of the batch dimensions `dims` (outermost first, at most [`MAX_RANK`]): `a`, `b` and `c`
@@ -131,10 +135,10 @@ pub fn gemm_batch<T: GemmElement>(
     size: [usize; 3],
     a: MatRef<T>,
     b: MatRef<T>,
-    bias: Option<(&[T], usize)>,
+    end: Ending<T>,
     c: MatMut<T>,
 ) {
-    gemm_on(tier(), None, dims, size, a, b, bias, c);
+    gemm_on(tier(), None, dims, size, a, b, end, c);
 }
 
 /// [`gemm_batch`] with the kernels of a given tier, and blocks of given sizes for tests.
@@ -147,7 +151,7 @@ fn gemm_on<T: GemmElement>(
     [m, n, k]: [usize; 3],
     a: MatRef<T>,
     b: MatRef<T>,
-    bias: Option<(&[T], usize)>,
+    end: Ending<T>,
     c: MatMut<T>,
 ) {
     assert!(tier.is_supported(), "gemm: this machine has no {tier}");
@@ -156,18 +160,19 @@ fn gemm_on<T: GemmElement>(
     if m == 0 || n == 0 || batch.count() == 0 {
         return;
     }
+    let Ending { bias, slope } = end;
     batch.check([m, n, k], &a, &b, bias, &c);
 
     let (mut m, mut a) = (m, a);
     let mut c = Out { data: c.data.as_mut_ptr(), rs: c.rs, cs: c.cs };
     batch.fold(&mut m, &mut a, &mut c);
     if k == 0 {
-        return fill(&batch, m, n, bias, c);
+        return fill(&batch, m, n, end, c);
     }
 
     let kernels = T::Acc::kernels(tier);
     if is_acc::<T>() && n == 1 && k >= MIN_TERMS {
-        return dot_products(kernels, &batch, [m, k], a, b, bias, c);
+        return dot_products(kernels, &batch, [m, k], a, b, end, c);
     }
     let blocking = blocking.unwrap_or_else(|| Blocking::new(kernels));
     // C^T = B^T A^T where that makes C's rows contiguous, and puts a lone column into the lanes of vectors. The
@@ -180,7 +185,7 @@ fn gemm_on<T: GemmElement>(
         (m, n, a, b, c) = (n, m, b.transposed(), a.transposed(), Out { rs: c.cs, cs: c.rs, ..c });
         batch.swap();
     }
-    let job = Job { m, n, k, a, b, bias: Bias::None, c, kernels, blocking };
+    let job = Job { m, n, k, a, b, bias: Bias::None, slope, c, kernels, blocking };
     let share = Share::new(&job, batch.count());
     let mut buffer =
         Buffer::of(<T::Acc as Element>::DTYPE, bias_len + share.parts() * share.scratch_len(&job));
@@ -209,10 +214,10 @@ fn dot_products<T: GemmElement>(
     [m, k]: [usize; 2],
     a: MatRef<T>,
     b: MatRef<T>,
-    bias: Option<(&[T], usize)>,
+    end: Ending<T>,
     c: Out<T>,
 ) {
-    let bias = bias.map(|(bias, _)| bias[0].widen());
+    let bias = end.bias.map(|(bias, _)| bias[0].widen());
     // All products' rows are shared out together.
     let all = batch.count() * m;
     let parts = wanted(MADDS_OF_A_DOT.saturating_mul(all).saturating_mul(k)).min(all);
@@ -238,7 +243,8 @@ fn dot_products<T: GemmElement>(
             };
             // SAFETY: the first of these rows of product p is inside C, by `Batch::check`.
             let c_data = unsafe { c.data.add(co + first * c.rs) }.cast();
-            let dots = Dots { m: rows, k, a: a_data, lda, b: b_data, bias, c: c_data, ldc: c.rs };
+            let dots =
+                Dots { m: rows, k, a: a_data, lda, b: b_data, bias, slope: end.slope, c: c_data, ldc: c.rs };
             // SAFETY: T is T::Acc; the operands' sizes are checked, and each part writes rows of its own. Tables of kernels
             // are handed out for supported tiers only.
             unsafe { (kernels.dots)(&dots) };
@@ -246,12 +252,13 @@ fn dot_products<T: GemmElement>(
     });
 }
 
-/// C = bias or 0: products of no terms.
-fn fill<T: GemmElement>(batch: &Batch, m: usize, n: usize, bias: Option<(&[T], usize)>, c: Out<T>) {
+/// C = bias or 0, perhaps rectified: products of no terms.
+fn fill<T: GemmElement>(batch: &Batch, m: usize, n: usize, end: Ending<T>, c: Out<T>) {
     for p in 0..batch.count() {
         let (_, _, first) = batch.offsets(p);
         for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
-            let value = bias.map_or(T::narrow(T::Acc::ZERO), |(bias, stride)| bias[j * stride]);
+            let sum = end.bias.map_or(T::Acc::ZERO, |(bias, stride)| bias[j * stride].widen());
+            let value = T::narrow(end.slope.map_or(sum, |slope| sum.rectified(slope)));
             // SAFETY: element (i, j) of product p is inside C, by `Batch::check`.
             unsafe { *c.data.add(first + i * c.rs + j * c.cs) = value };
         }

@@ -22,7 +22,7 @@ pub struct Run {
     pub len: usize,
 }
 
-/// A call of the kernel: C (count x cols) = [C +] the sums over all runs [+ bias].
+/// A call of the kernel: C (count x cols) = [C +] the sums over all runs [+ bias], [rectified].
 pub struct PatchTile<'a, A> {
     /// The terms of every sum, in order.
     pub runs: &'a [Run],
@@ -46,6 +46,8 @@ pub struct PatchTile<'a, A> {
     pub accumulate: bool,
     /// `cols` values that are added last, or null.
     pub bias: *const A,
+    /// What is written is the sum [`rectified`](super::Real::rectified) with this slope.
+    pub slope: Option<A>,
 }
 
 /// A microkernel for a fixed largest number of rows and number of vectors.
@@ -96,7 +98,7 @@ pub(super) unsafe fn patch<V: Vector, const MR: usize, const NV: usize>(t: &Patc
     }
 }
 
-/// C = [C +] acc [+ bias]. `FULL`: every vector is whole.
+/// C = [C +] acc [+ bias], [rectified]. `FULL`: every vector is whole.
 ///
 /// # Safety
 /// As [`PatchFn`].
@@ -123,6 +125,9 @@ unsafe fn write<V: Vector, const MR: usize, const NV: usize, const FULL: bool>(
                 let b = load(t.bias.add(v * V::LANES), v);
                 acc.iter_mut().for_each(|acc| acc[v] = acc[v].add(b));
             }
+        }
+        if let Some(slope) = t.slope {
+            acc.as_flattened_mut().iter_mut().for_each(|x| *x = x.rectified(slope));
         }
         for (i, acc) in acc.into_iter().enumerate() {
             for (v, x) in acc.into_iter().enumerate() {

@@ -54,6 +54,10 @@ impl<A: Real, const N: usize> Vector for Lanes<A, N> {
         Lanes(std::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
     }
     #[inline(always)]
+    unsafe fn or_where_not_positive(self, other: Self) -> Self {
+        Lanes(std::array::from_fn(|i| if self.0[i] <= A::ZERO { other.0[i] } else { self.0[i] }))
+    }
+    #[inline(always)]
     unsafe fn sum(mut self) -> A {
         let mut n = N;
         while n > 1 {

@@ -9,7 +9,7 @@ use super::kernel::Vector;
 /// Terms that one pass over a row adds: with a splat each and the sum they fit the registers of every tier.
 const TERMS: usize = 8;
 
-/// C(j) = sum over k of s(k) B(k, j), then + bias(j), for `n` columns.
+/// C(j) = sum over k of s(k) B(k, j), then + bias(j), then rectified, for `n` columns.
 pub struct Row<A> {
     /// Terms to sum, at least 1.
     pub k: usize,
@@ -25,6 +25,8 @@ pub struct Row<A> {
     pub n: usize,
     /// `n` values, or null.
     pub bias: *const A,
+    /// What is written is the sum [`rectified`](super::Real::rectified) with this slope.
+    pub slope: Option<A>,
     /// `n` elements.
     pub c: *mut A,
 }
@@ -81,6 +83,9 @@ unsafe fn pass<V: Vector, const K: usize>(r: &Row<V::Elem>, first: usize, last: 
             }
             if last && !r.bias.is_null() {
                 sum = sum.add(load(r.bias.add(j)));
+            }
+            if let (true, Some(slope)) = (last, r.slope) {
+                sum = sum.rectified(slope);
             }
             if n == V::LANES { sum.store(r.c.add(j)) } else { sum.store_first(r.c.add(j), n) }
         }

@@ -25,8 +25,8 @@ mod transform;
 mod weight_grad;
 mod weights;
 
-use super::Conv;
 use super::correlate::Out;
+use super::{Conv, Ending};
 use crate::backend::cpu::gemm::Real;
 use crate::backend::cpu::packed::Packed;
 use crate::backend::cpu::simd::tier;
@@ -102,7 +102,7 @@ pub(super) fn plan<T: Real>(conv: &Conv) -> Option<Plan> {
     if fast { Plan::of(conv) } else { None }
 }
 
-/// The group's part of y = x * W + bias: `out` is its first channel of the first image.
+/// The group's part of y = x * W + bias, perhaps rectified: `out` is its first channel of the first image.
 ///
 /// # Safety
 /// `out` has `count` images of y's size, which nobody else accesses in the group's channels.
@@ -112,14 +112,14 @@ pub(super) unsafe fn forward<T: Transformable>(
     x: &[T],
     w: &[T],
     group: usize,
-    bias: Option<&[T]>,
+    end: Ending<T>,
     out: Out<T>,
 ) {
     let src = x[group * plan.c..].as_ptr();
     let weights = weights(plan, Direction::Forward, w, group);
     let (src_image, out_image) = (conv.x, conv.y);
     let packed = packed(conv, plan, group);
-    let pass = Product { plan, weights, count: conv.count, src, src_image, bias, out, out_image, packed };
+    let pass = Product { plan, weights, count: conv.count, src, src_image, end, out, out_image, packed };
     // SAFETY: x has its images, by `Conv::check`; the caller's promise.
     unsafe { pass.run() }
 }
@@ -141,7 +141,8 @@ pub(super) unsafe fn input_grad<T: Transformable>(
     let weights = weights(plan, Direction::Adjoint, w, group);
     let (src_image, out_image) = (conv.y, conv.x);
     let packed = packed(conv, plan, group);
-    let pass = Product { plan, weights, count: conv.count, src, src_image, bias, out, out_image, packed };
+    let end = Ending::bias(bias);
+    let pass = Product { plan, weights, count: conv.count, src, src_image, end, out, out_image, packed };
     // SAFETY: g has its images, by `Conv::check`; the caller's promise.
     unsafe { pass.run() }
 }

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// for each.
 const BLOCK_TILES: usize = 128;
 
+/// Taps that there are tiles for: with more, points would be as many that sums lose their accuracy.
+const MOST_TAPS: usize = 3;
+
 /// One size of tile, somewhere along an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tile {
@@ -20,13 +23,14 @@ pub struct Tile {
 }
 
 /// One dimension. A window of k taps that moves by s is s windows that move by 1 over every s-th input, of k / s taps each,
-/// rounded up: the phases. All are taken to have the same number of taps, the missing ones being 0.
+/// rounded up. One of more than 3 taps is several of 2 or 3, side by side. Each of all these is a phase; they are taken to have
+/// the same number of taps, the missing ones being 0.
 #[derive(Debug)]
 pub struct Axis {
     pub inputs: usize,
     pub outputs: usize,
     pub kernel: usize,
-    stride: usize,
+    pub stride: usize,
     padding: usize,
     /// Of each phase: 2 or 3.
     pub taps: usize,
@@ -40,9 +44,11 @@ pub struct Axis {
 impl Axis {
     fn new(inputs: usize, outputs: usize, kernel: usize, stride: usize, padding: usize) -> Option<Axis> {
         let taps = kernel.div_ceil(stride.max(1));
-        if !(2..=3).contains(&taps) || outputs == 0 {
+        if taps < 2 || outputs == 0 {
             return None;
         }
+        let pieces = taps.div_ceil(MOST_TAPS);
+        let taps = taps.div_ceil(pieces);
         let mut start = 0;
         let tiles: Vec<Tile> = cover(outputs, taps)
             .into_iter()
@@ -60,16 +66,24 @@ impl Axis {
             stride,
             padding,
             taps,
-            phases: stride.min(kernel),
+            phases: stride.min(kernel) * pieces,
             points,
             tiles,
         })
     }
 
+    /// The first tap of a phase.
+    fn shift(&self, phase: usize) -> usize {
+        let residues = self.stride.min(self.kernel);
+        phase % residues + phase / residues * self.taps * self.stride
+    }
+
     /// The inputs that a tile sees in a phase, `apart` elements from each other; none in the padding.
     fn inputs_at(&self, tile: Tile, phase: usize, apart: usize) -> Line {
         line(tile.points, apart, |i| {
-            ((tile.start + i) * self.stride + phase).checked_sub(self.padding).filter(|&at| at < self.inputs)
+            ((tile.start + i) * self.stride + self.shift(phase))
+                .checked_sub(self.padding)
+                .filter(|&at| at < self.inputs)
         })
     }
 
@@ -80,13 +94,13 @@ impl Axis {
 
     /// The taps of the window that a phase has.
     pub fn taps_at(&self, phase: usize, apart: usize) -> Line {
-        line(self.taps, apart, |t| Some(phase + t * self.stride).filter(|&k| k < self.kernel))
+        line(self.taps, apart, |t| Some(self.shift(phase) + t * self.stride).filter(|&k| k < self.kernel))
     }
 
-    /// Whether some tile sees each of the inputs.
+    /// Whether some tile sees each of the inputs, in one phase alone.
     fn covers_inputs(&self) -> bool {
         self.tiles.last().is_some_and(|&last| self.inputs_of(last).end == self.inputs)
-            && self.stride <= self.kernel
+            && self.stride == self.phases
     }
 
     /// Outputs of a tile, in the image or not.
@@ -97,7 +111,7 @@ impl Axis {
     /// The inputs that a tile sees in all phases, as far as they are not padding.
     pub fn inputs_of(&self, tile: Tile) -> Range<usize> {
         let first = tile.start * self.stride;
-        let end = first + (tile.points - 1) * self.stride + self.phases;
+        let end = first + (tile.points - 1) * self.stride + self.shift(self.phases - 1) + 1;
         first.saturating_sub(self.padding).min(self.inputs)..end.saturating_sub(self.padding).min(self.inputs)
     }
 
@@ -151,7 +165,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// None where windows are not of 2 or 3 taps a phase or have gaps.
+    /// None where windows have gaps, or no two taps that are as far apart as they move.
     pub fn possible(conv: &Conv) -> Option<Plan> {
         let options = conv.options;
         let axis = |d: usize, from: usize, to: usize| {
@@ -193,7 +207,7 @@ impl Plan {
         [f / self.axes[1].phases, f % self.axes[1].phases]
     }
 
-    /// Whether some tile sees each of the inputs.
+    /// Whether some tile sees each of the inputs, in one phase alone.
     pub fn covers_inputs(&self) -> bool {
         self.axes.iter().all(Axis::covers_inputs)
     }

@@ -14,9 +14,10 @@
 use super::plan::{Block, Lines, Placed, Plan};
 use super::reach::{Matrices, spread_out, touch};
 use super::tiers::Transformable;
-use super::transform::{Add, MAX_TILE};
+use super::transform::{Add, MAX_TILE, Then};
 use super::weights::{Direction, Weights};
 use crate::backend::cpu::Buffer;
+use crate::backend::cpu::conv::Ending;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
 use crate::backend::cpu::gemm::{cut, fork, wanted};
@@ -39,7 +40,8 @@ pub struct Product<'a, T: 'static> {
     /// What is read, from the group's first channel of the first image on.
     pub src: *const T,
     pub src_image: Image,
-    pub bias: Option<&'a [T]>,
+    /// Of the adjoint a bias alone, as its sums are whole only when the last tile is done.
+    pub end: Ending<'a, T>,
     /// The group's first channel of the first image.
     pub out: Out<T>,
     pub out_image: Image,
@@ -210,7 +212,7 @@ impl<T: Transformable> Part<'_, T> {
 
     /// Whether tiles write every pixel of the adjoint's images, so that nothing need be there before.
     fn writes_all(&self) -> bool {
-        self.all.bias.is_none() && self.all.plan.covers_inputs()
+        self.all.end.is_none() && self.all.plan.covers_inputs()
     }
 
     /// The channels of the result that a unit has.
@@ -259,7 +261,7 @@ impl<T: Transformable> Part<'_, T> {
         }
     }
 
-    /// The outputs of a tile: A^T m A + bias.
+    /// The outputs of a tile: A^T m A + bias, perhaps rectified.
     ///
     /// # Safety
     /// `out` has the image; these units of it are this thread's.
@@ -268,13 +270,15 @@ impl<T: Transformable> Part<'_, T> {
         let ([ay, ax], read) = (&plan.axes, &w.transforms.read);
         let maps = [&read[ay.taps - 2][tile.y.points - 3], &read[ax.taps - 2][tile.x.points - 3]];
         let channels = self.channels(units.start).start..self.channels(units.end - 1).end;
-        let add = all.bias.map_or(Add::Nothing, |b| Add::Values(b[channels.clone()].as_ptr()));
+        let end = all.end.of(channels.clone());
+        let add = end.bias.map_or(Add::Nothing, |b| Add::Values(b.as_ptr()));
+        let then = Then { add, slope: end.slope };
         // SAFETY: rows of M have the units' columns, the image the group's channels.
         unsafe {
             let out = all.out.get().add(image * all.out_image.len() + channels.start);
             let from = tile.points(self.scratch.m.as_mut_ptr(), self.ldm);
             let to = self.lines.outputs(tile, out);
-            w.transforms.outward(maps, from, to, channels.len(), self.scratch.buffer.as_mut_ptr(), add);
+            w.transforms.outward(maps, from, to, channels.len(), self.scratch.buffer.as_mut_ptr(), then);
         }
     }
 
@@ -297,7 +301,7 @@ impl<T: Transformable> Part<'_, T> {
                     let out = all.out.get().add(image * all.out_image.len() + channels.start);
                     let from = tile.points(self.scratch.m.as_mut_ptr().add(column), self.ldm);
                     let to = self.lines.inputs(tile, plan.phase(f), out);
-                    w.transforms.outward(maps, from, to, channels.len(), buffer, add);
+                    w.transforms.outward(maps, from, to, channels.len(), buffer, Then { add, slope: None });
                 }
             }
         }
@@ -369,7 +373,7 @@ impl<T: Transformable> Part<'_, T> {
                 let first = self.all.out.get().add(pixel * image.c + channels.start);
                 std::slice::from_raw_parts_mut(first, channels.len())
             };
-            match self.all.bias {
+            match self.all.end.bias {
                 Some(bias) => to.copy_from_slice(&bias[channels.clone()]),
                 None => to.fill(T::ZERO),
             }

@@ -61,6 +61,7 @@ impl<T: Transformable> Matrices<T> {
                 cols: kernels.nr(),
                 accumulate,
                 bias: TileBias::None,
+                slope: None,
             };
             // SAFETY: the caller's promise.
             unsafe { (kernels.tiles[1][(rows - i).min(kernels.mr) - 1])(&tile) };

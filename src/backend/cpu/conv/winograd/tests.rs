@@ -44,7 +44,7 @@ fn noise(n: usize, seed: u64) -> Vec<f64> {
 
 /// Results of the three directions.
 fn tiled<T: Transformable>(conv: &Conv, [x, w, g]: [&[T]; 3], bias: [&[T]; 2]) -> [Vec<T>; 3] {
-    let plan = Plan::possible(conv).expect("windows of 2 or 3 taps a phase");
+    let plan = Plan::possible(conv).expect("two taps a phase");
     let filled = |n: usize| vec![T::of(7.0); n];
     let (mut y, mut dx, mut dw) = (filled(g.len()), filled(x.len()), filled(w.len()));
     let len = w.len() / conv.options.groups;
@@ -52,7 +52,7 @@ fn tiled<T: Transformable>(conv: &Conv, [x, w, g]: [&[T]; 3], bias: [&[T]; 2]) -
         // SAFETY: the vectors have the sizes of the convolution.
         unsafe {
             let out = Out(y.as_mut_ptr().add(group * plan.o));
-            forward(conv, &plan, x, w, group, Some(&bias[0][group * plan.o..][..plan.o]), out);
+            forward(conv, &plan, x, w, group, Ending::bias(Some(&bias[0][group * plan.o..][..plan.o])), out);
             let out = Out(dx.as_mut_ptr().add(group * plan.c));
             input_grad(conv, &plan, g, w, group, Some(&bias[1][group * plan.c..][..plan.c]), out);
         }
@@ -65,7 +65,7 @@ fn tiled<T: Transformable>(conv: &Conv, [x, w, g]: [&[T]; 3], bias: [&[T]; 2]) -
 fn direct<T: Transformable>(conv: &Conv, [x, w, g]: [&[T]; 3], bias: [&[T]; 2]) -> [Vec<T>; 3] {
     let filled = |n: usize| vec![T::of(7.0); n];
     let (mut y, mut dx, mut dw) = (filled(g.len()), filled(x.len()), filled(w.len()));
-    super::super::forward_by(conv, None, x, w, Some(bias[0]), &mut y);
+    super::super::forward_by(conv, None, x, w, Ending::bias(Some(bias[0])), &mut y);
     super::super::input_grad_by(conv, None, g, w, Some(bias[1]), &mut dx);
     super::super::weight_grad_by(conv, None, x, g, &mut dw);
     [y, dx, dw]
@@ -96,6 +96,33 @@ fn check(case: &Case) {
     }
 }
 
+/// What is written is the sum rectified, bit for bit.
+#[test]
+fn tiles_are_rectified_as_they_are_written() {
+    let plain = ConvOptions::new();
+    for case in [
+        case([3, 5, 14, 14], [4, 4], 7, plain.stride(2).padding(1)),
+        case([2, 20, 7, 9], [3, 3], 34, plain.padding(1)),
+        case([2, 4, 9, 8], [3, 3], 6, plain.padding(1).groups(2)),
+    ] {
+        let (conv, (all, bias)) = (case.conv(), operands(&case));
+        let [x, w, _] = slices(&all);
+        let plan = Plan::possible(&conv).expect("two taps a phase");
+        let run = |end: Ending<f64>| {
+            let mut y = vec![7.0; all[2].len()];
+            super::super::forward_by(&conv, Some(&plan), x, w, end, &mut y);
+            y
+        };
+        for bias in [None, Some(bias[0].as_slice())] {
+            let sums = run(Ending::bias(bias));
+            for slope in [0.0, 0.3] {
+                let want: Vec<f64> = sums.iter().map(|y| y.rectified(slope)).collect();
+                assert_eq!(run(Ending { bias, slope: Some(slope) }), want, "{:?} {:?}", case.x, case.kernel);
+            }
+        }
+    }
+}
+
 #[test]
 fn tiles_give_the_direct_sums_in_f64() {
     let plain = ConvOptions::new();
@@ -114,6 +141,11 @@ fn tiles_give_the_direct_sums_in_f64() {
         case([3, 4, 2, 2], [2, 2], 3, plain),
         case([1, 1, 50, 47], [2, 3], 1, plain),
         case([1, 3, 10, 10], [4, 4], 2, plain.stride(2)),
+        // Windows that are several: 3 and 2 taps, 2 and 2, 3 and 3 and 1; of every second input.
+        case([2, 5, 9, 11], [5, 5], 34, plain.padding(2)),
+        case([2, 3, 8, 7], [4, 6], 3, plain.padding(1)),
+        case([1, 2, 12, 10], [7, 3], 3, plain.padding(3)),
+        case([2, 2, 17, 15], [7, 8], 3, plain.stride(2).padding(2)),
     ];
     cases.iter().for_each(check);
 }
@@ -134,8 +166,7 @@ fn any_sizes_give_the_direct_sums() {
         let x = [1 + below(4), options.groups * (1 + below(20)), 1 + below(20), 1 + below(20)];
         let o = options.groups * (1 + below(40));
         let fits = (0..2).all(|d| x[2 + d] + 2 * options.padding[d] >= kernel[d]);
-        let taps = |d: usize| kernel[d].div_ceil(options.stride[d]);
-        if fits && (0..2).all(|d| (2..=3).contains(&taps(d))) {
+        if fits && (0..2).all(|d| kernel[d] > options.stride[d]) {
             check(&case(x, kernel, o, options));
             done += 1;
         }
@@ -151,6 +182,7 @@ fn the_error_is_at_most_four_times_the_direct_one() {
         case([4, 64, 16, 16], [4, 4], 96, plain.stride(2).padding(1)),
         case([4, 64, 12, 12], [3, 3], 64, plain.padding(1)),
         case([4, 48, 15, 15], [5, 5], 64, plain.stride(2).padding(2)),
+        case([4, 48, 14, 14], [5, 5], 64, plain.padding(2)),
     ] {
         let (conv, (all, bias)) = (case.conv(), operands(&case));
         let short = |v: &Vec<f64>| v.iter().map(|&x| x as f32).collect::<Vec<f32>>();

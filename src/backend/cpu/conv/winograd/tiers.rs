@@ -1,7 +1,7 @@
 //! The transforms compiled for every tier.
 
 use super::points::{Fold, Gather, Map, Read, Scatter, Spread, Taps};
-use super::transform::{Add, Grid, Inward, Outward, Points, Transforms, along, down};
+use super::transform::{Grid, Inward, Outward, Points, Then, Transforms, along, down};
 use crate::backend::cpu::gemm::{Real, Vector};
 use crate::backend::cpu::simd::Tier;
 
@@ -30,7 +30,7 @@ macro_rules! tier {
             $(#[$feature])*
             unsafe fn in_along<V: Vector, M: Map>(b: *const V::Elem, to: Points<V::Elem>, rows: usize, n: usize) {
                 // SAFETY: passed on.
-                unsafe { along::<V, M>(b, to, rows, n, Add::Nothing) }
+                unsafe { along::<V, M>(b, to, rows, n, Then::NOTHING) }
             }
 
             /// # Safety
@@ -49,10 +49,10 @@ macro_rules! tier {
                 to: Grid<V::Elem>,
                 rows: usize,
                 n: usize,
-                add: Add<V::Elem>,
+                then: Then<V::Elem>,
             ) {
                 // SAFETY: passed on.
-                unsafe { along::<V, M>(b, to, rows, n, add) }
+                unsafe { along::<V, M>(b, to, rows, n, then) }
             }
 
             const fn inward<V: Vector, M: Map>() -> Inward<V::Elem> {

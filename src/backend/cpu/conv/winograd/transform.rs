@@ -75,6 +75,19 @@ pub enum Add<A> {
     Values(*const A),
 }
 
+/// What is done to the results.
+#[derive(Clone, Copy)]
+pub struct Then<A> {
+    pub add: Add<A>,
+    /// What is written is the sum [`rectified`](Real::rectified) with this slope.
+    pub slope: Option<A>,
+}
+
+impl<A> Then<A> {
+    /// Nothing.
+    pub const NOTHING: Then<A> = Then { add: Add::Nothing, slope: None };
+}
+
 /// The passes of a map to the points: down so many columns of a grid, where result i of column c goes to vector
 /// `i * columns + c` of a buffer, and along so many rows of that buffer. Both for `n` channels, at most a vector's lanes.
 ///
@@ -88,15 +101,15 @@ pub struct Inward<A: 'static> {
     pub along: unsafe fn(buffer: *const A, to: Points<A>, rows: usize, n: usize),
 }
 
-/// The passes of a map from the points, whose results are added to something.
+/// The passes of a map from the points, whose results are added to something, and perhaps rectified.
 ///
 /// # Safety
-/// As for [`Inward`], with points and grid exchanged; what is added to can be read too, and so can `n` values of `add`.
+/// As for [`Inward`], with points and grid exchanged; what is added to can be read too, and so can `n` values of `then`.
 pub struct Outward<A: 'static> {
     pub operands: usize,
     pub results: usize,
     pub down: unsafe fn(from: Points<A>, columns: usize, n: usize, buffer: *mut A),
-    pub along: unsafe fn(buffer: *const A, to: Grid<A>, rows: usize, n: usize, add: Add<A>),
+    pub along: unsafe fn(buffer: *const A, to: Grid<A>, rows: usize, n: usize, then: Then<A>),
 }
 
 /// A tier's transforms for tiles of 3, 4 and 5 points, and for such tiles of windows of 2 and 3 taps.
@@ -139,7 +152,7 @@ impl<A: Real> Transforms<A> {
     /// Takes `n` channels from the points to a grid, by a map for each axis.
     ///
     /// # Safety
-    /// As [`Transforms::inward`], with points and grid exchanged; `add` names as many values as there are channels, if any.
+    /// As [`Transforms::inward`], with points and grid exchanged; `then` names as many values as there are channels, if any.
     pub unsafe fn outward(
         &self,
         [y, x]: [&Outward<A>; 2],
@@ -147,20 +160,20 @@ impl<A: Real> Transforms<A> {
         to: Grid<A>,
         n: usize,
         buffer: *mut A,
-        add: Add<A>,
+        then: Then<A>,
     ) {
         for c in (0..n).step_by(self.lanes) {
             let n = self.lanes.min(n - c);
             let from = Points { first: from.first.wrapping_add(c), ..from };
             let to = Grid { first: to.first.wrapping_add(c), ..to };
-            let add = match add {
+            let add = match then.add {
                 Add::Values(v) => Add::Values(v.wrapping_add(c)),
                 other => other,
             };
             // SAFETY: the caller's promise.
             unsafe {
                 (y.down)(from, x.operands, n, buffer);
-                (x.along)(buffer, to, y.results, n, add);
+                (x.along)(buffer, to, y.results, n, Then { add, ..then });
             }
         }
     }
@@ -206,7 +219,7 @@ pub unsafe fn along<V: Vector, M: Map>(
     to: impl Places<V::Elem>,
     rows: usize,
     n: usize,
-    add: Add<V::Elem>,
+    then: Then<V::Elem>,
 ) {
     for r in 0..rows {
         // SAFETY: the caller's promise.
@@ -219,13 +232,14 @@ pub unsafe fn along<V: Vector, M: Map>(
             for i in 0..M::OUT {
                 let Some(p) = to.at(r, i) else { continue };
                 let load = |p: *const V::Elem| if n == V::LANES { V::load(p) } else { V::load_first(p, n) };
-                let y = match add {
+                let y = match then.add {
                     Add::Nothing => y[i],
                     Add::There => load(p).add(y[i]),
                     Add::Overlapping([above, before]) if r < above || i < before => load(p).add(y[i]),
                     Add::Overlapping(_) => y[i],
                     Add::Values(v) => load(v).add(y[i]),
                 };
+                let y = then.slope.map_or(y, |slope| y.rectified(slope));
                 if n == V::LANES { y.store(p) } else { y.store_first(p, n) }
             }
         }

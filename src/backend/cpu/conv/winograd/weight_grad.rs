@@ -13,7 +13,7 @@
 use super::plan::{Block, Lines, Placed, Plan};
 use super::reach::{Matrices, spread_out, touch};
 use super::tiers::Transformable;
-use super::transform::{Add, Grid, MAX_TILE, Points, Transforms};
+use super::transform::{Add, Grid, MAX_TILE, Points, Then, Transforms};
 use crate::backend::cpu::Buffer;
 use crate::backend::cpu::conv::correlate::{Out, scratch};
 use crate::backend::cpu::conv::geometry::Image;
@@ -263,7 +263,14 @@ impl<T: Transformable> Part<'_, T> {
                 let from = Points { first, rows: &points, across: ax.points, ld: spread_out(UNIT * nr) };
                 let first = sums.get().add((unit.channels.start + c) * self.ld + panel * nr);
                 let to = Grid { first, rows: &rows, columns: &columns };
-                all.transforms.outward(maps, from, to, nr, self.buffer.as_mut_ptr(), add);
+                all.transforms.outward(
+                    maps,
+                    from,
+                    to,
+                    nr,
+                    self.buffer.as_mut_ptr(),
+                    Then { add, slope: None },
+                );
             }
         }
     }

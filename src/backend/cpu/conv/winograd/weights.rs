@@ -128,7 +128,7 @@ impl<T: Transformable> Weights<'_, T> {
     /// What the whole of it is kept under: all that decides its elements, `first` being where the weights start.
     pub fn key(&self, first: usize) -> Key {
         let ([y, x], plan) = (&self.plan.axes, self.plan);
-        let of = |a: &Axis| [a.kernel, a.phases, a.points];
+        let of = |a: &Axis| [a.kernel, a.stride, a.points];
         let ([y0, y1, y2], [x0, x1, x2]) = (of(y), of(x));
         [1, self.direction as usize, self.kernels.lanes, first, plan.c, plan.o, y0, y1, y2, x0, x1, x2]
     }

@@ -286,12 +286,21 @@ fn batch_equals_singles(
     let dims = [dim(0, outer, inner), dim(1, inner, 1)];
     for tier in tiers() {
         let mut c = Matrix::filled(outer * inner * m, n, Rows, f32::NAN);
-        threads(3, || gemm_on(tier, None, &dims, size, a.view(), b.view(), None, c.view_mut()));
+        threads(3, || gemm_on(tier, None, &dims, size, a.view(), b.view(), Ending::default(), c.view_mut()));
         for p in 0..outer * inner {
             let (x, y) = (p / inner, p % inner);
             let mut one = Matrix::filled(m, n, Rows, f32::NAN);
             let (oa, ob) = (x * dims[0].a + y * dims[1].a, x * dims[0].b + y * dims[1].b);
-            gemm_on(tier, None, &[], size, a.view().skip(oa), b.view().skip(ob), None, one.view_mut());
+            gemm_on(
+                tier,
+                None,
+                &[],
+                size,
+                a.view().skip(oa),
+                b.view().skip(ob),
+                Ending::default(),
+                one.view_mut(),
+            );
             for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
                 assert_eq!(bits(one.at(i, j)), bits(c.at(p * m + i, j)), "product {p}, ({i}, {j}), {tier}");
             }
@@ -333,7 +342,16 @@ fn products_of_any_type_and_layout_share_the_bias() {
             for (step, rs, cs) in [(n, n * heads, 1), (m * n, 1, m)] {
                 let mut c = vec![T::from_f64(f64::NAN); heads * m * n];
                 let dims = [BatchDim { size: heads, a: m * k, b: k * n, c: step }];
-                gemm_on(tier, None, &dims, [m, n, k], a_all, b_all, bias, MatMut { data: &mut c, rs, cs });
+                gemm_on(
+                    tier,
+                    None,
+                    &dims,
+                    [m, n, k],
+                    a_all,
+                    b_all,
+                    Ending::bias(bias),
+                    MatMut { data: &mut c, rs, cs },
+                );
                 for (h, i, j) in (0..heads * m * n).map(|x| (x / (m * n), x / n % m, x % n)) {
                     let (got, want) =
                         (c[h * step + i * rs + j * cs], model(tier, n, &a[h], &b[h], bias, [i, j]));
@@ -350,14 +368,63 @@ fn products_of_any_type_and_layout_share_the_bias() {
     }
 }
 
+/// As the ops of their own do it, in whole vectors and at the end of a row.
+#[test]
+fn what_is_written_is_rectified_as_by_the_ops() {
+    fn run<T: Case + Real>() {
+        let tiny = f64::from(f32::MIN_POSITIVE) / 2.0;
+        let odd = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            tiny,
+            -tiny,
+            1e30,
+            -1e30,
+            -3.7,
+        ];
+        let x: Vec<T> = odd.iter().cycle().take(43).map(|&x| T::from_f64(x)).collect();
+        let tensor = crate::Tensor::new(&x, &[43]);
+        for (slope, op) in [(0.0, tensor.relu()), (0.3, tensor.leaky_relu(0.3))] {
+            let want: Vec<u64> = op.to_vec::<T>().into_iter().map(bits).collect();
+            for tier in tiers() {
+                // By rows, by tiles.
+                for m in [1, 5] {
+                    let ones = vec![T::of(1.0); m * 5];
+                    let mut b = vec![T::of(-0.0); 5 * 43];
+                    b[..43].copy_from_slice(&x);
+                    let mut c = vec![T::of(9.0); m * 43];
+                    let end = Ending { bias: None, slope: Some(T::of(slope)) };
+                    let (a, b) = (MatRef { data: &ones, rs: 5, cs: 1 }, MatRef { data: &b, rs: 43, cs: 1 });
+                    gemm_on(tier, None, &[], [m, 43, 5], a, b, end, MatMut { data: &mut c, rs: 43, cs: 1 });
+                    for row in c.chunks(43) {
+                        for (j, (&got, &want)) in row.iter().zip(&want).enumerate() {
+                            let got =
+                                if x[j].to_f64() == 0.0 { got.to_f64().abs().to_bits() } else { bits(got) };
+                            let want = if x[j].to_f64() == 0.0 { 0 } else { want };
+                            assert_eq!(got, want, "{tier}, slope {slope} of {:?}", x[j]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    run::<f32>();
+    run::<f64>();
+}
+
 #[test]
 fn nothing_to_do() {
     let (a, b) = ([1f32; 4], [1f32; 4]);
     let (a, b) = (MatRef { data: &a, rs: 2, cs: 1 }, MatRef { data: &b, rs: 2, cs: 1 });
-    gemm::<f32>(0, 2, 2, a, b, None, MatMut { data: &mut [], rs: 2, cs: 1 });
-    gemm::<f32>(2, 0, 2, a, b, None, MatMut { data: &mut [], rs: 0, cs: 1 });
+    gemm::<f32>(0, 2, 2, a, b, Ending::default(), MatMut { data: &mut [], rs: 2, cs: 1 });
+    gemm::<f32>(2, 0, 2, a, b, Ending::default(), MatMut { data: &mut [], rs: 0, cs: 1 });
     let empty = [BatchDim { size: 0, a: 0, b: 0, c: 0 }];
-    gemm_batch::<f32>(&empty, [2, 2, 2], a, b, None, MatMut { data: &mut [], rs: 0, cs: 0 });
+    gemm_batch::<f32>(&empty, [2, 2, 2], a, b, Ending::default(), MatMut { data: &mut [], rs: 0, cs: 0 });
 }
 
 /// The message of the panic that gemm of 3 x 4 x 5 raises with these lengths and this C.
@@ -366,7 +433,7 @@ fn refusal(lens: [usize; 3], bias: usize, rs: usize, cs: usize) -> String {
     let mut c = vec![0f32; lens[2]];
     let run = std::panic::AssertUnwindSafe(|| {
         let (a, b) = (MatRef { data: &a, rs: 5, cs: 1 }, MatRef { data: &b, rs: 4, cs: 1 });
-        gemm(3, 4, 5, a, b, Some((&bias, 1)), MatMut { data: &mut c, rs, cs });
+        gemm(3, 4, 5, a, b, Ending::bias(Some((&bias, 1))), MatMut { data: &mut c, rs, cs });
     });
     match std::panic::catch_unwind(run) {
         Ok(()) => "fine".into(),

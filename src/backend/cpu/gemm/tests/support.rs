@@ -121,7 +121,8 @@ pub fn tiers() -> impl Iterator<Item = Tier> {
 
 pub type BiasRef<'a, T> = Option<(&'a [T], usize)>;
 
-/// C of the first m rows and n columns, written into a matrix of guards, which are checked.
+/// C of the first m rows and n columns, written into a matrix of guards, which are checked. The same rectified, with one slope
+/// or another, is compared.
 pub fn product<T: Case>(
     tier: Tier,
     [m, n]: [usize; 2],
@@ -133,7 +134,18 @@ pub fn product<T: Case>(
 ) -> Matrix<T> {
     let guard = T::from_f64(-777.0);
     let mut c = Matrix::filled(m, n, lie, guard);
-    gemm_on(tier, blocking, &[], [m, n, a.cols], a.view(), b.view(), bias, c.view_mut());
+    let run = |slope, c| {
+        gemm_on(tier, blocking, &[], [m, n, a.cols], a.view(), b.view(), Epilogue { bias, slope }, c);
+    };
+    run(None, c.view_mut());
+    // Half types are rounded after it, so that only 0 leaves the others as they are.
+    let slope = T::Acc::of(if is_acc::<T>() && (m + n) % 2 == 0 { 0.3 } else { 0.0 });
+    let mut rectified = Matrix::filled(m, n, lie, guard);
+    run(Some(slope), rectified.view_mut());
+    for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+        let want = T::narrow(c.at(i, j).widen().rectified(slope));
+        assert_eq!(bits(rectified.at(i, j)), bits(want), "{tier} ({i}, {j}) with slope {slope:?}");
+    }
     let mut inside = vec![false; c.data.len()];
     for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
         inside[MARGIN + i * c.rs + j * c.cs] = true;

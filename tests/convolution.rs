@@ -137,6 +137,7 @@ fn a_sample_has_the_same_bits_alone_and_in_a_batch() {
         (40, 2, 8, 3, 1, 1),
         (130, 33, 4, 4, 1, 0),
         (1, 64, 28, 4, 2, 1),
+        (32, 64, 14, 5, 1, 2),
     ];
     for (c, o, size, k, s, p) in cases.into_iter().take(if cfg!(miri) { 1 } else { cases.len() }) {
         let options = ConvOptions::new().stride(s).padding(p);

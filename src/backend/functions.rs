@@ -1,7 +1,7 @@
 //! What primitives are asked to compute: the functions that one kernel each has a loop for, with their constants.
 
-/// What is done to the sums of a product or a convolution as they are written: a bias is added, and then what is not positive
-/// is multiplied by a slope, or 0 if the slope is 0: [`Unary::LeakyRelu`] and [`Unary::Relu`] of the sum.
+/// What is done to the sums of a product or a convolution as they are written: a bias is added, and then what is <= 0
+/// is multiplied by a slope, or becomes 0 if the slope is 0: [`Unary::LeakyRelu`] and [`Unary::Relu`] of the sum.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<B, S = f64> {
     /// One value for each column or channel of the result.

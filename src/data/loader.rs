@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Dataset, Position, Sampler, to_units};
 use crate::Result;
-use crate::backend::cpu::par;
 use crate::error::misuse;
 
 /// Shuffled batches of a [`Dataset`] as floats in \[-1, 1\]; the order is that of [`Sampler`].
@@ -54,6 +53,8 @@ impl Loader {
     /// Writes the next batch to `out`, `(batch, channels, rows, cols)` row-major, each pixel `v / 127.5 - 1`, and
     /// returns which pictures it holds: where there are labels, `i`'s is the i-th of `dataset().labels`.
     ///
+    /// On this thread alone: batches are drawn beside other work.
+    ///
     /// Panics unless `out` holds [`len_of_batch`](Loader::len_of_batch) floats.
     #[track_caller]
     pub fn next_batch(&mut self, out: &mut [f32]) -> &[u32] {
@@ -67,36 +68,9 @@ impl Loader {
             );
         }
         let (indices, area) = (self.sampler.next_indices(), images.area());
-        par::split(out, area, par::pieces(wanted, par::GRAIN), &|first, out| {
-            for (&i, out) in indices[first..].iter().zip(out.chunks_exact_mut(area)) {
-                to_units(images.image(i as usize), out);
-            }
-        });
-        indices
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::{Images, to_unit};
-    use crate::threads;
-
-    #[test]
-    fn pictures_of_a_large_batch_are_decoded_in_their_places_on_any_threads() {
-        let (count, side) = (40, 61);
-        let pixels = (0..count * side * side).map(|i| (i * i % 251) as u8).collect();
-        let images = Images { count, channels: 1, rows: side, cols: side, pixels };
-        let data = Dataset { images, labels: None, classes: Vec::new(), name: "patterns".into() };
-        let mut loader = Loader::new(Arc::new(data), 35, 3).unwrap();
-        assert!(loader.len_of_batch() > 3 * par::GRAIN, "enough for several threads");
-        for n in [1, 2, 3] {
-            let mut out = vec![f32::NAN; loader.len_of_batch()];
-            let indices = threads(n, || loader.next_batch(&mut out).to_vec());
-            for (&i, out) in indices.iter().zip(out.chunks_exact(side * side)) {
-                let image = loader.dataset().images.image(i as usize);
-                assert!(out.iter().zip(image).all(|(&x, &v)| x == to_unit(v)), "picture {i} on {n} threads");
-            }
+        for (&i, out) in indices.iter().zip(out.chunks_exact_mut(area)) {
+            to_units(images.image(i as usize), out);
         }
+        indices
     }
 }

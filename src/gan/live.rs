@@ -202,6 +202,30 @@ mod tests {
         assert_eq!((seen[2], seen.iter().sum::<f64>()), (0.0, 20_000.0));
     }
 
+    /// Where a run is taken up is behind the last batch that it got, also while the next one is drawn.
+    #[test]
+    fn a_position_is_that_of_the_last_batch() {
+        for n in [1, 2] {
+            let mut draws = draws(Conditioning::Embed);
+            crate::threads(n, || {
+                let batches: Vec<(Position, Vec<f32>)> =
+                    (0..17).map(|_| (draws.pictures().position(), draws.real().to_vec::<f32>())).collect();
+                assert_eq!(
+                    batches[9].0,
+                    Position { epoch: 1, index: 50 },
+                    "{n} threads: eight batches an epoch"
+                );
+                for i in [3, 16, 8, 0] {
+                    let Source::Pictures(pictures) = &mut draws.source else { unreachable!() };
+                    pictures.seek(batches[i].0).unwrap();
+                    assert!(pictures.seek(Position { epoch: 0, index: 401 }).is_err());
+                    assert_eq!(draws.pictures().position(), batches[i].0);
+                    assert_eq!(draws.real().to_vec::<f32>(), batches[i].1, "batch {i} on {n} threads");
+                }
+            });
+        }
+    }
+
     #[test]
     fn without_conditioning_there_are_no_labels() {
         let mut draws = draws(Conditioning::None);

@@ -107,7 +107,10 @@ impl Pictures {
 
     /// Goes to a position; fails if it lies outside of the data set.
     pub fn seek(&mut self, position: Position) -> Result<()> {
-        self.batches.source().loader.seek(position)?;
+        let loader = &mut self.batches.source().loader;
+        // Also where that fails: a batch that was drawn ahead is to be drawn again.
+        loader.seek(self.position)?;
+        loader.seek(position)?;
         self.position = position;
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{Flatten, Linear, Module};
 use crate::backend::trace::{self, Part};
 use crate::error::Scope;
 use crate::local::{self, UNFUSED};
-use crate::{Generator, Tensor};
+use crate::{Activation, Generator, Tensor};
 use std::any::Any;
 
 /// Where a dropout mask comes from when it is not drawn: a function of the layer's path (`D.net.2`) and the shape of
@@ -48,7 +48,7 @@ pub struct Applied<'a> {
     pub output: &'a Tensor,
 }
 
-/// Runs `f` with layers taking in their neighbours or, for comparison, each by itself. A layer takes in its activation
+/// Runs `f` with layers of this thread's computation taking in their neighbours or, for comparison, each by itself. A layer takes in its activation
 /// ([`Module::forward_act`]), and one of few outputs the `Flatten` before it; the former changes no bit, the latter the order
 /// of sums.
 ///
@@ -210,7 +210,8 @@ impl<'a> Ctx<'a> {
         if self.watch.is_some() || UNFUSED.with_borrow(|off| *off) {
             return None;
         }
-        if let Some(act) = next.1.activation().filter(|_| first.1.takes_activation()) {
+        let fuses = |act: &Activation| first.1.takes_activation() && act.in_epilogue_of(x).is_some();
+        if let Some(act) = next.1.activation().filter(fuses) {
             return Some(Self::within(first.0, first.1, || first.1.forward_act(x, self, act)));
         }
         let is_flatten = (first.1 as &dyn Any).is::<Flatten>();

@@ -59,11 +59,16 @@ impl Activation {
 
     /// The slope for the epilogue of a kernel, if that is to compute the activation of what becomes of x: in a type whose sums
     /// are not rounded again, and where the result tells the derivative, as the operand is then nowhere.
-    pub(super) fn in_epilogue_of(self, x: &Tensor) -> Option<f64> {
-        let full = matches!(x.dtype(), DType::F32 | DType::F64);
+    pub(crate) fn in_epilogue_of(self, x: &Tensor) -> Option<f64> {
+        // As the kernel has it.
+        let slope = match x.dtype() {
+            DType::F32 => f64::from(self.slope() as f32),
+            DType::F64 => self.slope(),
+            _ => return None,
+        };
         // With a slope of 0 kernels write 0, as `relu` does, where `leaky_relu` has 0 x.
-        let told = self == Activation::Relu || self.slope() > 0.0;
-        (full && told && x.backend().rectifies()).then_some(self.slope())
+        let told = self == Activation::Relu || slope > 0.0;
+        (told && x.backend().rectifies()).then_some(slope)
     }
 }
 

@@ -182,6 +182,23 @@ fn activations_are_applied_as_results_are_written() {
     }
 }
 
+/// One step of the power iteration for each pass, also where the layer takes in its activation.
+#[test]
+fn a_normalised_layer_iterates_once_in_a_pass_that_is_fused() {
+    let random = random();
+    let conv = Conv2d::new(3, 20, [3, 3], ConvOptions::new(), true, &random);
+    let net = Sequential::new().with(SpectralNorm::new(conv, &random)).with(ReLU);
+    let x = noise(&[2, 3, 6, 6], &random).to_dtype(DType::F32);
+    let pass = |fused| {
+        let net = net.clone();
+        let y = with_fusion(fused, || [0, 1].map(|_| net.forward(&x, &Ctx::train(&random)).to_vec::<f32>()));
+        (y, state_dict(&net).into_iter().map(|(_, t)| t.to_vec::<f32>()).collect::<Vec<_>>())
+    };
+    let fused = pass(true);
+    assert_eq!(fused, pass(false));
+    assert_ne!(fused.0[0], fused.0[1], "the estimate moves");
+}
+
 /// A layer of few outputs takes images that lie channels-last as they are, and is the same function of them.
 #[test]
 fn images_are_flattened_without_a_copy_in_front_of_few_outputs() {

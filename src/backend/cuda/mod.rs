@@ -263,6 +263,7 @@ impl Backend for Cuda {
     }
 
     fn gemm(&self, a: View, b: View, end: Epilogue<View>, out: ViewMut) {
+        assert!(end.slope.is_none(), "gemm: this device does not rectify");
         self.widened(a, |a| {
             self.widened(b, |b| match end.bias {
                 Some(bias) => self.widened(bias, |bias| {
@@ -274,6 +275,7 @@ impl Backend for Cuda {
     }
 
     fn conv2d(&self, x: View, weight: View, end: Epilogue<View>, options: &ConvOptions, out: ViewMut) {
+        assert!(end.slope.is_none(), "conv2d: this device does not rectify");
         conv::forward(self, x, weight, end.bias, options, out);
     }
 

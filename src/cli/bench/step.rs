@@ -38,7 +38,8 @@ pub struct Args {
     /// Convolutions: fast or exact
     #[arg(long, value_name = "WAY", default_value = "fast")]
     conv: ConvMode,
-    /// Each layer by itself: no activation is applied as the results of the layer before it are written
+    /// Each layer by itself: no activation is applied as the results of the layer before it are written, and images are copied to
+    /// be flattened
     #[arg(long)]
     unfused: bool,
     /// How long to measure

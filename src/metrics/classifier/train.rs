@@ -2,6 +2,7 @@
 
 use super::super::digits;
 use super::ClassifierNet;
+use crate::backend::cpu::{ConvMode, with_conv_mode};
 use crate::data::{Dataset, Jitter, Loader};
 use crate::nn::{Ctx, Module, gradients, parameters_mut, to_device};
 use crate::optim::{Adam, Optimizer, Rule, Schedule};
@@ -144,6 +145,11 @@ impl ClassifierTrainer {
     /// # Errors
     /// [`Error::NonFinite`] if the loss is not finite; the weights are those before the step then.
     pub fn step(&mut self) -> Result<f64> {
+        // As it is used.
+        with_conv_mode(ConvMode::Exact, || self.make_step())
+    }
+
+    fn make_step(&mut self) -> Result<f64> {
         let mut pixels = vec![0.0; self.loader.len_of_batch()];
         let (labels, side) = (digits::labels(&self.data)?, ClassifierNet::SIDE);
         let indices = self.loader.next_batch(&mut pixels);

@@ -7,7 +7,7 @@
 //! just before use.
 //!
 //! **Order of accumulation.** An element of C is the sum over blocks of kc terms, in order; inside a block the terms
-//! are added one by one to 0, in order; the bias comes last, and what is made of the sum. Blocks depend on k and the tier only. A product of one column
+//! are added one by one to 0, in order; the bias is added last, and the rectifier applied to that. Blocks depend on k and the tier only. A product of one column
 //! has the order of `dot.rs`, from so many terms on, in f32 and f64. So an element's bits are the same for any number of
 //! threads, whatever m, the batch, strides and the caches are, and whatever n above 1 is.
 

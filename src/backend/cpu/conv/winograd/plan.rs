@@ -13,6 +13,12 @@ const BLOCK_TILES: usize = 128;
 /// Taps that there are tiles for: with more, points would be as many that sums lose their accuracy.
 const MOST_TAPS: usize = 3;
 
+/// Windows that a longer one is taken for, along an axis. Each has weights of its own at all points.
+const MOST_PIECES: usize = 2;
+/// Channels in all phases up to which longer windows are taken for several: more leave room for few tiles beside weights that have
+/// to be made anew for each block of them.
+const WIDE_TERMS: usize = 512;
+
 /// One size of tile, somewhere along an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tile {
@@ -48,6 +54,9 @@ impl Axis {
             return None;
         }
         let pieces = taps.div_ceil(MOST_TAPS);
+        if pieces > MOST_PIECES {
+            return None;
+        }
         let taps = taps.div_ceil(pieces);
         let mut start = 0;
         let tiles: Vec<Tile> = cover(outputs, taps)
@@ -59,23 +68,12 @@ impl Axis {
             })
             .collect();
         let points = tiles[0].points;
-        Some(Axis {
-            inputs,
-            outputs,
-            kernel,
-            stride,
-            padding,
-            taps,
-            phases: stride.min(kernel) * pieces,
-            points,
-            tiles,
-        })
+        Some(Axis { inputs, outputs, kernel, stride, padding, taps, phases: stride * pieces, points, tiles })
     }
 
     /// The first tap of a phase.
     fn shift(&self, phase: usize) -> usize {
-        let residues = self.stride.min(self.kernel);
-        phase % residues + phase / residues * self.taps * self.stride
+        phase % self.stride + phase / self.stride * self.taps * self.stride
     }
 
     /// The inputs that a tile sees in a phase, `apart` elements from each other; none in the padding.
@@ -165,7 +163,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// None where windows have gaps, or no two taps that are as far apart as they move.
+    /// None where windows have gaps, no two taps that are as far apart as they move, or more than six.
     pub fn possible(conv: &Conv) -> Option<Plan> {
         let options = conv.options;
         let axis = |d: usize, from: usize, to: usize| {
@@ -186,6 +184,9 @@ impl Plan {
         const TRANSFORM: usize = 25;
         let plan = Plan::possible(conv)?;
         let [y, x] = &plan.axes;
+        if plan.axes.iter().any(|a| a.phases > a.stride) && plan.phases() * plan.c.max(plan.o) > WIDE_TERMS {
+            return None;
+        }
         let points = y.all_points() * x.all_points();
         let (c, o) = (plan.phases() * plan.c, plan.o);
         let tiled = points * c * o + points * (c + o) * TRANSFORM;
@@ -233,20 +234,33 @@ impl Plan {
         (BLOCK_TILES / self.image_tiles()).max(1)
     }
 
-    /// The blocks of some images: at most `at_most` images each, or rows of one image's tiles where it has too many.
+    /// The blocks of some rows of tiles, numbered through all images: at most `at_most` whole images each, or rows of one image's
+    /// tiles, where it has too many for a block or the range begins or ends in it.
     pub fn blocks(
         &self,
-        images: Range<usize>,
+        rows: Range<usize>,
         at_most: usize,
     ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        let (rows, across) = (self.axes[0].tiles.len(), self.axes[1].tiles.len());
+        let (of_image, across) = (self.axes[0].tiles.len(), self.axes[1].tiles.len());
         let step = self.block_images().min(at_most.max(1));
-        let strip = if step > 1 { rows } else { (BLOCK_TILES / across).clamp(1, rows) };
-        let end = images.end;
-        images.step_by(step).flat_map(move |first| {
-            let images = first..(first + step).min(end);
-            (0..rows).step_by(strip).map(move |y| (images.clone(), y..(y + strip).min(rows)))
+        let strip = if step > 1 { of_image } else { (BLOCK_TILES / across).clamp(1, of_image) };
+        let mut at = rows.start;
+        std::iter::from_fn(move || {
+            let (image, first, left) = (at / of_image, at % of_image, rows.end - at);
+            let whole = if first == 0 { step.min(left / of_image) } else { 0 };
+            let (images, strip) = if strip == of_image && whole > 0 {
+                (image..image + whole, 0..of_image)
+            } else {
+                (image..image + 1, first..first + strip.min(of_image - first).min(left))
+            };
+            at += images.len() * strip.len();
+            (left > 0).then_some((images, strip))
         })
+    }
+
+    /// Rows of an image's tiles.
+    pub fn rows(&self) -> usize {
+        self.axes[0].tiles.len()
     }
 
     /// The most tiles that a block has.
@@ -309,7 +323,7 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// The first lines along each axis that earlier tiles see too, of a plan's phases.
+    /// The first lines along each axis that earlier tiles see too, where no input is seen in two phases.
     pub fn overlap(&self, plan: &Plan) -> [usize; 2] {
         std::array::from_fn(|d| if self.number[d] > 0 { plan.axes[d].taps - 1 } else { 0 })
     }
@@ -357,7 +371,29 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::plan_of;
     use super::*;
+
+    #[test]
+    fn blocks_go_through_all_rows_once_wherever_a_range_begins() {
+        for (size, at_most) in [(14, 9), (14, 1), (70, 9), (7, 100)] {
+            let plan = plan_of(size);
+            let (of_image, end) = (plan.rows(), 9 * plan.rows());
+            for cuts in [vec![0, end], vec![0, of_image * 4 + 1, end], (0..=end).collect()] {
+                let mut next = 0;
+                for part in cuts.windows(2) {
+                    for (images, strip) in plan.blocks(part[0]..part[1], at_most) {
+                        assert_eq!(images.start * of_image + strip.start, next, "{size} {at_most} {cuts:?}");
+                        assert!(images.len() == 1 || strip == (0..of_image), "{images:?} {strip:?}");
+                        let tiles = images.len() * strip.len() * plan.axes[1].tiles.len();
+                        assert!((1..=plan.block_tiles(at_most)).contains(&tiles), "{tiles}");
+                        next += images.len() * strip.len();
+                    }
+                    assert_eq!(next, part[1]);
+                }
+            }
+        }
+    }
 
     #[test]
     fn tiles_cover_with_the_fewest_points() {

@@ -150,7 +150,7 @@ impl<T: Transformable> Part<'_, T> {
         let all = self.all;
         let mut started = false;
         let (mut last, mut block) = ((0, 0..0), None);
-        for (images, strip) in all.plan.blocks(0..all.count, all.count) {
+        for (images, strip) in all.plan.blocks(0..all.count * all.plan.rows(), all.count) {
             let of = (images.len(), strip.clone());
             if of != last {
                 block = Some(Block::new(all.plan, images.len(), strip, capacity));

@@ -8,7 +8,7 @@
 //! U[unit][block of terms][panel of the unit][point][k][nr], with a cache line behind each point
 //! ```
 //!
-//! A chunk of channels in all phases is a block of about 256 terms, so that a block's weights come from one stretch of
+//! A chunk of channels in all phases is a block of about 256 terms, or of 16 channels, so that a block's weights come from one stretch of
 //! each output's weights.
 
 use super::plan::{Axis, Plan};

@@ -4,9 +4,9 @@
 //!
 //! A window that moves by s is first split into s x s phases that move by 1 (`plan.rs`), so that the 4 x 4 windows of
 //! stride 2 of a DCGAN become 2 x 2 windows over four times the channels; a tile of 4 x 4 outputs then takes 25 products
-//! instead of 64. 3 x 3 windows of stride 1 take 25 instead of 81 for 3 x 3 outputs. A larger window is several of these side by
-//! side: 5 x 5 takes 100 instead of 225. All three directions are sums of
-//! products at the points (`points.rs`), computed by the microkernel of matrix products (`product.rs`, `weight_grad.rs`).
+//! instead of 64. 3 x 3 windows of stride 1 take 25 instead of 81 for 3 x 3 outputs. A window of 4 to 6 taps is two of these side
+//! by side along its axis: 5 x 5 takes 100 instead of 225. All three directions are sums of products at the points (`points.rs`),
+//! computed by the microkernel of matrix products (`product.rs`, `weight_grad.rs`).
 //!
 //! **Order of accumulation.** A product at a point sums its terms in blocks of a constant number; a pixel of an input
 //! gradient adds its tiles in the order of the plan; a weight gradient adds blocks of tiles, whose images depend on their

@@ -77,9 +77,9 @@ impl<T: Transformable> Product<'_, T> {
             let across = parts.min(self.count);
             (across, (parts / across).clamp(1, units))
         } else {
-            (1, units)
+            let along = parts.min(units);
+            ((parts / along).clamp(1, self.count), along)
         };
-        let parts = if ahead { across * along } else { parts.min(units * self.count) };
         let made = ahead.then(|| match self.packed {
             Some((packed, first)) => packed.get_or_make(w.key(first), || self.make()),
             None => Arc::new(self.make()),
@@ -106,20 +106,17 @@ impl<T: Transformable> Product<'_, T> {
         };
         // Rows of tiles have pixels of their own in the result. In that of the adjoint neighbours share some.
         let whole = if w.direction == Direction::Forward { 1 } else { self.plan.rows() };
-        let (mut buffer, len) = scratch::<T>(parts, lens.iter().sum());
-        fork(0..parts, buffer.as_mut_slice(), len, &|part, all| {
+        let (mut buffer, len) = scratch::<T>(across * along, lens.iter().sum());
+        fork(0..across * along, buffer.as_mut_slice(), len, &|part, all| {
             let mut rest = all;
             let [v, m, u, make, buffer] = lens.map(|len| {
                 let (first, others) = std::mem::take(&mut rest).split_at_mut(len);
                 rest = others;
                 first
             });
-            let all_rows = self.count * self.plan.rows() / whole;
-            let pieces = if ahead {
-                vec![(cut(all_rows, across, part / along), cut(units, along, part % along))]
-            } else {
-                share(part, parts, all_rows, units)
-            };
+            let rows = cut(self.count * self.plan.rows() / whole, across, part / along);
+            let rows = rows.start * whole..rows.end * whole;
+            let units = cut(units, along, part % along);
             let mut part = Part {
                 all: self,
                 made: made.as_ref().map(|b| b.as_slice()),
@@ -128,11 +125,8 @@ impl<T: Transformable> Product<'_, T> {
                 ldv,
                 ldm,
             };
-            for (rows, units) in pieces {
-                let rows = rows.start * whole..rows.end * whole;
-                // SAFETY: the caller's promise; all pieces have different rows of tiles or units.
-                unsafe { part.run(rows, units, at_most, capacity) };
-            }
+            // SAFETY: the caller's promise; parts have different rows of tiles or units.
+            unsafe { part.run(rows, units, at_most, capacity) };
         });
     }
 
@@ -158,19 +152,6 @@ impl<T: Transformable> Product<'_, T> {
         });
         made
     }
-}
-
-/// The rows and units of a part, where all units of all rows, unit after unit, are cut into nearly equal parts: up to three pieces
-/// of different rows, so that a part of several units transforms a row once.
-fn share(part: usize, parts: usize, rows: usize, units: usize) -> Vec<(Range<usize>, Range<usize>)> {
-    let all = cut(units * rows, parts, part);
-    let [(unit, row), (last, end)] = [all.start, all.end].map(|at| (at / rows, at % rows));
-    let ends = [row.min(end), row.max(end), rows];
-    let pieces = [0, ends[0], ends[1]].into_iter().zip(ends).map(|(from, to)| {
-        let units = unit + usize::from(from < row)..last + usize::from(from < end);
-        (from..to, units)
-    });
-    pieces.filter(|(rows, units)| !rows.is_empty() && !units.is_empty()).collect()
 }
 
 /// Some rows of tiles and units, on this thread.
@@ -399,35 +380,6 @@ impl<T: Transformable> Part<'_, T> {
                 Some(bias) => to.copy_from_slice(&bias[channels.clone()]),
                 None => to.fill(T::ZERO),
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_share_all_units_of_all_rows() {
-        for (parts, rows, units) in
-            [(2, 28, 3), (2, 7, 3), (3, 5, 16), (4, 1, 3), (7, 9, 2), (1, 4, 5), (6, 3, 2)]
-        {
-            let mut seen = vec![0; rows * units];
-            let sizes: Vec<usize> = (0..parts)
-                .map(|part| {
-                    let pieces = share(part, parts, rows, units);
-                    pieces
-                        .windows(2)
-                        .for_each(|p| assert!(p[0].0.end <= p[1].0.start, "a row twice: {pieces:?}"));
-                    let items = pieces.into_iter().flat_map(|(rows, units)| {
-                        rows.flat_map(move |row| units.clone().map(move |unit| (row, unit)))
-                    });
-                    items.map(|(row, unit)| seen[unit * rows + row] += 1).count()
-                })
-                .collect();
-            assert!(seen.iter().all(|&n| n == 1), "{parts} parts of {rows} x {units}: {seen:?}");
-            let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
-            assert!(most - least <= 1, "{sizes:?}");
         }
     }
 }

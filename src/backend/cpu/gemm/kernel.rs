@@ -69,7 +69,7 @@ pub enum TileBias<A> {
     PerRow(*const A),
 }
 
-/// A call of a microkernel: C (mr x cols) = [C +] A (mr x k) B (k x nv*LANES) [+ bias], [rectified].
+/// A call of a microkernel: C (mr x cols) = [C +] A (mr x k) B (k x nv*LANES) [+ bias], perhaps rectified.
 pub struct Tile<A> {
     /// Terms to sum.
     pub k: usize,
@@ -206,7 +206,7 @@ pub(super) unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(t: &Tile<
     }
 }
 
-/// C = [C +] acc [+ bias], [rectified]. `FULL`: every vector is whole. One short loop per step: they must unroll, as the
+/// C = [C +] acc [+ bias], perhaps rectified. `FULL`: every vector is whole. One short loop per step: they must unroll, as the
 /// accumulators are registers only if every index is a constant.
 ///
 /// # Safety

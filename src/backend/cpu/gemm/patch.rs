@@ -22,7 +22,7 @@ pub struct Run {
     pub len: usize,
 }
 
-/// A call of the kernel: C (count x cols) = [C +] the sums over all runs [+ bias], [rectified].
+/// A call of the kernel: C (count x cols) = [C +] the sums over all runs [+ bias], perhaps rectified.
 pub struct PatchTile<'a, A> {
     /// The terms of every sum, in order.
     pub runs: &'a [Run],
@@ -98,7 +98,7 @@ pub(super) unsafe fn patch<V: Vector, const MR: usize, const NV: usize>(t: &Patc
     }
 }
 
-/// C = [C +] acc [+ bias], [rectified]. `FULL`: every vector is whole.
+/// C = [C +] acc [+ bias], perhaps rectified. `FULL`: every vector is whole.
 ///
 /// # Safety
 /// As [`PatchFn`].
